@@ -1,0 +1,128 @@
+//! Executors: what makes an attempt happen in the world.
+//!
+//! An executor is told to start and to stop attempts and answers with reports.
+//! It decides nothing: what a failed attempt means, whether it is made again,
+//! what comes next is the core's business. It does not know the store, and it
+//! never learns what else is in the plan.
+
+pub mod dry;
+pub mod process;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::run::{Attempt, Exit, Millis, Output};
+
+/// What an executor gets: one attempt, with nothing left to look up.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub attempt: Attempt,
+    /// Program and arguments; a shell script comes as `/bin/sh -c SCRIPT`.
+    pub argv: Vec<String>,
+    /// Absolute.
+    pub cwd: Arc<str>,
+    /// Over the environment that the executor was made with.
+    pub env: Vec<(String, String)>,
+    pub stdin: Option<String>,
+    pub timeout: Option<Duration>,
+    pub grace: Duration,
+    /// Output files of its own instead of a range of the slot's.
+    pub own_log: bool,
+    /// Locks the attempt runs under. They are held until the last of its
+    /// processes is gone, even if the engine dies first.
+    pub locks: Vec<Arc<std::fs::File>>,
+}
+
+/// The only ways in which an executor answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// The program is about to run, or was found running by a resumed engine.
+    Accepted { attempt: Attempt },
+    /// The attempt ended, and nothing of it is left.
+    Finished { attempt: Attempt, done: Done },
+    /// The attempt ran and will never report: its supervisor is gone.
+    /// Nothing of it is left.
+    Interrupted { attempt: Attempt },
+}
+
+/// What is known of an attempt when it has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done {
+    pub exit: Exit,
+    /// Wall clock, as read by whoever started the program.
+    pub started_at: Millis,
+    /// `started_at` plus the time that passed on a clock that never jumps.
+    pub ended_at: Millis,
+    pub output: Output,
+    pub outputs: BTreeMap<Box<str>, Box<str>>,
+    pub leaked: bool,
+    pub error: Option<String>,
+}
+
+/// How firmly an attempt is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// TERM to the whole tree, KILL after the grace period.
+    Grace,
+    /// KILL to the whole tree at once.
+    Now,
+}
+
+/// What a resumed engine finds of an attempt that an earlier one claimed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// It ended while nobody watched.
+    Finished(Done),
+    /// It goes on under its supervisor, which now answers to this executor.
+    Alive,
+    /// It was allowed to start and never did.
+    NeverRan,
+    /// It ran, its supervisor is gone, and so is every process of it.
+    Interrupted,
+}
+
+/// One way of making attempts happen.
+pub trait Executor {
+    /// Starts an attempt. Asynchronous: what becomes of it comes as a report,
+    /// a program that cannot be started included.
+    ///
+    /// # Errors
+    /// The executor itself is broken; the attempt was not started.
+    fn start(&mut self, job: Job) -> io::Result<()>;
+
+    /// Ends an attempt early. A report still follows. Unknown attempts are ignored.
+    fn stop(&mut self, attempt: Attempt, how: Stop);
+
+    /// Waits until a report arrives, somebody calls the [`Waker`], or the
+    /// timeout passes (`None` waits for ever), and appends what has arrived.
+    ///
+    /// # Errors
+    /// The executor itself is broken.
+    fn wait(&mut self, timeout: Option<Duration>, reports: &mut Vec<Report>) -> io::Result<()>;
+
+    /// Wakes a [`wait`](Executor::wait) from any thread.
+    fn waker(&self) -> Waker;
+
+    /// For a resumed run: what became of attempts that the log claims and has
+    /// no end of. Asked once, before anything is started.
+    ///
+    /// # Errors
+    /// The records cannot be read.
+    fn recover(&mut self, claimed: &[Attempt]) -> io::Result<Vec<(Attempt, Found)>>;
+}
+
+/// Ends an executor's wait early. Cheap to clone, and harmless when nobody waits.
+#[derive(Clone)]
+pub struct Waker(Arc<dyn Fn() + Send + Sync>);
+
+impl Waker {
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Waker(Arc::new(wake))
+    }
+
+    pub fn wake(&self) {
+        (self.0)();
+    }
+}

@@ -1,0 +1,25 @@
+//! quintet runs the work people already have written down (plans, numbered
+//! scripts, phase trees, checks, jobs) through one engine that runs it in the
+//! right order, as parallel as it may, survives any crash, remembers everything
+//! and can say why.
+//!
+//! The map, in the order in which the data flows:
+//!
+//! - [`load`]: front ends; files become a [`plan::Plan`]
+//! - [`plan`]: the plan as a value, and the passes all front ends share (pure)
+//! - [`run`]: what happened and what to do next (pure)
+//! - [`exec`]: executors, which make attempts happen
+//! - [`store`]: the memory: every event of every run, durable
+//! - [`engine`]: the one loop that joins the four above
+//! - [`view`]: what people and programs see; folds over events
+//! - [`cli`]: one verb, one file
+
+pub mod cli;
+pub mod engine;
+pub mod exec;
+pub mod load;
+pub mod paths;
+pub mod plan;
+pub mod run;
+pub mod store;
+pub mod view;

@@ -1,0 +1,460 @@
+//! The plan: what is to be done, as a value.
+//!
+//! Five kinds of input are lowered to this one type, and everything after
+//! loading (selection, the scheduler, the executors, every view) knows only
+//! this. A plan has no default left to apply, no variable left to replace and
+//! no path left to resolve; two equal plans have equal [content ids](Plan::content_id).
+//!
+//! This room is pure. It does not know files, processes, threads, clocks,
+//! the environment or chance, and a test (`tests/tidy.rs`) keeps it so.
+
+pub mod build;
+pub mod condition;
+pub mod graph;
+pub mod name;
+pub mod problem;
+pub mod select;
+pub mod text;
+pub mod variables;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use condition::Condition;
+pub use text::{Part, Text};
+
+/// A step's place in [`Plan::steps`].
+///
+/// Ids are for people and files; indices are for code.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepIx(u32);
+
+impl StepIx {
+    /// The index of the `n`-th step, counted from zero.
+    ///
+    /// # Panics
+    /// When `n` does not fit 32 bits: a plan that large does not fit memory.
+    pub fn new(n: usize) -> Self {
+        StepIx(u32::try_from(n).expect("a plan has fewer than 2^32 steps"))
+    }
+
+    /// The index as a position in a slice that runs parallel to the steps.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Debug for StepIx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// Everything there is to do, with every question of how already answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What the author calls this plan (`plan_id` in a plan file).
+    pub id: String,
+    /// A name for people; the id where none was given.
+    pub name: String,
+    /// The author's version of the plan; "1" where none was given.
+    pub version: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Free data of the author's, kept with the run and searchable in the store.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, serde_json::Value>,
+    /// The variables' values as they were given to this plan. Secret ones are absent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
+    /// Environment of every step, over the engine's own and under the step's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(Box<str>, Text)>,
+    /// At most this many steps run at once.
+    pub max_concurrency: NonZeroU32,
+    /// The whole run may take this long.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "millis::opt")]
+    pub deadline: Option<Duration>,
+    /// What becomes of running steps when a critical step's failure aborts the run.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_abort: OnAbort,
+    /// When completed steps are undone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rollback: Rollback,
+    /// A lock that the whole run holds, so that two runs with one key never overlap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<RunLock>,
+    /// Capacity of each pool, by name. A step takes one place or more of its pool while it runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pools: BTreeMap<Box<str>, u32>,
+    /// Capacity of each weighted resource, by name, in whatever unit the author counts it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<Box<str>, u32>,
+    /// The files this plan was loaded from; [`Source::file`] points in here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// All step indices, in the plan's own order.
+    pub fn indices(&self) -> impl DoubleEndedIterator<Item = StepIx> + ExactSizeIterator + use<> {
+        (0..self.steps.len() as u32).map(StepIx)
+    }
+
+    /// The plan's content id: equal for equal plans, whatever file they came from.
+    ///
+    /// 64 hexadecimal digits (BLAKE3 of the serialised plan).
+    pub fn content_id(&self) -> String {
+        blake3::hash(self.to_json().as_bytes()).to_hex().to_string()
+    }
+
+    /// The plan as it is kept with a run.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a plan has no map with keys that are not strings")
+    }
+}
+
+impl Index<StepIx> for Plan {
+    type Output = Step;
+    fn index(&self, ix: StepIx) -> &Step {
+        &self.steps[ix.at()]
+    }
+}
+
+impl IndexMut<StepIx> for Plan {
+    fn index_mut(&mut self, ix: StepIx) -> &mut Step {
+        &mut self.steps[ix.at()]
+    }
+}
+
+/// One thing to do.
+///
+/// Kept lean on purpose: a plan may have 100,000 of these, so what few steps
+/// have is boxed, and what many share (the policy) is shared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// A path such as `config/hardware/bluetooth`; its group is its parent.
+    pub id: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<str>>,
+    pub action: Action,
+    /// Steps whose success this one waits for.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub needs: Box<[StepIx]>,
+    /// Steps that this one only waits for, however they end.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub after: Box<[StepIx]>,
+    /// The step this one stands in for: it runs only when that one has failed,
+    /// and its success satisfies that one's dependents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_of: Option<StepIx>,
+    /// Why the step is in the plan and yet will not run, if so. An absent step
+    /// only passes order on: its dependents wait for what it would have waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<Absent>,
+    /// Runs only if this holds; skipped otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Box<Condition>>,
+    pub policy: Arc<Policy>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub tags: Box<[Box<str>]>,
+    /// What the step occupies while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Box<Holds>>,
+    /// A question a person answers before the step starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Box<str>>,
+    /// What takes the step's effect back, when the run rolls back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Box<Undo>>,
+    /// What is only for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<Box<About>>,
+    /// Where the step is written.
+    pub source: Source,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Runs a program.
+    Command(Box<Command>),
+    /// Nothing: a meeting point for edges.
+    Group,
+}
+
+/// A program to run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    pub program: Program,
+    /// Working directory, absolute. Shared, since most steps have the same.
+    pub cwd: Arc<str>,
+    /// Environment of this step alone, over the plan's.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub env: Box<[(Box<str>, Text)]>,
+    /// Text for standard input; without it the step reads end of file at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Text>,
+}
+
+/// How the program is named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Program {
+    /// A program and its arguments, each passed on byte for byte.
+    Argv(Box<[Text]>),
+    /// A script for `/bin/sh -c`. Values never become part of the script:
+    /// the variables it names stand in the step's environment.
+    Shell(Box<str>),
+}
+
+/// What takes a step back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Undo {
+    pub command: Command,
+    #[serde(with = "millis::opt", default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    #[serde(default)]
+    pub retry: Retry,
+}
+
+/// What many steps have in common. Steps with equal policies share one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Policy {
+    /// The attempt is ended after this long; never, without.
+    #[serde(with = "millis::opt", default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+    /// Between the polite signal and the last one.
+    #[serde(with = "millis")]
+    pub grace: Duration,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retry: Retry,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_failure: OnFailure,
+    /// Whether the step's failure is the run's failure.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub critical: bool,
+    /// Runs also after an abort or a cancel, and whatever became of its needs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub always: bool,
+    /// Whether an attempt whose end nobody saw may simply be made again.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub idempotent: bool,
+    /// Higher goes first among the steps that are ready.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub priority: i32,
+    /// What exit codes mean where it is not the usual: 0 success, else failure.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exit_codes: BTreeMap<i32, Verdict>,
+    /// Give the step output files of its own instead of a range of the slot's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub own_log: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            timeout: None,
+            grace: Duration::from_secs(5),
+            retry: Retry::default(),
+            on_failure: OnFailure::default(),
+            critical: true,
+            always: false,
+            idempotent: true,
+            priority: 0,
+            exit_codes: BTreeMap::new(),
+            own_log: false,
+        }
+    }
+}
+
+/// How often and how soon a failed attempt is made again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Retry {
+    /// Attempts after the first.
+    pub count: u32,
+    /// Before the second attempt.
+    #[serde(with = "millis")]
+    pub delay: Duration,
+    /// Each further delay is this many hundredths of the one before; 100 keeps it.
+    pub factor_percent: u32,
+    /// No delay is longer than this.
+    #[serde(with = "millis::opt", default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Duration>,
+    /// Each delay is varied by up to this many hundredths either way.
+    pub jitter_percent: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Retry {
+            count: 0,
+            delay: Duration::ZERO,
+            factor_percent: 100,
+            cap: None,
+            jitter_percent: 0,
+        }
+    }
+}
+
+/// What a step's failure means for the rest.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// A critical step ends the run: nothing new starts. Another is as `SkipDependents`.
+    #[default]
+    Abort,
+    /// What depends on the step is skipped, the rest goes on.
+    SkipDependents,
+    /// What depends on the step runs as if it had succeeded.
+    Continue,
+}
+
+/// What an abort does to steps that are running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnAbort {
+    /// They are left to finish.
+    #[default]
+    Wait,
+    /// They are stopped, with grace.
+    Terminate,
+}
+
+/// When the run takes its completed steps back (those with an [`Undo`]), newest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rollback {
+    /// When the run failed.
+    #[default]
+    OnFailure,
+    /// When the run failed or was canceled.
+    OnFailureOrCancel,
+    Never,
+}
+
+/// A lock held by a whole run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunLock {
+    pub name: Box<str>,
+    /// How long to wait for another holder before the run is refused; zero refuses at once.
+    #[serde(with = "millis")]
+    pub wait: Duration,
+}
+
+/// What a step occupies while it runs, across all runs of this user's store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holds {
+    /// A pool, and how many of its places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<(Box<str>, u32)>,
+    /// Exclusive locks, sorted by name.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub locks: Box<[Box<str>]>,
+    /// Units of weighted resources, sorted by name.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub resources: Box<[(Box<str>, u32)]>,
+}
+
+/// Why a step of the plan does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Absent {
+    /// The selection left it out.
+    NotSelected,
+    /// The file itself switches it off.
+    Disabled,
+}
+
+/// What an exit means for a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Success,
+    /// Succeeded, with something to look at.
+    Warning,
+    /// Succeeded, and the machine wants a restart.
+    RestartRequired,
+    Failure,
+}
+
+/// What is known of a step for people's sake only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    #[serde(default, skip_serializing_if = "str_is_empty")]
+    pub description: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Box<str>>,
+    /// Names of what the step makes, for `consumes` of others.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub provides: Box<[Box<str>]>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub consumes: Box<[Box<str>]>,
+    /// The heading under which views list the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Box<str>>,
+    /// Views list lighter steps first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub weight: i64,
+}
+
+/// Where something is written. Lines and columns count from 1, columns in characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Position in [`Plan::files`].
+    pub file: u32,
+    pub line: u32,
+    pub column: u32,
+}
+
+fn is_default<T: Default + PartialEq>(v: &T) -> bool {
+    *v == T::default()
+}
+fn is_true(v: &bool) -> bool {
+    *v
+}
+fn yes() -> bool {
+    true
+}
+fn str_is_empty(v: &str) -> bool {
+    v.is_empty()
+}
+
+/// Durations as whole milliseconds, which is how every record spells them.
+pub(crate) mod millis {
+    use super::Duration;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_u64(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+        u64::deserialize(d).map(Duration::from_millis)
+    }
+
+    pub mod opt {
+        use super::Duration;
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        pub fn serialize<S: Serializer>(d: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
+            match d {
+                Some(d) => super::serialize(d, s),
+                None => s.serialize_none(),
+            }
+        }
+        pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<u64>::deserialize(d)?.map(Duration::from_millis))
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! The vocabulary of the whole house: everything that can happen to a run.
+//!
+//! One closed enum. Every decision of the engine and every fact it learns is
+//! exactly one of these, with its reason, and nothing else changes a run's
+//! state. What is written here is what the store keeps, what `events` prints
+//! and what every view folds.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{StepIx, Verdict, millis};
+
+/// Milliseconds since 1970-01-01T00:00Z, as the engine counts them: the wall
+/// clock read once at its start, moved on by a clock that never jumps.
+pub type Millis = u64;
+
+/// An event's place in its run, from 1, without gaps.
+pub type Seq = u64;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub seq: Seq,
+    pub at: Millis,
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// One try at one step. Never reused: a retry has the next number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Attempt {
+    pub step: StepIx,
+    /// From 1, counted for each role of a step by itself.
+    #[serde(rename = "attempt")]
+    pub number: u32,
+    #[serde(default, skip_serializing_if = "Role::is_main")]
+    pub role: Role,
+}
+
+/// What an attempt is for.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    #[default]
+    Main,
+    Remedy,
+    Undo,
+}
+
+impl Role {
+    fn is_main(&self) -> bool {
+        *self == Role::Main
+    }
+}
+
+/// What happened. The tag is the event's name wherever it is shown or stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Kind {
+    /// An engine began the run.
+    RunStarted {
+        /// Content id of the plan.
+        plan: String,
+        engine: Engine,
+    },
+    /// Another engine took the run over; `epoch` grows with each.
+    RunResumed { engine: Engine },
+    /// The log says that the attempt may start. Nothing has started yet.
+    StepClaimed {
+        #[serde(flatten)]
+        attempt: Attempt,
+        reason: Reason,
+    },
+    /// The attempt was handed to an executor.
+    StepStarted {
+        #[serde(flatten)]
+        attempt: Attempt,
+    },
+    /// The attempt ended, and this is how.
+    StepFinished {
+        #[serde(flatten)]
+        attempt: Attempt,
+        /// Boxed, since it is many times the size of any other event.
+        #[serde(flatten)]
+        end: Box<Finish>,
+    },
+    /// A failed attempt will be made again, not before `not_before`.
+    StepRetry {
+        #[serde(flatten)]
+        attempt: Attempt,
+        not_before: Millis,
+        reason: Reason,
+    },
+    /// The step waits for something that another run holds.
+    StepBlocked {
+        step: StepIx,
+        /// The lock, pool or resource.
+        on: String,
+        /// Who holds it and since when, as far as that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holder: Option<Holder>,
+    },
+    /// What the step waited for became free.
+    StepUnblocked { step: StepIx },
+    /// A person is asked whether the step may run.
+    StepAsked { step: StepIx, question: String },
+    /// The person's answer.
+    StepAnswered {
+        step: StepIx,
+        yes: bool,
+        /// Who or what answered: `terminal`, `--yes`, `no terminal`.
+        by: String,
+    },
+    /// How the step ended, its last attempt and its policies considered.
+    StepSettled {
+        step: StepIx,
+        outcome: Outcome,
+        reason: Reason,
+    },
+    /// Nothing new starts any more; `always` steps excepted.
+    RunStopping { why: Stopping, reason: Reason },
+    /// Completed steps are being taken back, newest first.
+    RollbackStarted { reason: Reason },
+    /// A completed step was taken back, or could not be.
+    StepUndone {
+        step: StepIx,
+        undone: bool,
+        reason: Reason,
+    },
+    /// The run is over.
+    RunFinished { outcome: RunOutcome, reason: Reason },
+}
+
+/// The process that drives a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    /// 1 for the engine that began the run, and one more for each that took it over.
+    pub epoch: u32,
+    pub pid: u32,
+    pub host: String,
+    /// Tells one boot of the host from the next; empty where the system has no such id.
+    pub boot: String,
+    /// Version of quintet.
+    pub version: String,
+}
+
+/// Who holds what a step waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    pub run: String,
+    pub step: String,
+    pub pid: u32,
+    pub since: Millis,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "step {} of run {} (pid {})",
+            self.step, self.run, self.pid
+        )
+    }
+}
+
+/// How an attempt ended, and what it left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finish {
+    #[serde(flatten)]
+    pub exit: Exit,
+    pub verdict: Verdict,
+    /// When the program began, and when the last of its processes was gone.
+    pub started_at: Millis,
+    pub ended_at: Millis,
+    #[serde(default, skip_serializing_if = "Output::is_empty")]
+    pub output: Output,
+    /// `KEY=VALUE` lines that the step wrote for later steps.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<Box<str>, Box<str>>,
+    /// Processes outlived the step's main process and were ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaked: bool,
+    /// More about the exit, for people: `Timeout after 3s`, `no such program: pwsh`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum Exit {
+    /// It exited by itself.
+    Exited { code: i32 },
+    /// A signal ended it that was not the engine's.
+    Signaled {
+        signal: i32,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        core: bool,
+    },
+    /// It took too long, and was ended: by which signal, if it did not exit by itself.
+    TimedOut {
+        #[serde(with = "millis")]
+        after: Duration,
+        signal: Option<i32>,
+    },
+    /// The run stopped it.
+    Canceled { signal: Option<i32> },
+    /// The program never ran. `errno` is the system's name for why: `ENOENT`.
+    FailedToStart { errno: String },
+    /// It ran, and nobody saw how it ended.
+    Interrupted,
+}
+
+impl Exit {
+    /// The word for the attempt's end in the store and in views.
+    pub fn end(&self) -> End {
+        match self {
+            Exit::Exited { code: 0 } => End::Succeeded,
+            Exit::Exited { .. } | Exit::Signaled { .. } => End::Failed,
+            Exit::TimedOut { .. } => End::TimedOut,
+            Exit::Canceled { .. } => End::Canceled,
+            Exit::FailedToStart { .. } => End::FailedToStart,
+            Exit::Interrupted => End::Interrupted,
+        }
+    }
+
+    /// The code, where the process exited by itself.
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            Exit::Exited { code } => Some(*code),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Exited { code } => write!(f, "exit {code}"),
+            Exit::Signaled { signal, core } => {
+                write!(
+                    f,
+                    "signal {signal}{}",
+                    if *core { ", core dumped" } else { "" }
+                )
+            }
+            Exit::TimedOut { after, .. } => write!(f, "Timeout after {}s", after.as_secs_f64()),
+            Exit::Canceled { .. } => f.write_str("canceled"),
+            Exit::FailedToStart { errno } => write!(f, "could not start: {errno}"),
+            Exit::Interrupted => f.write_str("interrupted: nobody saw how it ended"),
+        }
+    }
+}
+
+/// The word for an attempt's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    Succeeded,
+    Failed,
+    TimedOut,
+    Canceled,
+    FailedToStart,
+    Interrupted,
+}
+
+/// Where an attempt's output lies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<LogRange>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<LogRange>,
+}
+
+impl Output {
+    fn is_empty(&self) -> bool {
+        self.stdout.is_none() && self.stderr.is_none()
+    }
+}
+
+/// A range of a file in the run's own directory. No range at all means no output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRange {
+    /// Relative to the run's directory.
+    pub file: Box<str>,
+    pub start: u64,
+    pub len: u64,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Succeeded,
+    Failed,
+    Skipped,
+    Canceled,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    Succeeded,
+    Failed,
+    Canceled,
+    /// Rollback or cleanup failed, or an interrupted step may not be repeated:
+    /// a person is needed.
+    Quarantined,
+}
+
+/// Why nothing new starts any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopping {
+    /// A critical step failed.
+    Abort,
+    /// Somebody asked; running steps are stopped with grace.
+    Cancel,
+    /// Somebody asked twice; running steps are killed.
+    Kill,
+    /// The run's deadline passed.
+    Deadline,
+}
+
+/// Why something was decided. Closed, so that `why` and the tests can rely on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The step needs nothing, or all it needs is satisfied.
+    Ready,
+    /// Its attempt ended well: the exit says how.
+    Exit(String),
+    /// An attempt failed and another is allowed: `attempt` of `of`.
+    Retry { exit: String, attempt: u32, of: u32 },
+    /// The last allowed attempt failed.
+    Exhausted { exit: String, attempts: u32 },
+    /// A step it depends on did not succeed.
+    Dependency { step: String, outcome: Outcome },
+    /// Its condition does not hold.
+    Condition { text: String, because: String },
+    /// The step it stands in for did not fail.
+    FallbackNotNeeded { step: String },
+    /// A person said no, or there was nobody to ask.
+    Declined { by: String },
+    /// The run is stopping.
+    Stopping(Stopping),
+    /// A step failed that ends the run.
+    CriticalFailure { step: String },
+    /// Somebody asked.
+    Request { by: String },
+    /// The run took longer than it may.
+    Deadline {
+        #[serde(with = "millis")]
+        limit: Duration,
+    },
+    /// An attempt was interrupted and may be made again.
+    Interrupted,
+    /// An attempt was interrupted, and the step must not simply be run again.
+    NotIdempotent,
+    /// The run failed or was canceled, and the step can be taken back.
+    Rollback,
+    /// Taking the step back failed.
+    UndoFailed { exit: String },
+    /// All steps have ended well.
+    AllDone { warnings: u32 },
+    /// These steps failed and their failure counts.
+    StepsFailed { steps: Vec<String> },
+    /// Nothing runs and nothing can: the steps that wait, and on what.
+    Stuck { steps: Vec<String> },
+    /// A text asks for an output that no step has put out.
+    MissingOutput { step: String, key: String },
+    /// A person decided it for an interrupted step.
+    Assumed { by: String },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Ready => f.write_str("everything it needs is satisfied"),
+            Reason::Exit(exit) => f.write_str(exit),
+            Reason::Retry { exit, attempt, of } => {
+                write!(f, "{exit}; attempt {attempt} of {of} follows")
+            }
+            Reason::Exhausted { exit, attempts: 1 } => f.write_str(exit),
+            Reason::Exhausted { exit, attempts } => write!(f, "{exit}, after {attempts} attempts"),
+            Reason::Dependency { step, outcome } => {
+                write!(f, "it depends on {step}, which {}", outcome.past())
+            }
+            Reason::Condition { text, because } => {
+                write!(f, "its condition does not hold: {text} ({because})")
+            }
+            Reason::FallbackNotNeeded { step } => {
+                write!(f, "it stands in for {step}, which did not fail")
+            }
+            Reason::Declined { by } => write!(f, "declined ({by})"),
+            Reason::Stopping(Stopping::Abort) => f.write_str("the run was aborted"),
+            Reason::Stopping(Stopping::Deadline) => f.write_str("the run's deadline passed"),
+            Reason::Stopping(_) => f.write_str("the run was canceled"),
+            Reason::CriticalFailure { step } => write!(f, "{step} failed, and it is critical"),
+            Reason::Request { by } => write!(f, "asked for ({by})"),
+            Reason::Deadline { limit } => {
+                write!(f, "the run's deadline of {}s passed", limit.as_secs_f64())
+            }
+            Reason::Interrupted => f.write_str("the attempt was interrupted; it is made again"),
+            Reason::NotIdempotent => {
+                f.write_str("the attempt was interrupted, and the step says idempotent: false")
+            }
+            Reason::Rollback => f.write_str("the run is being rolled back"),
+            Reason::UndoFailed { exit } => write!(f, "taking it back failed: {exit}"),
+            Reason::AllDone { warnings: 0 } => f.write_str("every step ended well"),
+            Reason::AllDone { warnings: 1 } => {
+                f.write_str("every step ended well but one that may fail")
+            }
+            Reason::AllDone { warnings } => {
+                write!(f, "every step ended well but {warnings} that may fail")
+            }
+            Reason::StepsFailed { steps } => write!(f, "failed: {}", steps.join(", ")),
+            Reason::Stuck { steps } => {
+                write!(
+                    f,
+                    "nothing runs and nothing can; waiting: {}",
+                    steps.join(", ")
+                )
+            }
+            Reason::MissingOutput { step, key } => {
+                write!(f, "{step} put out no {key}, and the step asks for it")
+            }
+            Reason::Assumed { by } => write!(f, "taken as done ({by})"),
+        }
+    }
+}
+
+impl Outcome {
+    /// As the end of a sentence: "which failed".
+    pub fn past(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed => "failed",
+            Outcome::Skipped => "was skipped",
+            Outcome::Canceled => "was canceled",
+        }
+    }
+
+    /// The word in the store and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed => "failed",
+            Outcome::Skipped => "skipped",
+            Outcome::Canceled => "canceled",
+        }
+    }
+}
+
+impl RunOutcome {
+    /// The word in the store and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunOutcome::Succeeded => "succeeded",
+            RunOutcome::Failed => "failed",
+            RunOutcome::Canceled => "canceled",
+            RunOutcome::Quarantined => "quarantined",
+        }
+    }
+}

@@ -1,0 +1,4 @@
+pub struct RunState;
+pub struct IllegalEvent;
+pub enum RunPhase {}
+pub enum StepState {}
