@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::run::{Attempt, Exit, Millis, Output};
+use crate::run::{Attempt, Exit, Millis, Output, Stop};
 
 /// What an executor gets: one attempt, with nothing left to look up.
 #[derive(Clone, Debug)]
@@ -59,15 +59,6 @@ pub struct Done {
     pub outputs: BTreeMap<Box<str>, Box<str>>,
     pub leaked: bool,
     pub error: Option<String>,
-}
-
-/// How firmly an attempt is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stop {
-    /// TERM to the whole tree, KILL after the grace period.
-    Grace,
-    /// KILL to the whole tree at once.
-    Now,
 }
 
 /// What a resumed engine finds of an attempt that an earlier one claimed.
