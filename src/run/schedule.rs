@@ -206,16 +206,15 @@ fn go_on(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
 /// Nothing is under way that could move the run.
 fn is_idle(run: &RunState) -> bool {
     let places = &run.places;
-    places.live.is_empty()
-        && places.handed.is_empty()
-        && places.claims.is_empty()
-        && places.due.is_empty()
-        && !places.unsettled.iter().any(|ix| {
-            matches!(
-                run.step(*ix).state,
-                StepState::Asked | StepState::Blocked { .. }
-            )
-        })
+    places.live.is_empty() && places.handed.is_empty() && places.claims.iter().all(|ix| {
+        // A claim that is durable and was not started now never will be.
+        matches!(run.step(*ix).state, StepState::Claimed { claimed, .. } if claimed <= run.durable)
+    }) && places.due.is_empty() && !places.unsettled.iter().any(|ix| {
+        matches!(
+            run.step(*ix).state,
+            StepState::Asked | StepState::Blocked { .. }
+        )
+    })
 }
 
 /// No plan that passed validation comes here; if one does, it ends with a
@@ -562,13 +561,14 @@ fn stop_undo(run: &RunState, step: StepIx, why: Stopping) -> Option<Command> {
         UndoState::Claimed { attempt, .. } if record.handed => {
             stop_attempt(run, step, attempt, Role::Undo, why)
         }
-        UndoState::Claimed { .. } | UndoState::Backoff { .. } | UndoState::Failing { .. } => {
-            Some(Command::Undone {
-                step,
-                undone: false,
-                reason: Reason::Stopping(why),
-            })
-        }
+        UndoState::Claimed { .. }
+        | UndoState::Blocked { .. }
+        | UndoState::Backoff { .. }
+        | UndoState::Failing { .. } => Some(Command::Undone {
+            step,
+            undone: false,
+            reason: Reason::Stopping(why),
+        }),
         UndoState::Ending => Some(Command::Undone {
             step,
             undone: true,
@@ -638,7 +638,7 @@ fn roll_back(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
                 });
             }
         }
-        UndoState::Running { .. } => {}
+        UndoState::Running { .. } | UndoState::Blocked { .. } => {}
         UndoState::Failing { attempt, exit } => {
             commands.push(undo_failing(run, ix, *attempt, exit, now))
         }

@@ -106,6 +106,12 @@ pub enum UndoState {
         attempt: u32,
         claimed: Seq,
     },
+    Blocked {
+        attempt: u32,
+        claimed: Seq,
+        on: Box<str>,
+        holder: Option<Box<Holder>>,
+    },
     Running {
         attempt: u32,
         since: Millis,
@@ -195,6 +201,8 @@ pub struct RunState {
     pub(super) seq: Seq,
     pub(super) durable: Seq,
     engine: Option<Engine>,
+    /// The event with which the machine's present boot entered the run.
+    booted: Seq,
     pub(super) seed: u64,
     pub(super) started_at: Millis,
     pub(super) ended_at: Millis,
@@ -231,6 +239,7 @@ impl RunState {
             seq: 0,
             durable: 0,
             engine: None,
+            booted: 0,
             seed: 0,
             started_at: 0,
             ended_at: 0,
@@ -392,7 +401,7 @@ impl RunState {
                 self.started_at = event.at;
                 self.engine = Some(engine.clone());
             }
-            Kind::RunResumed { engine } => self.resumed(engine),
+            Kind::RunResumed { engine } => self.resumed(engine, event.seq),
             Kind::RunReopened { .. } => self.reopened(event.at),
             Kind::StepClaimed { attempt, .. } => self.claimed(*attempt, event.seq),
             Kind::StepStarted { attempt } => self.started(*attempt, event.at),
@@ -406,8 +415,12 @@ impl RunState {
                 not_before,
                 reason,
             } => self.retrying(*attempt, *not_before, reason),
-            Kind::StepBlocked { step, on, holder } => self.blocked(*step, on, holder.as_ref()),
-            Kind::StepUnblocked { step } => self.unblocked(*step),
+            Kind::StepBlocked {
+                attempt,
+                on,
+                holder,
+            } => self.blocked(*attempt, on, holder.as_ref()),
+            Kind::StepUnblocked { attempt } => self.unblocked(*attempt),
             Kind::StepAsked { step, .. } => {
                 self.steps[step.at()].state = StepState::Asked;
                 self.refresh(*step);
@@ -449,7 +462,14 @@ impl RunState {
         Ok(())
     }
 
-    fn resumed(&mut self, engine: &Engine) {
+    fn resumed(&mut self, engine: &Engine, seq: Seq) {
+        if self
+            .engine
+            .as_ref()
+            .is_none_or(|before| before.boot != engine.boot)
+        {
+            self.booted = seq;
+        }
         self.engine = Some(engine.clone());
         // What an engine handed over or told to stop died with it: the next
         // one asks its executor anew, and says again what must stop.
@@ -594,32 +614,62 @@ impl RunState {
         self.refresh(attempt.step);
     }
 
-    fn blocked(&mut self, step: StepIx, on: &str, holder: Option<&Holder>) {
-        let record = &mut self.steps[step.at()];
-        if let StepState::Claimed { attempt, claimed }
-        | StepState::Blocked {
-            attempt, claimed, ..
-        } = record.state
-        {
-            record.state = StepState::Blocked {
-                attempt,
-                claimed,
-                on: on.into(),
-                holder: holder.map(|holder| Box::new(holder.clone())),
-            };
+    fn blocked(&mut self, blocked: Attempt, on: &str, holder: Option<&Holder>) {
+        let record = &mut self.steps[blocked.step.at()];
+        let on: Box<str> = on.into();
+        let holder = holder.map(|holder| Box::new(holder.clone()));
+        match (blocked.role, &record.state, &record.undo) {
+            (Role::Undo, _, UndoState::Claimed { attempt, claimed }) => {
+                record.undo = UndoState::Blocked {
+                    attempt: *attempt,
+                    claimed: *claimed,
+                    on,
+                    holder,
+                };
+            }
+            (_, StepState::Claimed { attempt, claimed }, _) => {
+                record.state = StepState::Blocked {
+                    attempt: *attempt,
+                    claimed: *claimed,
+                    on,
+                    holder,
+                };
+            }
+            _ => {}
         }
-        self.refresh(step);
+        self.refresh(blocked.step);
     }
 
-    fn unblocked(&mut self, step: StepIx) {
-        let record = &mut self.steps[step.at()];
-        if let StepState::Blocked {
-            attempt, claimed, ..
-        } = record.state
-        {
-            record.state = StepState::Claimed { attempt, claimed };
+    fn unblocked(&mut self, unblocked: Attempt) {
+        let record = &mut self.steps[unblocked.step.at()];
+        match (unblocked.role, &record.state, &record.undo) {
+            (
+                Role::Undo,
+                _,
+                UndoState::Blocked {
+                    attempt, claimed, ..
+                },
+            ) => {
+                record.undo = UndoState::Claimed {
+                    attempt: *attempt,
+                    claimed: *claimed,
+                };
+            }
+            (
+                _,
+                StepState::Blocked {
+                    attempt, claimed, ..
+                },
+                _,
+            ) => {
+                record.state = StepState::Claimed {
+                    attempt: *attempt,
+                    claimed: *claimed,
+                };
+            }
+            _ => {}
         }
-        self.refresh(step);
+        self.refresh(unblocked.step);
     }
 
     fn settle(&mut self, ix: StepIx, outcome: Outcome, reason: Option<Box<Reason>>, at: Millis) {
@@ -680,12 +730,10 @@ impl RunState {
                 phase_is(live)?;
                 self.check_attempt(*attempt, AttemptStage::Failing)
             }
-            Kind::StepBlocked { step, .. } => self.check_step(*step, |state| {
-                matches!(state, StepState::Claimed { .. } | StepState::Blocked { .. })
-            }),
-            Kind::StepUnblocked { step } => {
-                self.check_step(*step, |state| matches!(state, StepState::Blocked { .. }))
+            Kind::StepBlocked { attempt, .. } => {
+                self.check_attempt(*attempt, AttemptStage::Claimed)
             }
+            Kind::StepUnblocked { attempt } => self.check_attempt(*attempt, AttemptStage::Blocked),
             Kind::StepAsked { step, .. } => {
                 self.check_step(*step, |state| *state == StepState::Pending)
             }
@@ -759,6 +807,9 @@ impl RunState {
             (_, AttemptStage::Claimed) => {
                 matches!(record.state, StepState::Claimed { attempt, .. } if n == attempt)
             }
+            (_, AttemptStage::Blocked) => {
+                matches!(record.state, StepState::Blocked { attempt, .. } if n == attempt)
+            }
             (_, AttemptStage::Open) => matches!(
                 record.state,
                 StepState::Claimed { attempt, .. } | StepState::Running { attempt, .. }
@@ -780,7 +831,11 @@ impl RunState {
     fn check_undone(&self, step: StepIx, killed: bool) -> Result<(), String> {
         match self.record(step)?.undo {
             UndoState::Ending | UndoState::Failing { .. } => Ok(()),
-            UndoState::Claimed { .. } | UndoState::Backoff { .. } if killed => Ok(()),
+            UndoState::Claimed { .. } | UndoState::Blocked { .. } | UndoState::Backoff { .. }
+                if killed =>
+            {
+                Ok(())
+            }
             ref undo => Err(format!("undoing step {} is {undo:?}", self.plan[step].id)),
         }
     }
@@ -816,6 +871,9 @@ impl RunState {
             if let UndoState::Claimed {
                 attempt: number, ..
             }
+            | UndoState::Blocked {
+                attempt: number, ..
+            }
             | UndoState::Running {
                 attempt: number, ..
             } = record.undo
@@ -828,6 +886,36 @@ impl RunState {
             }
         }
         open
+    }
+
+    /// Whether the attempt was claimed before the machine was last restarted.
+    /// An executor's own records may have lost their tail then, so their
+    /// silence no longer proves that the attempt never ran.
+    pub fn claimed_before_boot(&self, attempt: Attempt) -> bool {
+        let record = &self.steps[attempt.step.at()];
+        let claimed = match (attempt.role, &record.state, &record.undo) {
+            (
+                Role::Undo,
+                _,
+                UndoState::Claimed { claimed, .. } | UndoState::Blocked { claimed, .. },
+            ) => *claimed,
+            (_, StepState::Claimed { claimed, .. } | StepState::Blocked { claimed, .. }, _) => {
+                *claimed
+            }
+            _ => return true,
+        };
+        claimed < self.booted
+    }
+
+    /// The step's attempt that waits for something another run holds.
+    pub fn blocked_attempt(&self, step: StepIx) -> Option<Attempt> {
+        let record = &self.steps[step.at()];
+        let of = |number, role| Some(Attempt { step, number, role });
+        match (&record.state, &record.undo) {
+            (StepState::Blocked { attempt, .. }, _) => of(*attempt, Role::Main),
+            (_, UndoState::Blocked { attempt, .. }) => of(*attempt, Role::Undo),
+            _ => None,
+        }
     }
 
     /// Steps whose interrupted attempt waits for a person's word.
@@ -852,6 +940,8 @@ enum AttemptStage {
     New,
     /// Claimed, not started.
     Claimed,
+    /// Claimed, and waiting for what another run holds.
+    Blocked,
     /// Claimed or started, not ended.
     Open,
     /// The attempt before it ended, and failed.
@@ -866,6 +956,7 @@ impl AttemptStage {
             (AttemptStage::Claimed | AttemptStage::Open, UndoState::Claimed { attempt, .. }) => {
                 n == *attempt
             }
+            (AttemptStage::Blocked, UndoState::Blocked { attempt, .. }) => n == *attempt,
             (AttemptStage::Open, UndoState::Running { attempt, .. }) => n == *attempt,
             (AttemptStage::Failing, UndoState::Failing { attempt, .. }) => n == attempt + 1,
             _ => false,
