@@ -31,7 +31,7 @@ impl Rng {
         Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -41,7 +41,7 @@ impl Rng {
 
     /// A number below `n`.
     pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
+        self.number() % n
     }
 
     /// True `percent` times of a hundred.
@@ -105,7 +105,7 @@ fn live_once(plan: &Arc<Plan>, world: &Shared, epoch: u32, reopen: bool) -> bool
 fn story(seed: u64) -> blake3::Hash {
     let mut rng = Rng::new(seed);
     let plan = Arc::new(plans::random(&mut rng));
-    let world = Shared::new(plan.clone(), rng.next());
+    let world = Shared::new(plan.clone(), rng.number());
     let mut epoch = 0;
     let mut crashes = rng.below(6);
     let mut reopens = rng.below(3);

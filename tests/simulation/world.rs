@@ -25,7 +25,6 @@ pub struct Crash;
 /// One thing that really happened to a process.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    pub at: Millis,
     pub attempt: Attempt,
     pub what: What,
     /// The durable log's length at that moment.
@@ -220,7 +219,6 @@ impl Virtual {
     fn enter(&mut self, attempt: Attempt, what: What) {
         let durable = self.durable;
         self.ledger.push(Entry {
-            at: self.now,
             attempt,
             what,
             durable,
@@ -500,10 +498,10 @@ pub fn logged_success(log: &[Event], step: StepIx) -> bool {
     let mut succeeded = false;
     for event in log {
         match &event.kind {
-            Kind::StepFinished { attempt, end } if attempt.step == step => {
-                if attempt.role == Role::Main {
-                    succeeded = end.verdict != quintet::plan::Verdict::Failure;
-                }
+            Kind::StepFinished { attempt, end }
+                if attempt.step == step && attempt.role == Role::Main =>
+            {
+                succeeded = end.verdict != quintet::plan::Verdict::Failure;
             }
             Kind::StepSettled {
                 step: settled,
