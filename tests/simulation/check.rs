@@ -209,8 +209,11 @@ fn may_pass(plan: &Plan, world: &Virtual, at: usize, need: StepIx) -> bool {
     let well = ended_by(world, at, need).any(|exit| *exit == Exit::Exited { code: 0 });
     let forgiven = step.policy.on_failure == OnFailure::Continue && really_failed(world, at, need);
     let not_needed = world.log().iter().any(|event| {
-        matches!(&event.kind, Kind::StepSettled { step, reason: Reason::FallbackNotNeeded { .. }, .. }
-            if *step == need)
+        matches!(&event.kind, Kind::StepSettled {
+                step,
+                reason: Reason::FallbackNotNeeded { .. } | Reason::Condition { .. },
+                ..
+            } if *step == need)
     });
     let saved = plan
         .indices()

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quintet::plan::{
-    Absent, Action, Command, Holds, OnAbort, OnFailure, Plan, Policy, Program, Retry, Rollback,
-    Source, Step, StepIx, Undo,
+    Absent, Action, Command, Condition, Holds, OnAbort, OnFailure, Plan, Policy, Program, Retry,
+    Rollback, Source, Step, StepIx, Undo,
 };
 
 use crate::Rng;
@@ -26,7 +26,20 @@ pub fn random(rng: &mut Rng) -> Plan {
                 }
             }
         }
-        steps.push(step(rng, at, needs, after));
+        let asked = rng
+            .chance(12)
+            .then(|| rng.below(at as u64 + 1) as usize)
+            .filter(|from| *from < at);
+        if let Some(from) = asked.map(StepIx::new)
+            && !needs.contains(&from)
+            && !after.contains(&from)
+        {
+            after.push(from);
+            after.sort();
+        }
+        let mut step = step(rng, at, needs, after);
+        step.when = asked.map(|from| condition(rng, from));
+        steps.push(step);
     }
     add_fallback(rng, &mut steps);
     let mut plan = empty(steps);
@@ -133,6 +146,12 @@ fn step(rng: &mut Rng, at: usize, needs: Vec<StepIx>, after: Vec<StepIx>) -> Ste
         about: None,
         source: Source::default(),
     }
+}
+
+fn condition(rng: &mut Rng, from: usize) -> Box<Condition> {
+    let word = ["success", "failed", "skipped"][rng.below(3) as usize];
+    let text = format!("prev.s{from}.status == '{word}'");
+    Box::new(Condition::parse(&text).expect("a condition"))
 }
 
 fn holds(rng: &mut Rng) -> Box<Holds> {
