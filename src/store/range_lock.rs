@@ -39,6 +39,27 @@ pub(crate) fn lock(file: &File, bytes: Range<u64>) -> io::Result<()> {
     wait(file, request(libc::F_WRLCK, &bytes))
 }
 
+/// Waits until nobody else holds any of the bytes, and takes none of them.
+///
+/// It is a shared lock that is waited for, so that any number of waiters go on
+/// together; while they do, for an instant, a [`try_lock`] may fail.
+///
+/// # Errors
+/// As for [`try_lock`].
+pub(crate) fn wait_unlocked(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    wait(file, request(libc::F_RDLCK, &bytes))?;
+    unlock(file, bytes)
+}
+
+/// Gives up the bytes of this open file.
+///
+/// # Errors
+/// The kernel has no room to split a lock in two.
+pub(crate) fn unlock(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&request(libc::F_UNLCK, &bytes)))?;
+    Ok(())
+}
+
 /// Some lock of another open file that reaches into the bytes: all of that
 /// lock's range. Which one, if there are several, is up to the kernel.
 ///
@@ -123,5 +144,18 @@ mod tests {
         assert!(!try_lock(&b, 0..1).unwrap());
         drop(copy);
         assert!(try_lock(&b, 0..1).unwrap());
+    }
+
+    #[test]
+    fn waiting_ends_when_the_bytes_are_free_and_takes_nothing() {
+        let (_tmp, a, b) = twice();
+        assert!(try_lock(&a, 0..1).unwrap());
+        std::thread::scope(|s| {
+            let waiter = s.spawn(|| wait_unlocked(&b, 0..1));
+            drop(a);
+            waiter.join().unwrap().unwrap();
+        });
+        let (_, c) = (&b, b.try_clone().unwrap());
+        assert_eq!(conflict(&c, 0..1).unwrap(), None);
     }
 }
