@@ -8,8 +8,12 @@
 //! [`Executor`] makes attempts happen, [`Log`] remembers, [`World`] is the
 //! rest: time, other people's wishes, locks, and somebody to show events to.
 
+mod clock;
+mod ears;
 mod job;
 pub mod lock;
+mod outside;
+mod session;
 
 use std::fmt;
 use std::fs::File;
@@ -20,11 +24,17 @@ use std::time::Duration;
 use crate::exec::{Done, Executor, Found, Report};
 use crate::plan::StepIx;
 use crate::run::{
-    Attempt, Command, Engine as EngineId, Event, Exit, Finish, Holder, IllegalEvent, Kind, Millis,
-    Reason, RunOutcome, RunPhase, RunState, Seq, StepState, Stopping, next, retry, wake_at,
+    Attempt, Command, Engine as EngineId, Event, Exit, Finish, IllegalEvent, Kind, Millis, Outcome,
+    Reason, Role, RunOutcome, RunPhase, RunState, Seq, StepState, Stopping, next, retry,
+    waits_for_log, wake_at,
 };
 
+pub use clock::Clock;
+pub use ears::Signals;
 pub use job::JobContext;
+pub use lock::{Denied, Held};
+pub use outside::{Answers, Audience};
+pub use session::{Again, Ended, Refused, Session};
 
 /// What remembers events.
 pub trait Log {
@@ -37,6 +47,9 @@ pub trait Log {
     /// The log cannot be written. Nothing more becomes durable, and nothing
     /// that was not durable before may be taken to be.
     fn durable(&mut self) -> Result<Seq, LogError>;
+
+    /// Says that somebody waits for what was appended.
+    fn hurry(&mut self);
 
     /// Waits until everything appended is durable.
     ///
@@ -60,14 +73,6 @@ pub enum Request {
     Unblocked { step: StepIx },
 }
 
-/// What a step asked for is held by another run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The lock, pool or resource.
-    pub on: String,
-    pub holder: Option<Holder>,
-}
-
 /// The rest of the world, as far as the loop needs it.
 pub trait World {
     /// The time, on a clock that never jumps.
@@ -84,8 +89,8 @@ pub trait World {
     /// another run, a request follows when it may be free.
     ///
     /// # Errors
-    /// What is held, and by whom.
-    fn occupy(&mut self, step: StepIx) -> Result<Vec<Arc<File>>, Held>;
+    /// What is held, and by whom; or the locks cannot be used at all.
+    fn occupy(&mut self, step: StepIx) -> Result<Vec<Arc<File>>, Denied>;
 
     /// Shows an event that has just been folded in.
     fn show(&mut self, run: &RunState, event: &Event);
@@ -98,6 +103,8 @@ pub enum EngineError {
     Log(LogError),
     /// The executor is broken.
     Executor(io::Error),
+    /// Locks cannot be taken at all.
+    Lock(Denied),
     /// The record and the world contradict each other.
     Illegal(IllegalEvent),
 }
@@ -107,6 +114,7 @@ impl fmt::Display for EngineError {
         match self {
             EngineError::Log(LogError(error)) => write!(f, "the run cannot be recorded: {error}"),
             EngineError::Executor(error) => write!(f, "steps cannot be run: {error}"),
+            EngineError::Lock(denied) => write!(f, "locks cannot be taken: {denied}"),
             EngineError::Illegal(event) => {
                 write!(f, "the run's record contradicts itself: {event}")
             }
@@ -169,26 +177,64 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
         Ok(())
     }
 
-    /// Lets an ended run go on: what has not succeeded is done again, except
-    /// the steps that a person takes as done.
+    /// Lets an ended run go on: what has not succeeded is done again.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub fn reopen(&mut self, by: &str, done: &[StepIx]) -> Result<(), EngineError> {
-        let by = by.to_owned();
-        self.record(Kind::RunReopened {
-            reason: Reason::Request { by: by.clone() },
-        })?;
+    pub fn reopen(&mut self, by: &str) -> Result<(), EngineError> {
+        let reason = Reason::Request { by: by.to_owned() };
+        self.record(Kind::RunReopened { reason })
+    }
+
+    /// Takes a person's word about steps whose end nobody saw: these count as
+    /// done, those are run again.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn take_word(
+        &mut self,
+        done: &[StepIx],
+        rerun: &[StepIx],
+        by: &str,
+    ) -> Result<(), EngineError> {
         for &step in done {
-            if self.run.step(step).outcome().is_none() {
+            let record = self.run.step(step);
+            if record.outcome().is_none() && !matches!(record.state, StepState::Running { .. }) {
                 self.record(Kind::StepSettled {
                     step,
-                    outcome: crate::run::Outcome::Succeeded,
-                    reason: Reason::Assumed { by: by.clone() },
+                    outcome: Outcome::Succeeded,
+                    reason: Reason::Assumed { by: by.to_owned() },
+                })?;
+            }
+        }
+        for &step in rerun {
+            if let StepState::Failing { attempt } = self.run.step(step).state {
+                let number = attempt + 1;
+                let not_before = self.world.now();
+                self.record(Kind::StepRetry {
+                    attempt: Attempt {
+                        step,
+                        number,
+                        role: Role::Main,
+                    },
+                    not_before,
+                    reason: Reason::Interrupted,
                 })?;
             }
         }
         Ok(())
+    }
+
+    /// Stops the run, politely.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn cancel(&mut self, by: &str) -> Result<(), EngineError> {
+        let by = by.to_owned();
+        self.take_request(Request::Stop {
+            why: Stopping::Cancel,
+            by,
+        })
     }
 
     /// Drives the run to its end.
@@ -221,6 +267,9 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             }
             let timeout =
                 wake_at(&self.run, now).map(|at| Duration::from_millis(at.saturating_sub(now)));
+            if waits_for_log(&self.run) {
+                self.log.hurry();
+            }
             self.executor
                 .wait(timeout, &mut reports)
                 .map_err(EngineError::Executor)?;
@@ -255,13 +304,14 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             None => Vec::new(),
             Some(_) => match self.world.occupy(step) {
                 Ok(locks) => locks,
-                Err(Held { on, holder }) => {
+                Err(Denied::Held(Held { on, holder })) => {
                     return self.record(Kind::StepBlocked {
                         attempt,
                         on,
                         holder,
                     });
                 }
+                Err(denied) => return Err(EngineError::Lock(denied)),
             },
         };
         match self.context.job(&self.run, attempt, locks) {

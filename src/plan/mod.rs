@@ -117,7 +117,12 @@ impl Plan {
     ///
     /// 64 hexadecimal digits (BLAKE3 of the serialised plan).
     pub fn content_id(&self) -> String {
-        blake3::hash(self.to_json().as_bytes()).to_hex().to_string()
+        Plan::content_id_of(&self.to_json())
+    }
+
+    /// The content id of a plan that is serialised already.
+    pub fn content_id_of(json: &str) -> String {
+        blake3::hash(json.as_bytes()).to_hex().to_string()
     }
 
     /// The plan as it is kept with a run.

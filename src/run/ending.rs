@@ -276,3 +276,19 @@ fn finish(run: &RunState, why: Option<Stopping>) -> Command {
     let steps = ids(&failures);
     finish(RunOutcome::Failed, Reason::StepsFailed { steps })
 }
+
+/// The exit code of the program that drove a run to this end.
+///
+/// 0 succeeded, tolerated failures included unless `strict`; 1 failed; 3
+/// quarantined; 124 its deadline passed; 130 canceled, 143 where a TERM asked.
+pub fn exit_code(outcome: RunOutcome, reason: &Reason, strict: bool) -> i32 {
+    match (outcome, reason) {
+        (RunOutcome::Succeeded, Reason::AllDone { warnings }) if strict && *warnings > 0 => 1,
+        (RunOutcome::Succeeded, _) => 0,
+        (RunOutcome::Failed, Reason::Deadline { .. }) => 124,
+        (RunOutcome::Failed, _) => 1,
+        (RunOutcome::Canceled, Reason::Request { by }) if by == "SIGTERM" => 143,
+        (RunOutcome::Canceled, _) => 130,
+        (RunOutcome::Quarantined, _) => 3,
+    }
+}

@@ -20,6 +20,7 @@ impl RunState {
             message,
         })?;
         self.seq = event.seq;
+        self.last_at = event.at;
         match &event.kind {
             Kind::RunStarted { seed, engine, .. } => {
                 self.phase = RunPhase::Running;

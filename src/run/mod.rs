@@ -18,9 +18,10 @@ pub mod retry;
 pub mod schedule;
 pub mod state;
 
+pub use ending::exit_code;
 pub use event::{
     Attempt, End, Engine, Event, Exit, Finish, Holder, Kind, LogRange, Millis, Outcome, Output,
     Reason, Role, RunOutcome, Seq, Stop, Stopping,
 };
-pub use schedule::{Command, next, wake_at};
+pub use schedule::{Command, next, waits_for_log, wake_at};
 pub use state::{Counts, IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState};

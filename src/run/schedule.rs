@@ -163,6 +163,25 @@ pub fn wake_at(run: &RunState, now: Millis) -> Option<Millis> {
         .map(|at| at.max(now))
 }
 
+/// Whether a free slot waits only for the log to be durable.
+pub fn waits_for_log(run: &RunState) -> bool {
+    let places = &run.places;
+    let slots = run.plan.max_concurrency.get() as usize;
+    if run.phase == RunPhase::RollingBack {
+        return places.live.is_empty() && places.handed.is_empty() && run.durable < run.seq;
+    }
+    places.live.len() + places.handed.len() < slots
+        && places.classes.iter().any(|class| {
+            class
+                .startable
+                .iter()
+                .any(|(_, ix)| match run.step(*ix).state {
+                    StepState::Claimed { claimed, .. } => claimed > run.durable,
+                    _ => false,
+                })
+        })
+}
+
 fn deadline(run: &RunState) -> Option<Millis> {
     let limit = run.plan.deadline?;
     Some(run.started_at.saturating_add(limit.as_millis() as Millis))

@@ -204,6 +204,8 @@ pub struct RunState {
     /// The event with which the machine's present boot entered the run.
     pub(super) booted: Seq,
     pub(super) seed: u64,
+    /// When the last event was.
+    pub(super) last_at: Millis,
     pub(super) started_at: Millis,
     pub(super) ended_at: Millis,
     pub(super) steps: Vec<StepRecord>,
@@ -241,6 +243,7 @@ impl RunState {
             engine: None,
             booted: 0,
             seed: 0,
+            last_at: 0,
             started_at: 0,
             ended_at: 0,
             steps,
@@ -294,6 +297,11 @@ impl RunState {
 
     pub fn started_at(&self) -> Millis {
         self.started_at
+    }
+
+    /// When the last event was; 0 before the first.
+    pub fn last_at(&self) -> Millis {
+        self.last_at
     }
 
     /// When the run ended; 0 while it has not.

@@ -178,7 +178,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::plan::{StepIx, Verdict};
-    use crate::run::event::{Engine, Finish, Holder, Stopping};
+    use crate::run::event::{Engine, Finish, Holder, Stop, Stopping};
     use crate::run::{Attempt, Exit, LogRange, Outcome, Output, Reason, Role, RunOutcome};
 
     /// At least one event of every kind, and what is odd about their fields.
@@ -203,9 +203,22 @@ pub(super) mod tests {
         let mut kinds = vec![
             Kind::RunStarted {
                 plan: "c0ffee".into(),
+                seed: u64::MAX,
                 engine: engine.clone(),
             },
             Kind::RunResumed { engine },
+            Kind::RunReopened {
+                reason: Reason::Request {
+                    by: "somebody".into(),
+                },
+            },
+            Kind::StepStopping {
+                attempt,
+                how: Stop::Grace,
+                reason: Reason::Stopping(Stopping::Abort),
+            },
+            Kind::StepTimeout { attempt },
+            Kind::CleanupStarted,
             Kind::StepClaimed {
                 attempt,
                 reason: Reason::Ready,
@@ -226,7 +239,7 @@ pub(super) mod tests {
                 },
             },
             Kind::StepBlocked {
-                step,
+                attempt,
                 on: "lock \"x\",{".into(),
                 holder: Some(Holder {
                     run: "r".into(),
@@ -236,11 +249,11 @@ pub(super) mod tests {
                 }),
             },
             Kind::StepBlocked {
-                step,
+                attempt,
                 on: String::new(),
                 holder: None,
             },
-            Kind::StepUnblocked { step },
+            Kind::StepUnblocked { attempt },
             Kind::StepAsked {
                 step,
                 question: "sure?\n".into(),
@@ -331,8 +344,11 @@ pub(super) mod tests {
             .map(|kind| match kind {
                 Kind::RunStarted { .. } => "run_started",
                 Kind::RunResumed { .. } => "run_resumed",
+                Kind::RunReopened { .. } => "run_reopened",
                 Kind::StepClaimed { .. } => "step_claimed",
                 Kind::StepStarted { .. } => "step_started",
+                Kind::StepStopping { .. } => "step_stopping",
+                Kind::StepTimeout { .. } => "step_timeout",
                 Kind::StepFinished { .. } => "step_finished",
                 Kind::StepRetry { .. } => "step_retry",
                 Kind::StepBlocked { .. } => "step_blocked",
@@ -343,10 +359,11 @@ pub(super) mod tests {
                 Kind::RunStopping { .. } => "run_stopping",
                 Kind::RollbackStarted { .. } => "rollback_started",
                 Kind::StepUndone { .. } => "step_undone",
+                Kind::CleanupStarted => "cleanup_started",
                 Kind::RunFinished { .. } => "run_finished",
             })
             .collect();
-        assert_eq!(names.len(), 15);
+        assert_eq!(names.len(), 19);
     }
 
     #[test]

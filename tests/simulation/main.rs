@@ -75,7 +75,7 @@ fn live_once(plan: &Arc<Plan>, world: &Shared, epoch: u32, reopen: bool) -> bool
         if begun {
             engine_loop.take_over(engine).expect("takes over");
             if reopen {
-                engine_loop.reopen("somebody", &[]).expect("reopens");
+                engine_loop.reopen("somebody").expect("reopens");
             }
         } else {
             engine_loop

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quintet::engine::{Held, Log, LogError, Request, World};
+use quintet::engine::{Denied, Held, Log, LogError, Request, World};
 use quintet::exec::{Done, Executor, Found, Job, Report, Waker};
 use quintet::plan::{Plan, StepIx};
 use quintet::run::{
@@ -427,6 +427,11 @@ impl Log for SimLog {
         Ok(world.durable as Seq)
     }
 
+    fn hurry(&mut self) {
+        let mut world = self.0.0.borrow_mut();
+        world.commit_at = world.commit_at.map(|at| at.min(world.now + 1));
+    }
+
     fn flush(&mut self) -> Result<(), LogError> {
         let mut world = self.0.0.borrow_mut();
         world.tick();
@@ -469,16 +474,16 @@ impl World for Outside {
         ));
     }
 
-    fn occupy(&mut self, step: StepIx) -> Result<Vec<Arc<File>>, Held> {
+    fn occupy(&mut self, step: StepIx) -> Result<Vec<Arc<File>>, Denied> {
         let mut world = self.0.0.borrow_mut();
         world.tick();
         if world.rng.chance(20) {
             let at = world.now + 1 + world.rng.below(40);
             world.requests.push((at, Request::Unblocked { step }));
-            return Err(Held {
+            return Err(Denied::Held(Held {
                 on: "lock l".into(),
                 holder: None,
-            });
+            }));
         }
         Ok(Vec::new())
     }

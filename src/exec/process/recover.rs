@@ -70,10 +70,10 @@ fn reach(local: &mut Local, slot: SlotName) -> io::Result<Option<(Channel, Attem
         // It may not listen yet, or not any more.
         if let Ok(socket) = UnixStream::connect(path) {
             let mut channel = Channel::new(socket);
-            match listen_to(&mut channel, &mut local.landing, give_up)? {
-                Some(Answer::Hello(Some(attempt))) => return Ok(Some((channel, attempt))),
-                // With nothing to do it ends as soon as we hang up.
-                Some(_) | None => {}
+            let said = listen_to(&mut channel, &mut local.landing, give_up)?;
+            // With nothing to do it ends as soon as we hang up.
+            if let Some(Answer::Hello(Some(attempt))) = said {
+                return Ok(Some((channel, attempt)));
             }
         }
         std::thread::sleep(ASK_AGAIN);
