@@ -57,6 +57,10 @@ impl fmt::Display for SelectError {
 
 impl std::error::Error for SelectError {}
 
+/// This many errors are told at once. Each repeats its argument and has cost a
+/// search for what was meant, and nobody reads more.
+const MAX_ERRORS: usize = 20;
+
 /// What is accepted, for help.
 const FORMS: &str = "a term is an id, a glob `conf*`, a number `0001`, a range `0001-0099`, \
                      a prefix `02*`, `tag:T`, `stage:S` or `path:P`; `!` leaves out, \

@@ -6,12 +6,9 @@
 
 use super::index::Index;
 use super::term::{Selection, Term, What};
-use super::{FORMS, SelectError, StepSet, not_empty};
+use super::{FORMS, MAX_ERRORS, SelectError, StepSet, not_empty};
 use crate::plan::graph::{Graph, waits};
 use crate::plan::{Plan, StepIx};
-
-/// Finding what was meant costs a walk over all ids; this many errors get it.
-const MAX_SUGGESTIONS: usize = 20;
 
 /// A stretch of a plan, beside or instead of a selection. What is not given
 /// does not narrow.
@@ -42,8 +39,8 @@ impl Selection {
     /// The steps of `plan` that are selected.
     ///
     /// # Errors
-    /// Every term that names nothing in the plan, or, if there is none, that
-    /// the selection as a whole matches no step.
+    /// Every term (of very many, the first) that names nothing in the plan, or,
+    /// if there is none, that the selection as a whole matches no step.
     pub fn resolve(&self, plan: &Plan, graph: &Graph) -> Result<StepSet, Vec<SelectError>> {
         let steps = self.steps(plan, graph)?;
         not_empty(steps, plan, || self.args.join(" "))
@@ -70,10 +67,10 @@ impl Selection {
                 }
                 None if self.allow_missing
                     && matches!(term.what, What::Id(_) | What::Number(_)) => {}
-                None => {
-                    let suggest = errors.len() < MAX_SUGGESTIONS;
-                    errors.push(self.unknown(&index, term, suggest));
-                }
+                None => errors.push(self.unknown(&index, term)),
+            }
+            if errors.len() == MAX_ERRORS {
+                break;
             }
         }
         if !errors.is_empty() {
@@ -87,7 +84,7 @@ impl Selection {
         Ok(steps)
     }
 
-    fn unknown(&self, index: &Index, term: &Term, suggest: bool) -> SelectError {
+    fn unknown(&self, index: &Index, term: &Term) -> SelectError {
         let arg = &self.args[term.arg];
         let written = &arg[term.at.clone()];
         let value = written
@@ -100,7 +97,7 @@ impl Selection {
             What::Path(_) | What::PathGlob(_) => format!("no step is at or below {value:?}"),
             _ => format!("no step is called {value:?}"),
         };
-        let help = match suggest.then(|| index.nearest(&term.what, value)).flatten() {
+        let help = match index.nearest(&term.what, value) {
             Some(near) => format!("did you mean {near:?}? {FORMS}"),
             None => FORMS.to_owned(),
         };

@@ -4,7 +4,7 @@ use std::ops;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::{FORMS, SelectError};
+use super::{FORMS, MAX_ERRORS, SelectError};
 use crate::plan::name::{check_id, nearest};
 
 /// Terms that have to be held against every step, such as globs, are this many at most.
@@ -60,19 +60,24 @@ impl Selection {
     /// Reads the terms of all arguments.
     ///
     /// # Errors
-    /// Every term that cannot be read.
+    /// Every term that cannot be read; of very many, the first.
     pub fn parse(args: &[String]) -> Result<Selection, Vec<SelectError>> {
         let mut selection = Selection {
             args: args.to_vec(),
             ..Selection::default()
         };
         let mut errors = Vec::new();
-        for (i, arg) in args.iter().enumerate() {
-            for at in pieces(arg) {
-                match term(arg, at) {
-                    Ok(term) => selection.terms.push(Term { arg: i, ..term }),
-                    Err(error) => errors.push(error),
-                }
+        let places = args
+            .iter()
+            .enumerate()
+            .flat_map(|(i, arg)| pieces(arg).map(move |at| (i, at)));
+        for (i, at) in places {
+            match term(&args[i], at) {
+                Ok(term) => selection.terms.push(Term { arg: i, ..term }),
+                Err(error) => errors.push(error),
+            }
+            if errors.len() == MAX_ERRORS {
+                return Err(errors);
             }
         }
         selection.check_walks(&mut errors);
