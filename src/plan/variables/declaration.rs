@@ -211,7 +211,7 @@ fn compile(pattern: &str) -> Result<Regex, String> {
         .build()
         .map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => "is too big".to_owned(),
-            _ => format!("is no regular expression: {pattern}"),
+            _ => format!("is no regular expression: {}", shown(pattern)),
         })
 }
 
