@@ -19,8 +19,9 @@
 //! misspelt exclusion would run what it was to keep from running.
 //!
 //! Four files: the set of steps (`set`), the written terms (`term`), finding the
-//! steps that one is about (`index`), and what all of them come to (`resolve`). This room does not know what running is;
-//! whoever restricts a plan marks steps, and removes none.
+//! steps that one is about (`index`), and what all of them come to (`resolve`).
+//! This room does not know what running is; whoever restricts a plan marks
+//! steps, and removes none.
 
 mod index;
 mod resolve;

@@ -82,7 +82,8 @@ impl Declaration {
         let name = &self.name;
         if !is_name(name) {
             wrong(format!(
-                "{name:?} cannot be a variable's name: a name is letters, digits and `_`, and does not begin with a digit"
+                "{name:?} cannot be a variable's name: a name is letters, digits and `_`, \
+                 and does not begin with a digit"
             ));
         }
         if self.kind == Kind::Choice && self.choices.is_empty() {
