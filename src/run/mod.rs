@@ -11,6 +11,7 @@
 pub mod event;
 mod facts;
 mod places;
+pub mod record;
 pub mod retry;
 pub mod schedule;
 pub mod state;
