@@ -1,9 +1,11 @@
 //! From an attempt to a job: fills the last holes in its texts.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 
 use crate::exec::Job;
+use crate::plan::text::Missing;
 use crate::plan::{Action, Command, Program, Text};
 use crate::run::{Attempt, Role, RunState};
 
@@ -11,13 +13,16 @@ use crate::run::{Attempt, Role, RunState};
 #[derive(Clone, Debug, Default)]
 pub struct JobContext {
     pub run_id: String,
+    /// Values of the plan's secret variables. They are given anew to each
+    /// engine, since no record holds them.
+    pub secrets: BTreeMap<String, String>,
 }
 
 impl JobContext {
     /// The attempt as an executor takes it.
     ///
     /// # Errors
-    /// In words: an output that the command asks for was never put out.
+    /// In words: an output or a secret that the command asks for is not there.
     pub fn job(
         &self,
         run: &RunState,
@@ -32,9 +37,15 @@ impl JobContext {
             (None, Action::Command(command)) => (command.as_ref(), step.policy.timeout),
             (None, Action::Group) => return Err("a group has no command".into()),
         };
-        let fill = |text: &Text| match text.fill(&|step, key| run.output(step, key)) {
+        let secret = |name: &str| self.secrets.get(name).map(String::as_str);
+        let fill = |text: &Text| match text
+            .fill(&|step, key| run.output(step, key), &|name| secret(name))
+        {
             Ok(text) => Ok(text.into_owned()),
-            Err(missing) => Err(format!("{} put out no {}", missing.step, missing.key)),
+            Err(Missing::Output { step, key }) => Err(format!("{step} put out no {key}")),
+            Err(Missing::Secret { name }) => Err(format!(
+                "the secret {name} was not given; give it with --var {name}=…"
+            )),
         };
         let mut env = Vec::with_capacity(plan.env.len() + command.env.len() + 3);
         for (key, value) in plan.env.iter().chain(&command.env) {

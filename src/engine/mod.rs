@@ -147,19 +147,23 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
     /// See [`EngineError`].
     pub fn take_over(&mut self, engine: EngineId) -> Result<(), EngineError> {
         self.record(Kind::RunResumed { engine })?;
+        for step in self.run.plan().indices() {
+            self.unblock(step)?;
+            if self.run.step(step).state == StepState::Asked {
+                self.ask_again(step);
+            }
+        }
         let open = self.run.open_attempts();
         let found = self
             .executor
             .recover(&open)
             .map_err(EngineError::Executor)?;
         for (attempt, found) in found {
-            self.found(attempt, found)?;
-        }
-        for step in self.run.unsettled().collect::<Vec<_>>() {
-            match self.run.step(step).state {
-                StepState::Blocked { .. } => self.record(Kind::StepUnblocked { step })?,
-                StepState::Asked => self.ask_again(step),
-                _ => {}
+            match found {
+                Found::NeverRan if self.run.claimed_before_boot(attempt) => {
+                    self.interrupted(attempt)?;
+                }
+                found => self.found(attempt, found)?,
             }
         }
         Ok(())
@@ -252,7 +256,11 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             Some(_) => match self.world.occupy(step) {
                 Ok(locks) => locks,
                 Err(Held { on, holder }) => {
-                    return self.record(Kind::StepBlocked { step, on, holder });
+                    return self.record(Kind::StepBlocked {
+                        attempt,
+                        on,
+                        holder,
+                    });
                 }
             },
         };
@@ -298,10 +306,14 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
                 StepState::Asked => self.record(Kind::StepAnswered { step, yes, by }),
                 _ => Ok(()),
             },
-            Request::Unblocked { step } => match self.run.step(step).state {
-                StepState::Blocked { .. } => self.record(Kind::StepUnblocked { step }),
-                _ => Ok(()),
-            },
+            Request::Unblocked { step } => self.unblock(step),
+        }
+    }
+
+    fn unblock(&mut self, step: StepIx) -> Result<(), EngineError> {
+        match self.run.blocked_attempt(step) {
+            Some(attempt) => self.record(Kind::StepUnblocked { attempt }),
+            None => Ok(()),
         }
     }
 

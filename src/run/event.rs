@@ -112,17 +112,21 @@ pub enum Kind {
         not_before: Millis,
         reason: Reason,
     },
-    /// The step waits for something that another run holds.
+    /// The claimed attempt waits for something that another run holds.
     StepBlocked {
-        step: StepIx,
+        #[serde(flatten)]
+        attempt: Attempt,
         /// The lock, pool or resource.
         on: String,
         /// Who holds it and since when, as far as that is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         holder: Option<Holder>,
     },
-    /// What the step waited for became free.
-    StepUnblocked { step: StepIx },
+    /// What the attempt waited for may be free.
+    StepUnblocked {
+        #[serde(flatten)]
+        attempt: Attempt,
+    },
     /// A person is asked whether the step may run.
     StepAsked { step: StepIx, question: String },
     /// The person's answer.

@@ -118,7 +118,7 @@ impl Known<'_> {
             .find(|(key, _)| key.as_ref() == name);
         match said {
             Some((_, value)) => {
-                let filled = value.fill(&|step, key| self.run.output(step, key));
+                let filled = value.fill(&|step, key| self.run.output(step, key), &|_| None);
                 text(filled.ok().as_deref())
             }
             None => self.outside(&format!("env.{name}")),

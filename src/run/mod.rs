@@ -8,8 +8,11 @@
 //! Like `plan`, it does not know files, processes, threads, clocks or chance:
 //! time is an argument, and chance is a number in the run's first event.
 
+mod ending;
 pub mod event;
 mod facts;
+mod fold;
+mod legal;
 mod places;
 pub mod record;
 pub mod retry;

@@ -89,6 +89,7 @@ impl Places {
             used,
             fallbacks: plan
                 .indices()
+                .filter(|ix| plan[*ix].absent.is_none())
                 .filter_map(|ix| Some((plan[ix].fallback_of?, ix)))
                 .collect(),
             todo: BTreeSet::new(),
@@ -233,6 +234,21 @@ impl RunState {
         }
     }
 
+    /// Whether the queues, kept up to date from event to event, are those that
+    /// follow from the steps' states. For tests: it costs as much as the plan is large.
+    pub fn queues_are_current(&self) -> bool {
+        let mut afresh = self.clone();
+        afresh.rebuild_places();
+        // Which failure was the first is told by the order of events alone.
+        let same = |a: &Option<StepIx>, b: &Option<StepIx>| a.is_some() == b.is_some();
+        let blockers = self.places.blocker.iter().zip(&afresh.places.blocker);
+        let same_blockers = blockers.into_iter().all(|(a, b)| same(a, b));
+        let same_abort = same(&self.places.abort, &afresh.places.abort);
+        afresh.places.blocker.clone_from(&self.places.blocker);
+        afresh.places.abort = self.places.abort;
+        same_blockers && same_abort && afresh.places == self.places
+    }
+
     /// Puts a step where its state says it belongs.
     pub(super) fn refresh(&mut self, ix: StepIx) {
         let place = self.place_of(ix);
@@ -295,6 +311,7 @@ impl RunState {
             && step.confirm.is_none()
             && step.fallback_of.is_none()
             && !step.policy.always
+            && step.policy.idempotent
             && matches!(step.action, Action::Command(_));
         match plain && !claimed && self.places.unclaimed[ix.at()] == 0 {
             true => Place::Ahead,
@@ -354,27 +371,47 @@ impl RunState {
             self.places.failed.insert(ix);
         }
         self.soon(ix);
-        match self.places.fallback(ix) {
-            Some(fallback) if outcome == Outcome::Failed => self.release(fallback, None),
-            _ => self.resolve(ix, self.satisfies(ix, outcome).then_some(()).ok_or(ix)),
-        }
         if self.waits_for_word(ix) && self.places.abort.is_none() {
             self.places.abort = Some(ix);
+        }
+        match self
+            .places
+            .fallback(ix)
+            .filter(|_| outcome == Outcome::Failed)
+        {
+            None => {
+                let satisfied = self.satisfies(ix, outcome);
+                self.resolve(ix, satisfied.then_some(()).ok_or(ix));
+                if outcome == Outcome::Failed {
+                    self.note_abort(ix);
+                }
+            }
+            Some(fallback) => {
+                self.release(fallback, None);
+                // It may have been canceled before its turn came.
+                if let Some(outcome) = self.steps[fallback.at()].outcome() {
+                    self.stood_in(ix, outcome);
+                }
+            }
         }
         if let Some(principal) = self.plan[ix].fallback_of
             && self.steps[principal.at()].outcome() == Some(Outcome::Failed)
         {
-            let saved = outcome == Outcome::Succeeded;
-            let forgiven = self.plan[principal].policy.on_failure == OnFailure::Continue;
-            self.resolve(
-                principal,
-                (saved || forgiven).then_some(()).ok_or(principal),
-            );
-            if !saved {
-                self.note_abort(principal);
-            }
-        } else if outcome == Outcome::Failed && self.places.fallback(ix).is_none() {
-            self.note_abort(ix);
+            self.stood_in(principal, outcome);
+        }
+    }
+
+    /// The stand-in for a failed step has settled, and with it what that
+    /// step's failure means.
+    fn stood_in(&mut self, principal: StepIx, outcome: Outcome) {
+        let saved = outcome == Outcome::Succeeded;
+        let forgiven = self.plan[principal].policy.on_failure == OnFailure::Continue;
+        self.resolve(
+            principal,
+            (saved || forgiven).then_some(()).ok_or(principal),
+        );
+        if !saved {
+            self.note_abort(principal);
         }
     }
 
@@ -416,7 +453,7 @@ impl RunState {
             }
             for &to in graph.dependents(from) {
                 // The fallback hears of its principal's failure at once, not here.
-                if self.plan[to].fallback_of == Some(from)
+                if self.places.fallback(from) == Some(to)
                     && self.steps[from.at()].outcome() == Some(Outcome::Failed)
                 {
                     continue;

@@ -12,13 +12,14 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::ending::{end, roll_back, stop};
 use super::event::{
     Attempt, Exit, Kind, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping,
 };
 use super::facts::{self, Judged};
 use super::retry;
 use super::state::{Queue, RunPhase, RunState, StepState, UndoState};
-use crate::plan::{Action, OnAbort, Policy, Retry, Rollback, StepIx};
+use crate::plan::{Action, Policy, Retry, StepIx};
 
 /// What the core asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,7 +118,7 @@ impl Command {
 
 /// At most this many decisions are returned at once, so that a layer of a
 /// hundred thousand skipped steps does not keep a finished one waiting.
-const BATCH: usize = 1024;
+pub(super) const BATCH: usize = 1024;
 
 /// Claims kept ahead of the slots. One commit of the log then allows many
 /// starts, and no start waits for a commit of its own.
@@ -168,7 +169,7 @@ fn deadline(run: &RunState) -> Option<Millis> {
 }
 
 /// The reason to stop the whole run, if there is one.
-fn halt(run: &RunState, now: Millis) -> Option<Command> {
+pub(super) fn halt(run: &RunState, now: Millis) -> Option<Command> {
     if let (Some(at), Some(limit)) = (deadline(run), run.plan.deadline)
         && now >= at
     {
@@ -206,16 +207,15 @@ fn go_on(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
 /// Nothing is under way that could move the run.
 fn is_idle(run: &RunState) -> bool {
     let places = &run.places;
-    places.live.is_empty()
-        && places.handed.is_empty()
-        && places.claims.is_empty()
-        && places.due.is_empty()
-        && !places.unsettled.iter().any(|ix| {
-            matches!(
-                run.step(*ix).state,
-                StepState::Asked | StepState::Blocked { .. }
-            )
-        })
+    places.live.is_empty() && places.handed.is_empty() && places.claims.iter().all(|ix| {
+        // A claim that is durable and was not started now never will be.
+        matches!(run.step(*ix).state, StepState::Claimed { claimed, .. } if claimed <= run.durable)
+    }) && places.due.is_empty() && !places.unsettled.iter().any(|ix| {
+        matches!(
+            run.step(*ix).state,
+            StepState::Asked | StepState::Blocked { .. }
+        )
+    })
 }
 
 /// No plan that passed validation comes here; if one does, it ends with a
@@ -298,7 +298,7 @@ fn turn(run: &RunState, ix: StepIx) -> Option<Command> {
 }
 
 /// A failed attempt: is it made again, or has the step failed?
-fn failing(run: &RunState, ix: StepIx, attempt: u32, now: Millis) -> Option<Command> {
+pub(super) fn failing(run: &RunState, ix: StepIx, attempt: u32, now: Millis) -> Option<Command> {
     let policy: &Policy = &run.plan[ix].policy;
     let record = run.step(ix);
     let last = record.last.as_ref()?;
@@ -343,11 +343,17 @@ fn failing(run: &RunState, ix: StepIx, attempt: u32, now: Millis) -> Option<Comm
     ))
 }
 
-fn later(run: &RunState, retry: &Retry, failed: Attempt, nth: u32, now: Millis) -> Millis {
+pub(super) fn later(
+    run: &RunState,
+    retry: &Retry,
+    failed: Attempt,
+    nth: u32,
+    now: Millis,
+) -> Millis {
     now + retry::delay(retry, run.seed, failed, nth).as_millis() as Millis
 }
 
-fn again(failed: Attempt, not_before: Millis, reason: Reason) -> Command {
+pub(super) fn again(failed: Attempt, not_before: Millis, reason: Reason) -> Command {
     Command::Retry {
         attempt: Attempt {
             number: failed.number + 1,
@@ -495,269 +501,4 @@ fn in_order<'a>(
         }
         Some((class, ix))
     })
-}
-
-/// Brings the run to rest: what has not started never will, what runs is
-/// stopped where that is wanted, and then the run is undone, cleaned up, ended.
-fn stop(run: &RunState, now: Millis, why: Stopping, commands: &mut Vec<Command>) {
-    if why == Stopping::Abort
-        && let Some(
-            halt @ Command::Halt {
-                why: Stopping::Deadline,
-                ..
-            },
-        ) = halt(run, now)
-    {
-        commands.push(halt);
-        return;
-    }
-    for &ix in run.places.unsettled.iter() {
-        if commands.len() >= BATCH {
-            return;
-        }
-        commands.extend(stop_step(run, ix, why, now));
-    }
-    if let Some(&ix) = run.undoable.last().filter(|_| run.rolled_back) {
-        commands.extend(stop_undo(run, ix, why));
-    }
-    let at_rest = run.places.live.is_empty() && run.places.handed.is_empty();
-    if commands.is_empty() && at_rest {
-        commands.push(end(run));
-    }
-}
-
-fn stop_step(run: &RunState, ix: StepIx, why: Stopping, now: Millis) -> Option<Command> {
-    let record = run.step(ix);
-    if run.plan[ix].policy.always && why != Stopping::Kill {
-        return match record.state {
-            // It ran when the stop came; its failure is recorded like any other.
-            StepState::Failing { attempt } => failing(run, ix, attempt, now),
-            _ => None,
-        };
-    }
-    match &record.state {
-        StepState::Running { attempt, .. } => stop_attempt(run, ix, *attempt, Role::Main, why),
-        StepState::Claimed { attempt, .. } if record.handed => {
-            stop_attempt(run, ix, *attempt, Role::Main, why.max(Stopping::Cancel))
-        }
-        StepState::Failing { attempt } => match failing(run, ix, *attempt, now)? {
-            // The run stops: what could have been tried again has failed.
-            Command::Retry { reason, .. } => Some(gave_up(run, ix, reason)),
-            settle => Some(settle),
-        },
-        _ => Some(Command::Settle {
-            step: ix,
-            outcome: Outcome::Canceled,
-            reason: Reason::Stopping(why),
-        }),
-    }
-}
-
-/// A rollback is only ever cut short by a kill. What was begun and not ended
-/// counts as not undone.
-fn stop_undo(run: &RunState, step: StepIx, why: Stopping) -> Option<Command> {
-    let record = run.step(step);
-    match record.undo {
-        UndoState::Running { attempt, .. } => stop_attempt(run, step, attempt, Role::Undo, why),
-        UndoState::Claimed { attempt, .. } if record.handed => {
-            stop_attempt(run, step, attempt, Role::Undo, why)
-        }
-        UndoState::Claimed { .. } | UndoState::Backoff { .. } | UndoState::Failing { .. } => {
-            Some(Command::Undone {
-                step,
-                undone: false,
-                reason: Reason::Stopping(why),
-            })
-        }
-        UndoState::Ending => Some(Command::Undone {
-            step,
-            undone: true,
-            reason: Reason::Rollback,
-        }),
-        UndoState::None | UndoState::Undone | UndoState::Failed(_) => None,
-    }
-}
-
-fn gave_up(run: &RunState, step: StepIx, retry: Reason) -> Command {
-    let attempts = run.step(step).attempts - run.step(step).forgiven;
-    match retry {
-        Reason::Retry { exit, .. } => Command::Settle {
-            step,
-            outcome: Outcome::Failed,
-            reason: Reason::Exhausted { exit, attempts },
-        },
-        // Interrupted: it may be made again, by whoever resumes the run.
-        other => Command::Settle {
-            step,
-            outcome: Outcome::Canceled,
-            reason: other,
-        },
-    }
-}
-
-/// Tells a live attempt to stop, unless it has been told as firmly before.
-fn stop_attempt(
-    run: &RunState,
-    step: StepIx,
-    number: u32,
-    role: Role,
-    why: Stopping,
-) -> Option<Command> {
-    let how = match why {
-        Stopping::Abort if run.plan.on_abort == OnAbort::Wait => return None,
-        Stopping::Kill => Stop::Now,
-        _ => Stop::Grace,
-    };
-    if run.step(step).stopping >= Some(how) {
-        return None;
-    }
-    Some(Command::Stop {
-        attempt: Attempt { step, number, role },
-        how,
-        reason: Reason::Stopping(why),
-    })
-}
-
-/// Takes the newest completed step back; then the one before.
-fn roll_back(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
-    let Some(&ix) = run.undoable.last().filter(|_| run.undo_failed.is_none()) else {
-        commands.push(end(run));
-        return;
-    };
-    let record = run.step(ix);
-    let claim = |number| Command::Claim {
-        attempt: undo_attempt(ix, number),
-        reason: Reason::Rollback,
-    };
-    match &record.undo {
-        UndoState::None => commands.push(claim(record.undo_attempts + 1)),
-        UndoState::Claimed { attempt, claimed } => {
-            if *claimed <= run.durable && !record.handed {
-                commands.push(Command::Start {
-                    attempt: undo_attempt(ix, *attempt),
-                });
-            }
-        }
-        UndoState::Running { .. } => {}
-        UndoState::Failing { attempt, exit } => {
-            commands.push(undo_failing(run, ix, *attempt, exit, now))
-        }
-        UndoState::Backoff {
-            attempt,
-            not_before,
-        } => {
-            if *not_before <= now {
-                commands.push(claim(*attempt));
-            }
-        }
-        UndoState::Ending | UndoState::Undone | UndoState::Failed(_) => {
-            commands.push(Command::Undone {
-                step: ix,
-                undone: true,
-                reason: Reason::Rollback,
-            })
-        }
-    }
-}
-
-fn undo_attempt(step: StepIx, number: u32) -> Attempt {
-    Attempt {
-        step,
-        number,
-        role: Role::Undo,
-    }
-}
-
-fn undo_failing(run: &RunState, step: StepIx, attempt: u32, exit: &Exit, now: Millis) -> Command {
-    let retry = run.plan[step]
-        .undo
-        .as_ref()
-        .map(|undo| undo.retry.clone())
-        .unwrap_or_default();
-    if attempt > retry.count {
-        return Command::Undone {
-            step,
-            undone: false,
-            reason: Reason::UndoFailed {
-                exit: exit.to_string(),
-            },
-        };
-    }
-    let failed = undo_attempt(step, attempt);
-    let reason = Reason::Retry {
-        exit: exit.to_string(),
-        attempt: attempt + 1,
-        of: retry.count + 1,
-    };
-    again(failed, later(run, &retry, failed, attempt, now), reason)
-}
-
-/// Nothing runs and nothing is to be settled: what the end of the run takes.
-fn end(run: &RunState) -> Command {
-    let why = run.stopped.as_ref().map(|(why, _)| *why);
-    if wants_rollback(run, why) {
-        return Command::RollBack {
-            reason: Reason::Rollback,
-        };
-    }
-    if !run.places.unsettled.is_empty() && run.phase != RunPhase::Cleanup {
-        return Command::CleanUp;
-    }
-    finish(run, why)
-}
-
-fn wants_rollback(run: &RunState, why: Option<Stopping>) -> bool {
-    if run.rolled_back || run.undoable.is_empty() || !run.needs_word().is_empty() {
-        return false;
-    }
-    match why {
-        // Whoever kills a run wants it to be over.
-        Some(Stopping::Kill) => false,
-        Some(Stopping::Cancel) => run.plan.rollback == Rollback::OnFailureOrCancel,
-        Some(Stopping::Abort | Stopping::Deadline) => run.plan.rollback != Rollback::Never,
-        None => run.plan.rollback != Rollback::Never && !run.counted_failures().is_empty(),
-    }
-}
-
-fn finish(run: &RunState, why: Option<Stopping>) -> Command {
-    let ids = |steps: &[StepIx]| {
-        steps
-            .iter()
-            .map(|ix| run.plan[*ix].id.to_string())
-            .collect()
-    };
-    let failures = run.counted_failures();
-    let (cleanup, work): (Vec<_>, Vec<_>) =
-        failures.iter().partition(|ix| run.plan[**ix].policy.always);
-    let finish = |outcome, reason| Command::Finish { outcome, reason };
-    if let Some(reason) = &run.undo_failed {
-        return finish(RunOutcome::Quarantined, reason.clone());
-    }
-    if run.rolled_back && !run.undoable.is_empty() {
-        let steps = ids(&run.undoable);
-        return finish(RunOutcome::Quarantined, Reason::NotUndone { steps });
-    }
-    if !run.needs_word().is_empty() {
-        return finish(RunOutcome::Quarantined, Reason::NotIdempotent);
-    }
-    if !cleanup.is_empty() && (why.is_some() || !work.is_empty()) {
-        let steps = ids(&cleanup);
-        return finish(RunOutcome::Quarantined, Reason::StepsFailed { steps });
-    }
-    match &run.stopped {
-        Some((Stopping::Cancel | Stopping::Kill, reason)) => {
-            return finish(RunOutcome::Canceled, reason.clone());
-        }
-        Some((Stopping::Deadline, reason)) => return finish(RunOutcome::Failed, reason.clone()),
-        Some((Stopping::Abort, reason @ Reason::Stuck { .. })) => {
-            return finish(RunOutcome::Failed, reason.clone());
-        }
-        Some((Stopping::Abort, _)) | None => {}
-    }
-    if failures.is_empty() && why.is_none() {
-        let warnings = run.tolerated_failures().len() as u32;
-        return finish(RunOutcome::Succeeded, Reason::AllDone { warnings });
-    }
-    let steps = ids(&failures);
-    finish(RunOutcome::Failed, Reason::StepsFailed { steps })
 }

@@ -1,9 +1,9 @@
 //! The fold: what is true of a run, given everything that happened to it.
 //!
-//! There is one way for a run to change, [`RunState::apply`], used alike by the
-//! engine that drives the run, by the one that resumes it, and by whoever only
-//! looks. It holds the legal transitions, written once; anything else is an
-//! [`IllegalEvent`]. It has no opinions: whether a failed step is tried again
+//! There is one way for a run to change, [`RunState::apply`] (`fold`), used alike
+//! by the engine that drives the run, by the one that resumes it, and by whoever
+//! only looks. The legal transitions are written once (`legal`); anything else
+//! is an [`IllegalEvent`]. The fold has no opinions: whether a failed step is tried again
 //! or given up is decided in `schedule` and arrives here as an event.
 //!
 //! Two things an engine knows are not events, since they are only about itself
@@ -15,12 +15,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::event::{
-    Attempt, Engine, Event, Exit, Finish, Holder, Kind, Millis, Outcome, Reason, Role, RunOutcome,
-    Seq, Stop, Stopping,
+    Attempt, Engine, Event, Exit, Finish, Holder, Millis, Outcome, Reason, Role, RunOutcome, Seq,
+    Stop, Stopping,
 };
 use super::places::Places;
 use crate::plan::graph::Graph;
-use crate::plan::{OnFailure, Plan, StepIx, Verdict};
+use crate::plan::{OnFailure, Plan, StepIx};
 
 /// Where the run as a whole stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,12 @@ pub enum UndoState {
         attempt: u32,
         claimed: Seq,
     },
+    Blocked {
+        attempt: u32,
+        claimed: Seq,
+        on: Box<str>,
+        holder: Option<Box<Holder>>,
+    },
     Running {
         attempt: u32,
         since: Millis,
@@ -125,7 +131,7 @@ pub enum UndoState {
 }
 
 impl StepRecord {
-    fn new(absent: bool) -> Self {
+    pub(super) fn new(absent: bool) -> Self {
         StepRecord {
             state: if absent {
                 StepState::Absent
@@ -194,7 +200,9 @@ pub struct RunState {
     pub(super) phase: RunPhase,
     pub(super) seq: Seq,
     pub(super) durable: Seq,
-    engine: Option<Engine>,
+    pub(super) engine: Option<Engine>,
+    /// The event with which the machine's present boot entered the run.
+    pub(super) booted: Seq,
     pub(super) seed: u64,
     pub(super) started_at: Millis,
     pub(super) ended_at: Millis,
@@ -206,7 +214,7 @@ pub struct RunState {
     pub(super) undo_failed: Option<Reason>,
     /// Steps that can be undone, in the order in which they succeeded.
     pub(super) undoable: Vec<StepIx>,
-    ended: Option<Reason>,
+    pub(super) ended: Option<Reason>,
     /// Where each step stands in the queues; follows from all of the above.
     pub(super) places: Places,
 }
@@ -231,6 +239,7 @@ impl RunState {
             seq: 0,
             durable: 0,
             engine: None,
+            booted: 0,
             seed: 0,
             started_at: 0,
             ended_at: 0,
@@ -375,416 +384,6 @@ impl RunState {
         self.refresh(attempt.step);
     }
 
-    /// Folds one event in.
-    ///
-    /// # Errors
-    /// The event cannot have happened in this state; nothing has changed.
-    pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
-        self.check(event).map_err(|message| IllegalEvent {
-            seq: event.seq,
-            message,
-        })?;
-        self.seq = event.seq;
-        match &event.kind {
-            Kind::RunStarted { seed, engine, .. } => {
-                self.phase = RunPhase::Running;
-                self.seed = *seed;
-                self.started_at = event.at;
-                self.engine = Some(engine.clone());
-            }
-            Kind::RunResumed { engine } => self.resumed(engine),
-            Kind::RunReopened { .. } => self.reopened(event.at),
-            Kind::StepClaimed { attempt, .. } => self.claimed(*attempt, event.seq),
-            Kind::StepStarted { attempt } => self.started(*attempt, event.at),
-            Kind::StepStopping { attempt, how, .. } => {
-                self.steps[attempt.step.at()].stopping = Some(*how);
-            }
-            Kind::StepTimeout { .. } => {}
-            Kind::StepFinished { attempt, end } => self.finished(*attempt, end, event.at),
-            Kind::StepRetry {
-                attempt,
-                not_before,
-                reason,
-            } => self.retrying(*attempt, *not_before, reason),
-            Kind::StepBlocked { step, on, holder } => self.blocked(*step, on, holder.as_ref()),
-            Kind::StepUnblocked { step } => self.unblocked(*step),
-            Kind::StepAsked { step, .. } => {
-                self.steps[step.at()].state = StepState::Asked;
-                self.refresh(*step);
-            }
-            Kind::StepAnswered { step, yes, by } => {
-                let record = &mut self.steps[step.at()];
-                record.state = StepState::Pending;
-                record.confirmed = *yes;
-                record.declined = (!*yes).then(|| by.as_str().into());
-                self.refresh(*step);
-            }
-            Kind::StepSettled {
-                step,
-                outcome,
-                reason,
-            } => self.settle(*step, *outcome, Some(Box::new(reason.clone())), event.at),
-            Kind::RunStopping { why, reason } => {
-                if self.stopped.is_none() || *why == Stopping::Kill {
-                    self.stopped = Some((*why, reason.clone()));
-                }
-                self.phase = RunPhase::Stopping(*why);
-            }
-            Kind::RollbackStarted { .. } => {
-                self.phase = RunPhase::RollingBack;
-                self.rolled_back = true;
-            }
-            Kind::StepUndone {
-                step,
-                undone,
-                reason,
-            } => self.undone(*step, *undone, reason),
-            Kind::CleanupStarted => self.phase = RunPhase::Cleanup,
-            Kind::RunFinished { outcome, reason } => {
-                self.phase = RunPhase::Finished(*outcome);
-                self.ended_at = event.at;
-                self.ended = Some(reason.clone());
-            }
-        }
-        Ok(())
-    }
-
-    fn resumed(&mut self, engine: &Engine) {
-        self.engine = Some(engine.clone());
-        // What an engine handed over or told to stop died with it: the next
-        // one asks its executor anew, and says again what must stop.
-        for ix in self.plan.indices() {
-            let record = &mut self.steps[ix.at()];
-            if record.handed || record.stopping.is_some() {
-                record.handed = false;
-                record.stopping = None;
-                self.refresh(ix);
-            }
-        }
-    }
-
-    fn reopened(&mut self, at: Millis) {
-        self.phase = RunPhase::Running;
-        self.stopped = None;
-        self.ended = None;
-        self.ended_at = 0;
-        self.rolled_back = false;
-        self.undo_failed = None;
-        self.started_at = at;
-        for record in &mut self.steps {
-            let kept =
-                record.outcome() == Some(Outcome::Succeeded) && record.undo == UndoState::None;
-            if kept || record.state == StepState::Absent {
-                continue;
-            }
-            *record = StepRecord {
-                attempts: record.attempts,
-                forgiven: record.attempts,
-                undo_attempts: record.undo_attempts,
-                started_at: record.started_at,
-                last: record.last.take(),
-                ..StepRecord::new(false)
-            };
-        }
-        let steps = &self.steps;
-        self.undoable
-            .retain(|ix| steps[ix.at()].outcome() == Some(Outcome::Succeeded));
-        self.rebuild_places();
-    }
-
-    fn claimed(&mut self, attempt: Attempt, claimed: Seq) {
-        let record = &mut self.steps[attempt.step.at()];
-        record.stopping = None;
-        record.handed = false;
-        match attempt.role {
-            Role::Undo => {
-                record.undo_attempts = attempt.number;
-                record.undo = UndoState::Claimed {
-                    attempt: attempt.number,
-                    claimed,
-                };
-            }
-            Role::Main | Role::Remedy => {
-                record.attempts = attempt.number;
-                record.state = StepState::Claimed {
-                    attempt: attempt.number,
-                    claimed,
-                };
-                self.soon(attempt.step);
-            }
-        }
-        self.refresh(attempt.step);
-    }
-
-    fn started(&mut self, attempt: Attempt, at: Millis) {
-        let record = &mut self.steps[attempt.step.at()];
-        match attempt.role {
-            Role::Undo => {
-                record.undo = UndoState::Running {
-                    attempt: attempt.number,
-                    since: at,
-                };
-            }
-            Role::Main | Role::Remedy => {
-                record.state = StepState::Running {
-                    attempt: attempt.number,
-                    since: at,
-                };
-                if record.started_at == 0 {
-                    record.started_at = at;
-                }
-            }
-        }
-        record.handed = false;
-        self.refresh(attempt.step);
-    }
-
-    fn finished(&mut self, attempt: Attempt, end: &Finish, at: Millis) {
-        let failed = end.verdict == Verdict::Failure;
-        let record = &mut self.steps[attempt.step.at()];
-        record.handed = false;
-        record.stopping = None;
-        if attempt.role == Role::Undo {
-            record.undo = match failed {
-                true => UndoState::Failing {
-                    attempt: attempt.number,
-                    exit: end.exit.clone(),
-                },
-                false => UndoState::Ending,
-            };
-            self.refresh(attempt.step);
-            return;
-        }
-        if record.started_at == 0 {
-            record.started_at = end.started_at;
-        }
-        record.last = Some(Box::new(end.clone()));
-        if failed {
-            record.state = StepState::Failing {
-                attempt: attempt.number,
-            };
-            self.refresh(attempt.step);
-        } else {
-            if self.plan[attempt.step].undo.is_some() && !self.plan[attempt.step].policy.always {
-                self.undoable.push(attempt.step);
-            }
-            self.settle(attempt.step, Outcome::Succeeded, None, at);
-        }
-    }
-
-    fn retrying(&mut self, attempt: Attempt, not_before: Millis, reason: &Reason) {
-        let record = &mut self.steps[attempt.step.at()];
-        match attempt.role {
-            Role::Undo => {
-                record.undo = UndoState::Backoff {
-                    attempt: attempt.number,
-                    not_before,
-                };
-            }
-            Role::Main | Role::Remedy => {
-                record.state = StepState::Backoff {
-                    attempt: attempt.number,
-                    not_before,
-                };
-                if *reason == Reason::Interrupted {
-                    record.forgiven += 1;
-                }
-            }
-        }
-        self.refresh(attempt.step);
-    }
-
-    fn blocked(&mut self, step: StepIx, on: &str, holder: Option<&Holder>) {
-        let record = &mut self.steps[step.at()];
-        if let StepState::Claimed { attempt, claimed }
-        | StepState::Blocked {
-            attempt, claimed, ..
-        } = record.state
-        {
-            record.state = StepState::Blocked {
-                attempt,
-                claimed,
-                on: on.into(),
-                holder: holder.map(|holder| Box::new(holder.clone())),
-            };
-        }
-        self.refresh(step);
-    }
-
-    fn unblocked(&mut self, step: StepIx) {
-        let record = &mut self.steps[step.at()];
-        if let StepState::Blocked {
-            attempt, claimed, ..
-        } = record.state
-        {
-            record.state = StepState::Claimed { attempt, claimed };
-        }
-        self.refresh(step);
-    }
-
-    fn settle(&mut self, ix: StepIx, outcome: Outcome, reason: Option<Box<Reason>>, at: Millis) {
-        let record = &mut self.steps[ix.at()];
-        record.state = StepState::Settled { outcome, reason };
-        record.handed = false;
-        record.ended_at = at;
-        self.settled(ix, outcome);
-    }
-
-    fn undone(&mut self, step: StepIx, undone: bool, reason: &Reason) {
-        if undone {
-            self.steps[step.at()].undo = UndoState::Undone;
-        } else {
-            self.steps[step.at()].undo = UndoState::Failed(Box::new(reason.clone()));
-            self.undo_failed = Some(reason.clone());
-        }
-        self.undoable.retain(|ix| *ix != step);
-        self.refresh(step);
-    }
-
-    /// The legal transitions, and no others.
-    fn check(&self, event: &Event) -> Result<(), String> {
-        if event.seq != self.seq + 1 {
-            return Err(format!("{} events happened before it", self.seq));
-        }
-        let phase_is = |legal: bool| {
-            legal
-                .then_some(())
-                .ok_or_else(|| format!("the run is {:?}", self.phase))
-        };
-        let live = !matches!(self.phase, RunPhase::Pending | RunPhase::Finished(_));
-        match &event.kind {
-            Kind::RunStarted { .. } => phase_is(self.phase == RunPhase::Pending),
-            Kind::RunResumed { engine } => {
-                phase_is(self.phase != RunPhase::Pending)?;
-                let before = self.engine.as_ref().map_or(0, |engine| engine.epoch);
-                match engine.epoch > before {
-                    true => Ok(()),
-                    false => Err(format!("epoch {} follows {before}", engine.epoch)),
-                }
-            }
-            Kind::RunReopened { .. } => phase_is(matches!(self.phase, RunPhase::Finished(_))),
-            Kind::StepClaimed { attempt, .. } => {
-                phase_is(live)?;
-                self.check_attempt(*attempt, AttemptStage::New)
-            }
-            Kind::StepStarted { attempt } => {
-                phase_is(live)?;
-                self.check_attempt(*attempt, AttemptStage::Claimed)
-            }
-            Kind::StepStopping { attempt, .. } | Kind::StepFinished { attempt, .. } => {
-                phase_is(live)?;
-                self.check_attempt(*attempt, AttemptStage::Open)
-            }
-            Kind::StepTimeout { attempt } => self.check_attempt(*attempt, AttemptStage::Open),
-            Kind::StepRetry { attempt, .. } => {
-                phase_is(live)?;
-                self.check_attempt(*attempt, AttemptStage::Failing)
-            }
-            Kind::StepBlocked { step, .. } => self.check_step(*step, |state| {
-                matches!(state, StepState::Claimed { .. } | StepState::Blocked { .. })
-            }),
-            Kind::StepUnblocked { step } => {
-                self.check_step(*step, |state| matches!(state, StepState::Blocked { .. }))
-            }
-            Kind::StepAsked { step, .. } => {
-                self.check_step(*step, |state| *state == StepState::Pending)
-            }
-            Kind::StepAnswered { step, .. } => {
-                self.check_step(*step, |state| *state == StepState::Asked)
-            }
-            Kind::StepSettled { step, .. } => {
-                phase_is(live)?;
-                self.check_step(*step, |state| {
-                    !matches!(
-                        state,
-                        StepState::Absent | StepState::Running { .. } | StepState::Settled { .. }
-                    )
-                })
-            }
-            Kind::RunStopping { why, .. } => phase_is(match self.phase {
-                RunPhase::Running => true,
-                // A second request is firmer than the first, never softer.
-                RunPhase::Stopping(before) => *why > before,
-                RunPhase::RollingBack | RunPhase::Cleanup => *why == Stopping::Kill,
-                _ => false,
-            }),
-            Kind::RollbackStarted { .. } => phase_is(
-                matches!(self.phase, RunPhase::Running | RunPhase::Stopping(_))
-                    && !self.rolled_back
-                    && self.places.live.is_empty(),
-            ),
-            Kind::StepUndone { step, .. } => {
-                let killed = RunPhase::Stopping(Stopping::Kill);
-                phase_is(self.phase == RunPhase::RollingBack || self.phase == killed)?;
-                self.check_undone(*step, self.phase == killed)
-            }
-            Kind::CleanupStarted => phase_is(
-                matches!(self.phase, RunPhase::Stopping(_) | RunPhase::RollingBack)
-                    && self.places.live.is_empty(),
-            ),
-            Kind::RunFinished { .. } => {
-                phase_is(live)?;
-                match self.places.live.is_empty() && self.places.unsettled.is_empty() {
-                    true => Ok(()),
-                    false => Err("steps have not settled".into()),
-                }
-            }
-        }
-    }
-
-    fn record(&self, step: StepIx) -> Result<&StepRecord, String> {
-        self.steps
-            .get(step.at())
-            .ok_or_else(|| format!("there is no step {step:?}"))
-    }
-
-    fn check_step(&self, step: StepIx, legal: impl Fn(&StepState) -> bool) -> Result<(), String> {
-        let record = self.record(step)?;
-        match legal(&record.state) {
-            true => Ok(()),
-            false => Err(format!("step {} is {:?}", self.plan[step].id, record.state)),
-        }
-    }
-
-    fn check_attempt(&self, attempt: Attempt, stage: AttemptStage) -> Result<(), String> {
-        let record = self.record(attempt.step)?;
-        let n = attempt.number;
-        let legal = match (attempt.role, stage) {
-            (Role::Undo, stage) => stage.legal_for_undo(&record.undo, record.undo_attempts, n),
-            (_, AttemptStage::New) => match record.state {
-                StepState::Pending => n == record.attempts + 1,
-                StepState::Backoff { attempt, .. } => n == attempt,
-                _ => false,
-            },
-            (_, AttemptStage::Claimed) => {
-                matches!(record.state, StepState::Claimed { attempt, .. } if n == attempt)
-            }
-            (_, AttemptStage::Open) => matches!(
-                record.state,
-                StepState::Claimed { attempt, .. } | StepState::Running { attempt, .. }
-                    if n == attempt
-            ),
-            (_, AttemptStage::Failing) => {
-                matches!(record.state, StepState::Failing { attempt } if n == attempt + 1)
-            }
-        };
-        match legal {
-            true => Ok(()),
-            false => Err(format!(
-                "attempt {n} of step {} cannot be {stage:?}: it is {:?}, undo {:?}",
-                self.plan[attempt.step].id, record.state, record.undo
-            )),
-        }
-    }
-
-    fn check_undone(&self, step: StepIx, killed: bool) -> Result<(), String> {
-        match self.record(step)?.undo {
-            UndoState::Ending | UndoState::Failing { .. } => Ok(()),
-            UndoState::Claimed { .. } | UndoState::Backoff { .. } if killed => Ok(()),
-            ref undo => Err(format!("undoing step {} is {undo:?}", self.plan[step].id)),
-        }
-    }
-
     /// What the last attempt put out for later steps.
     pub fn output(&self, step: &str, key: &str) -> Option<&str> {
         let last = self.steps[self.find(step)?.at()].last.as_ref()?;
@@ -816,6 +415,9 @@ impl RunState {
             if let UndoState::Claimed {
                 attempt: number, ..
             }
+            | UndoState::Blocked {
+                attempt: number, ..
+            }
             | UndoState::Running {
                 attempt: number, ..
             } = record.undo
@@ -830,6 +432,36 @@ impl RunState {
         open
     }
 
+    /// Whether the attempt was claimed before the machine was last restarted.
+    /// An executor's own records may have lost their tail then, so their
+    /// silence no longer proves that the attempt never ran.
+    pub fn claimed_before_boot(&self, attempt: Attempt) -> bool {
+        let record = &self.steps[attempt.step.at()];
+        let claimed = match (attempt.role, &record.state, &record.undo) {
+            (
+                Role::Undo,
+                _,
+                UndoState::Claimed { claimed, .. } | UndoState::Blocked { claimed, .. },
+            ) => *claimed,
+            (_, StepState::Claimed { claimed, .. } | StepState::Blocked { claimed, .. }, _) => {
+                *claimed
+            }
+            _ => return true,
+        };
+        claimed < self.booted
+    }
+
+    /// The step's attempt that waits for something another run holds.
+    pub fn blocked_attempt(&self, step: StepIx) -> Option<Attempt> {
+        let record = &self.steps[step.at()];
+        let of = |number, role| Some(Attempt { step, number, role });
+        match (&record.state, &record.undo) {
+            (StepState::Blocked { attempt, .. }, _) => of(*attempt, Role::Main),
+            (_, UndoState::Blocked { attempt, .. }) => of(*attempt, Role::Undo),
+            _ => None,
+        }
+    }
+
     /// Steps whose interrupted attempt waits for a person's word.
     pub fn needs_word(&self) -> Vec<StepIx> {
         let failed = self.places.failed.iter().copied();
@@ -842,34 +474,6 @@ impl RunState {
             &self.steps[ix.at()].state,
             StepState::Settled { reason: Some(reason), .. } if **reason == Reason::NotIdempotent
         )
-    }
-}
-
-/// How far an attempt must be for an event about it to be legal.
-#[derive(Clone, Copy, Debug)]
-enum AttemptStage {
-    /// Not claimed yet, and next in number.
-    New,
-    /// Claimed, not started.
-    Claimed,
-    /// Claimed or started, not ended.
-    Open,
-    /// The attempt before it ended, and failed.
-    Failing,
-}
-
-impl AttemptStage {
-    fn legal_for_undo(self, undo: &UndoState, made: u32, n: u32) -> bool {
-        match (self, undo) {
-            (AttemptStage::New, UndoState::None) => n == made + 1,
-            (AttemptStage::New, UndoState::Backoff { attempt, .. }) => n == *attempt,
-            (AttemptStage::Claimed | AttemptStage::Open, UndoState::Claimed { attempt, .. }) => {
-                n == *attempt
-            }
-            (AttemptStage::Open, UndoState::Running { attempt, .. }) => n == *attempt,
-            (AttemptStage::Failing, UndoState::Failing { attempt, .. }) => n == attempt + 1,
-            _ => false,
-        }
     }
 }
 
