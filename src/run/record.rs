@@ -215,7 +215,292 @@ fn civil(days: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use serde_json::Value;
+
     use super::*;
+    use crate::plan::{Policy, Source, StepIx, Verdict};
+    use crate::run::event::{
+        Attempt, Engine, Exit, Finish, Holder, LogRange, Outcome, Output, Reason, Role, RunOutcome,
+        Stop, Stopping,
+    };
+
+    /// At least one event of every kind, and what is odd about their fields.
+    fn samples() -> Vec<Kind> {
+        let engine = Engine {
+            epoch: 1,
+            pid: 42,
+            host: "h\"ost".into(),
+            boot: String::new(),
+            version: "0".into(),
+        };
+        let attempt = Attempt {
+            step: StepIx::new(3),
+            number: 2,
+            role: Role::Main,
+        };
+        let undo = Attempt {
+            role: Role::Undo,
+            ..attempt
+        };
+        let step = StepIx::new(0);
+        let mut kinds = vec![
+            Kind::RunStarted {
+                plan: "c0ffee".into(),
+                seed: u64::MAX,
+                engine: engine.clone(),
+            },
+            Kind::RunResumed { engine },
+            Kind::RunReopened {
+                reason: Reason::Request {
+                    by: "somebody".into(),
+                },
+            },
+            Kind::StepStopping {
+                attempt,
+                how: Stop::Grace,
+                reason: Reason::Stopping(Stopping::Abort),
+            },
+            Kind::StepTimeout { attempt },
+            Kind::CleanupStarted,
+            Kind::StepClaimed {
+                attempt,
+                reason: Reason::Ready,
+            },
+            Kind::StepClaimed {
+                attempt: undo,
+                reason: Reason::Rollback,
+            },
+            Kind::StepStarted { attempt },
+            Kind::StepStarted { attempt: undo },
+            Kind::StepRetry {
+                attempt,
+                not_before: 7,
+                reason: Reason::Retry {
+                    exit: "exit 1".into(),
+                    attempt: 2,
+                    of: 3,
+                },
+            },
+            Kind::StepBlocked {
+                attempt,
+                on: "lock \"x\",{".into(),
+                holder: Some(Holder {
+                    run: "r".into(),
+                    step: "s".into(),
+                    pid: 1,
+                    since: 2,
+                }),
+            },
+            Kind::StepBlocked {
+                attempt,
+                on: String::new(),
+                holder: None,
+            },
+            Kind::StepUnblocked { attempt },
+            Kind::StepAsked {
+                step,
+                question: "sure?\n".into(),
+            },
+            Kind::StepAnswered {
+                step,
+                yes: false,
+                by: "terminal".into(),
+            },
+            Kind::StepSettled {
+                step,
+                outcome: Outcome::Skipped,
+                reason: Reason::Dependency {
+                    step: "a".into(),
+                    outcome: Outcome::Failed,
+                },
+            },
+            Kind::RunStopping {
+                why: Stopping::Deadline,
+                reason: Reason::Deadline {
+                    limit: Duration::from_millis(1500),
+                },
+            },
+            Kind::RollbackStarted {
+                reason: Reason::Stopping(Stopping::Cancel),
+            },
+            Kind::StepUndone {
+                step,
+                undone: true,
+                reason: Reason::Exit("exit 0".into()),
+            },
+            Kind::RunFinished {
+                outcome: RunOutcome::Quarantined,
+                reason: Reason::AllDone { warnings: 0 },
+            },
+        ];
+        kinds.extend(exits().into_iter().map(|exit| Kind::StepFinished {
+            attempt,
+            end: Box::new(finish(exit)),
+        }));
+        kinds
+    }
+
+    fn exits() -> Vec<Exit> {
+        vec![
+            Exit::Exited { code: -1 },
+            Exit::Signaled {
+                signal: 9,
+                core: true,
+            },
+            Exit::TimedOut {
+                after: Duration::from_millis(3),
+                signal: None,
+            },
+            Exit::Canceled { signal: Some(15) },
+            Exit::FailedToStart {
+                errno: "ENOENT".into(),
+            },
+            Exit::Interrupted,
+        ]
+    }
+
+    fn finish(exit: Exit) -> Finish {
+        Finish {
+            exit,
+            verdict: Verdict::Failure,
+            started_at: 5,
+            ended_at: 9,
+            output: Output {
+                stdout: Some(LogRange {
+                    file: "slot-1.out".into(),
+                    start: 0,
+                    len: 12,
+                }),
+                stderr: None,
+            },
+            outputs: BTreeMap::from([("KEY".into(), "va\"lue".into())]),
+            leaked: true,
+            error: Some("no such program: \u{1f600}".into()),
+        }
+    }
+
+    /// Fails to compile when a kind is added, so that it is added above too.
+    #[test]
+    fn the_samples_hold_every_kind() {
+        let names: std::collections::BTreeSet<&str> = samples()
+            .iter()
+            .map(|kind| match kind {
+                Kind::RunStarted { .. } => "run_started",
+                Kind::RunResumed { .. } => "run_resumed",
+                Kind::RunReopened { .. } => "run_reopened",
+                Kind::StepClaimed { .. } => "step_claimed",
+                Kind::StepStarted { .. } => "step_started",
+                Kind::StepStopping { .. } => "step_stopping",
+                Kind::StepTimeout { .. } => "step_timeout",
+                Kind::StepFinished { .. } => "step_finished",
+                Kind::StepRetry { .. } => "step_retry",
+                Kind::StepBlocked { .. } => "step_blocked",
+                Kind::StepUnblocked { .. } => "step_unblocked",
+                Kind::StepAsked { .. } => "step_asked",
+                Kind::StepAnswered { .. } => "step_answered",
+                Kind::StepSettled { .. } => "step_settled",
+                Kind::RunStopping { .. } => "run_stopping",
+                Kind::RollbackStarted { .. } => "rollback_started",
+                Kind::StepUndone { .. } => "step_undone",
+                Kind::CleanupStarted => "cleanup_started",
+                Kind::RunFinished { .. } => "run_finished",
+            })
+            .collect();
+        assert_eq!(names.len(), 19);
+    }
+
+    /// A plan whose steps have the ids `a`, `b` and so on, the last an odd one.
+    fn plan() -> Plan {
+        let step = |id: &str| {
+            serde_json::json!({
+                "id": id, "action": "group", "policy": Policy::default(), "source": Source::default(),
+            })
+        };
+        serde_json::from_value(serde_json::json!({
+            "id": "PLAN-1", "name": "One", "version": "1", "max_concurrency": 1,
+            "steps": [step("a"), step("b"), step("c"), step("d\"x")],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn every_event_reads_back_from_its_row_and_its_line_holds_the_same() {
+        let plan = plan();
+        for (n, kind) in samples().into_iter().enumerate() {
+            let event = Event {
+                seq: n as Seq + 1,
+                at: 1_763_650_921_999,
+                kind,
+            };
+            let row = Encoded::new(&event);
+            assert_eq!(row.row().event().unwrap(), event, "{:?}", row.row());
+            let mut line = String::new();
+            push_line(&plan, "r1", &event, &mut line);
+            assert_eq!(line.find('\n'), Some(line.len() - 1), "{line}");
+            let mut line: Value = serde_json::from_str(&line).expect(&line);
+            let fields = line.as_object_mut().unwrap();
+            assert_eq!(fields.remove("run_id"), Some("r1".into()));
+            assert_eq!(
+                fields.remove("timestamp"),
+                Some("2025-11-20T15:02:01.999Z".into())
+            );
+            if let Some(id) = fields.remove("step_id") {
+                let ix = plan.steps.iter().position(|step| id == *step.id);
+                fields.insert("step".into(), ix.into());
+            }
+            assert_eq!(line, serde_json::to_value(&event).unwrap());
+        }
+    }
+
+    #[test]
+    fn the_head_is_in_columns_and_nowhere_else() {
+        for kind in samples() {
+            let whole = serde_json::to_value(&kind).unwrap();
+            let event = Event {
+                seq: 1,
+                at: 2,
+                kind,
+            };
+            let encoded = Encoded::new(&event);
+            let row = encoded.row();
+            assert_eq!(row.kind, whole["type"]);
+            assert_eq!(row.step.map(u64::from), whole["step"].as_u64());
+            assert_eq!(row.attempt.map(u64::from), whole["attempt"].as_u64());
+            let data: BTreeMap<String, Value> = row
+                .data
+                .map_or_else(BTreeMap::new, |data| serde_json::from_str(data).unwrap());
+            assert!(
+                ["type", "step", "attempt"]
+                    .iter()
+                    .all(|name| !data.contains_key(*name))
+            );
+        }
+    }
+
+    #[test]
+    fn p24_a_line_names_the_run_the_step_and_the_time() {
+        let event = Event {
+            seq: 7,
+            at: 1_763_650_921_900,
+            kind: Kind::StepStarted {
+                attempt: Attempt {
+                    step: StepIx::new(1),
+                    number: 1,
+                    role: Role::Main,
+                },
+            },
+        };
+        let mut line = String::new();
+        push_line(&plan(), "r1", &event, &mut line);
+        assert_eq!(
+            line,
+            "{\"seq\":7,\"at\":1763650921900,\"timestamp\":\"2025-11-20T15:02:01.900Z\",\
+             \"run_id\":\"r1\",\"type\":\"step_started\",\"step_id\":\"b\",\"attempt\":1}\n"
+        );
+    }
 
     #[test]
     fn moments_are_spelled_with_three_decimals_whatever_they_are() {

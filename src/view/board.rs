@@ -214,7 +214,11 @@ mod tests {
             &story,
             &[("fetch", 1_000), ("build", 9_000), ("ship", 2_000)],
         );
-        insta::assert_snapshot!(drawn(&mut board, NOON + 4_500, 24, 80), @"");
+        insta::assert_snapshot!(drawn(&mut board, NOON + 4_500, 24, 80), @r#"
+         build  3s
+         test  3s
+        ━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌  1/4  25%  2 running, about 8s left
+        "#);
         assert!(board.is_ticking());
     }
 

@@ -415,20 +415,60 @@ mod tests {
     #[test]
     fn p33_p20_the_graph_for_graphviz() {
         let plan = plan();
-        insta::assert_snapshot!(testing::written(|out| dot(drawing(&plan), out)), @"");
+        insta::assert_snapshot!(testing::written(|out| dot(drawing(&plan), out)), @r###"
+        digraph "A test" {
+          rankdir=LR;
+          node [shape=box, style="rounded,filled", fillcolor="#ffffff"];
+          s0 [label="fetch"];
+          s1 [label="build\nBuild \"it\" <b>\\\\u{7}"];
+          s2 [label="test"];
+          s3 [label="mend"];
+          s4 [label="ship"];
+          s0 -> s1;
+          s1 -> s2;
+          s2 -> s3 [style=dashed, label="on failure"];
+          s1 -> s4;
+          s2 -> s4;
+          t0 [label="binary", shape=note, style=""];
+          s1 -> t0 [style=dotted];
+          t0 -> s4 [style=dotted];
+        }
+        "###);
     }
 
     #[test]
     fn p33_p20_the_graph_for_mermaid() {
         let plan = plan();
-        insta::assert_snapshot!(testing::written(|out| mermaid(drawing(&plan), out)), @"");
+        insta::assert_snapshot!(testing::written(|out| mermaid(drawing(&plan), out)), @r###"
+        flowchart LR
+          s0["fetch"]
+          s1["build<br>Build #34;it#34; #60;b#62;#92;u0007"]
+          s2["test"]
+          s3["mend"]
+          s4["ship"]
+          s0 --> s1
+          s1 --> s2
+          s2 -. on failure .-> s3
+          s1 --> s4
+          s2 --> s4
+          t0[/"binary"/]
+          s1 -.-> t0
+          t0 -.-> s4
+        "###);
     }
 
     #[test]
     fn p33_p20_the_graph_as_a_tree() {
         let plan = plan();
         let unicode = testing::written(|out| tree(drawing(&plan), Rails::default(), out));
-        insta::assert_snapshot!(unicode, @"");
+        insta::assert_snapshot!(unicode, @r###"
+        fetch
+        └─ build  Build "it" <b>\\u{7}  provides binary
+           ├─ test
+           │  ├─ mend  if test fails
+           │  └─ ship  consumes binary
+           └─ ship  consumes binary
+        "###);
         let ascii = testing::written(|out| tree(drawing(&plan), Rails::ascii(), out));
         assert!(
             ascii.is_ascii() && ascii.contains("\n|- ") | ascii.contains("\n`- "),

@@ -137,18 +137,25 @@ fn tell(run: &RunState, event: &Event) -> Option<Told> {
             let wait = not_before.saturating_sub(event.at);
             retried(run, *attempt, wait, reason)
         }
-        Kind::StepBlocked { step, on, holder } => {
+        Kind::StepBlocked {
+            attempt,
+            on,
+            holder,
+        } => {
             let by = holder.as_ref().map(|holder| format!(", held by {holder}"));
             told(
-                Some(*step),
+                Some(attempt.step),
                 style::ODD,
                 "waits for ",
                 on.clone() + &by.unwrap_or_default(),
             )
         }
-        Kind::StepUnblocked { step } => {
-            told(Some(*step), Style::new(), "waits no longer", String::new())
-        }
+        Kind::StepUnblocked { attempt } => told(
+            Some(attempt.step),
+            Style::new(),
+            "waits no longer",
+            String::new(),
+        ),
         Kind::StepAsked { step, question } => {
             told(Some(*step), style::ODD, "asks", format!(": {question}"))
         }
@@ -347,7 +354,20 @@ mod tests {
             ("test", _) => (timed_out(3_000), 3_000),
             _ => (exited(0), 400),
         });
-        insta::assert_snapshot!(told(&story), @"");
+        insta::assert_snapshot!(told(&story), @r#"
+        12:00:00  run    started: A test, 4 steps, at most 2 at once
+        12:00:00  build  started
+        12:00:00  docs   started
+        12:00:00  docs   succeeded after 400ms
+        12:00:01  build  failed (exit 3) after 1.2s, attempt 1 of 3, retry in 5s
+        12:00:06  build  started, attempt 2 of 3
+        12:00:06  build  succeeded after 400ms
+        12:00:06  test   started
+        12:00:09  test   failed (Timeout after 3s)
+        12:00:09  run    stops: test failed, and it is critical
+        12:00:09  ship   canceled: the run was aborted
+        12:00:09  run    failed after 9.6s because of test
+        "#);
     }
 
     #[test]
@@ -359,7 +379,10 @@ mod tests {
             step: StepIx::new(0),
             question: "sure?\u{7}\n12:00:00  a  succeeded".into(),
         });
-        insta::assert_snapshot!(told(&story), @"");
+        insta::assert_snapshot!(told(&story), @r#"
+        12:00:00  run    started: A test, 1 step, at most 2 at once
+        12:00:00  a\u{1b}[2J  asks: sure?\u{7}\n12:00:00  a  succeeded
+        "#);
     }
 
     #[test]
@@ -372,6 +395,14 @@ mod tests {
             "a" => (exited(1), 100),
             _ => (exited(0), 200),
         });
-        insta::assert_snapshot!(told(&story), @"");
+        insta::assert_snapshot!(told(&story), @r#"
+        12:00:00  run  started: A test, 3 steps, at most 2 at once
+        12:00:00  a    started
+        12:00:00  c    started
+        12:00:00  a    failed (exit 1) after 100ms
+        12:00:00  b    skipped: it depends on a, which failed
+        12:00:00  c    succeeded after 200ms
+        12:00:00  run  failed after 200ms because of a
+        "#);
     }
 }

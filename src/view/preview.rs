@@ -278,7 +278,30 @@ mod tests {
         let plan = plan();
         let usual = ["fetch", "build", "docs"].map(|id| (id.to_owned(), 2_000));
         let preview = Preview::new(&plan, &usual.into());
-        insta::assert_snapshot!(testing::written(|out| preview.text(out)), @"");
+        insta::assert_snapshot!(testing::written(|out| preview.text(out)), @r#"
+        A test (TEST, version 1)
+        6 steps, 5 would run, 3 layers, at most 2 at once, about 6.0s going by earlier runs
+
+        layer 1
+          fetch  ready
+              echo fetch
+          docs  ready
+              echo docs
+              asks first: Publish?\u{7}
+
+        layer 2
+          build  Build it  waits for fetch
+              echo build
+
+        layer 3
+          mend  only if build fails
+              echo mend
+          tidy  waits for build, and runs however they end
+              echo tidy
+
+        would not run
+          lint  not selected
+        "#);
     }
 
     #[test]

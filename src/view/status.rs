@@ -386,7 +386,19 @@ mod tests {
     fn p27_a_run_as_a_table() {
         let story = midway();
         let shown = testing::written(|out| text(subject(&story), &TimeZone::UTC, out));
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r#"
+        run 20261120-120000-test: A test (TEST, version 1)
+        state     running
+        started   2026-11-20 12:00:00, 2s ago
+        progress  2 of 4 steps (50.0%): 1 succeeded, 1 failed
+
+        STEP   STATE      ATTEMPTS  DURATION  NOTE
+        fetch  succeeded  1            400ms
+        build  pending    1 of 3        1.2s  attempt 2 in 4s
+        test   pending                        waits for build
+        docs   failed     1            700ms  exit 1
+        lint   skipped                        not selected
+        "#);
     }
 
     #[test]
@@ -401,7 +413,18 @@ mod tests {
         }
         let story = Story::of(plan, |_, _| (exited(0), 100));
         let shown = testing::written(|out| text(subject(&story), &TimeZone::UTC, out));
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r#"
+        run 20261120-120000-test: A test (TEST, version 1)
+        state     succeeded: every step ended well
+        started   2026-11-20 12:00:00, took 100ms
+        progress  2 of 2 steps (100.0%): 2 succeeded
+
+        STEP  STATE      ATTEMPTS  DURATION  NOTE
+        Early
+        b     succeeded  1            100ms
+        Late\u{7}
+        a     succeeded  1            100ms
+        "#);
     }
 
     #[test]

@@ -270,7 +270,23 @@ mod tests {
             "docs" => (exited(1), 300),
             _ => (exited(0), 400),
         });
-        insta::assert_snapshot!(summary(&story), @"");
+        insta::assert_snapshot!(summary(&story), @r#"
+        failed in 2.8s: 5 steps, 1 succeeded, 2 failed, 2 skipped
+        warning: docs failed (exit 1), which the plan tolerates
+        skipped: test: it depends on build, which failed
+        skipped: ship: it depends on test, which was skipped
+
+        failed: build
+          command   echo build
+          ended     exit 3 after 1.2s, 2 attempts
+          output    (its last 1 line)
+            last words of #1\u{1b}[2J
+          more      quintet logs 20261120-120000-test build
+                    quintet why 20261120-120000-test build
+
+        run 20261120-120000-test failed because of build
+        to go on: quintet resume 20261120-120000-test
+        "#);
     }
 
     #[test]
@@ -280,7 +296,10 @@ mod tests {
             policy.on_failure = OnFailure::Continue
         });
         let story = Story::of(plan, |id, _| (exited(i32::from(id == "a")), 100));
-        insta::assert_snapshot!(summary(&story), @"");
+        insta::assert_snapshot!(summary(&story), @r#"
+        succeeded in 200ms: 2 steps, 1 succeeded, 1 failed
+        warning: a failed (exit 1), which the plan tolerates
+        "#);
     }
 
     #[test]
@@ -307,6 +326,21 @@ mod tests {
         let mut plan = testing::plan(&["pay"]);
         testing::policy(&mut plan, "pay", |policy| policy.idempotent = false);
         let story = Story::of(plan, |_, _| (crate::run::Exit::Interrupted, 50));
-        insta::assert_snapshot!(summary(&story), @"");
+        insta::assert_snapshot!(summary(&story), @r#"
+        quarantined in 50ms: 1 step
+
+        failed: pay
+          command   echo pay
+          ended     interrupted: nobody saw how it ended, 1 attempt
+          output    (its last 1 line)
+            last words of #0\u{1b}[2J
+          more      quintet logs 20261120-120000-test pay
+                    quintet why 20261120-120000-test pay
+
+        run 20261120-120000-test quarantined: the attempt was interrupted, and the step says idempotent: false
+        nobody saw how pay ended, and it must not simply be run again:
+          quintet resume 20261120-120000-test --rerun pay        to run it again
+          quintet resume 20261120-120000-test --assume-done pay  to take it as done
+        "#);
     }
 }

@@ -191,7 +191,14 @@ mod tests {
             }
             Ok(())
         });
-        insta::assert_snapshot!(drawn, @"");
+        insta::assert_snapshot!(drawn, @r#"
+        config - 5
+        ├─ hw config/hw 4
+        │  ├─ bt config/hw/bt 3
+        │  └─ wifi config/hw/wifi 4
+        └─ net config/net 5
+        prepare prepare 6
+        "#);
     }
 
     #[test]

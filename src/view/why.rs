@@ -291,10 +291,10 @@ fn about(kind: &Kind) -> Option<StepIx> {
         | Kind::StepStopping { attempt, .. }
         | Kind::StepTimeout { attempt }
         | Kind::StepFinished { attempt, .. }
-        | Kind::StepRetry { attempt, .. } => Some(attempt.step),
-        Kind::StepBlocked { step, .. }
-        | Kind::StepUnblocked { step }
-        | Kind::StepAsked { step, .. }
+        | Kind::StepRetry { attempt, .. }
+        | Kind::StepBlocked { attempt, .. }
+        | Kind::StepUnblocked { attempt } => Some(attempt.step),
+        Kind::StepAsked { step, .. }
         | Kind::StepAnswered { step, .. }
         | Kind::StepSettled { step, .. }
         | Kind::StepUndone { step, .. } => Some(*step),
@@ -423,17 +423,55 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_with_its_attempts_and_what_depends_on_it() {
-        insta::assert_snapshot!(why(&chained(), "build"), @"");
+        insta::assert_snapshot!(why(&chained(), "build"), @r#"
+        build failed with exit 3 after 1.2s
+          it ran because it needs nothing
+          all 2 attempts that it has are used up
+          what depends on it is skipped, the rest goes on
+
+          12:00:00  attempt 1 may start when its turn comes
+          12:00:00  attempt 1 started
+          12:00:01  attempt 1 ended: exit 3 after 1.2s
+          12:00:01  attempt 2 was planned for 12:00:06: exit 3; attempt 2 of 2 follows
+          12:00:06  attempt 2 may start when its turn comes
+          12:00:06  attempt 2 started
+          12:00:07  attempt 2 ended: exit 3 after 1.2s
+          12:00:07  it failed: exit 3, after 2 attempts
+
+        what waits for it
+          test  skipped
+
+        its output: quintet logs 20261120-120000-test build
+        "#);
     }
 
     #[test]
     fn a_skip_is_followed_back_to_the_failure_that_began_it() {
-        insta::assert_snapshot!(why(&chained(), "ship"), @"");
+        insta::assert_snapshot!(why(&chained(), "ship"), @r#"
+        ship was skipped: it depends on test, which was skipped
+          test was skipped: it depends on build, which failed
+          build failed: exit 3, after 2 attempts
+
+          12:00:00  attempt 1 may start when its turn comes
+          12:00:07  it was skipped: it depends on test, which was skipped
+
+        it needs
+          test  skipped
+        "#);
     }
 
     #[test]
     fn a_success_says_what_let_it_run() {
-        insta::assert_snapshot!(why(&chained(), "docs"), @"");
+        insta::assert_snapshot!(why(&chained(), "docs"), @r#"
+        docs succeeded with exit 0 after 1.2s
+          it ran because it needs nothing
+
+          12:00:00  attempt 1 may start when its turn comes
+          12:00:00  attempt 1 started
+          12:00:01  attempt 1 ended: exit 0 after 1.2s
+
+        its output: quintet logs 20261120-120000-test docs
+        "#);
     }
 
     #[test]
@@ -445,7 +483,13 @@ mod tests {
             |event| matches!(event.kind, Kind::StepStarted { .. }),
         );
         story.now += 3_000;
-        insta::assert_snapshot!(why(&story, "c"), @"");
+        insta::assert_snapshot!(why(&story, "c"), @r#"
+        c waits for b
+          b is pending: waits for a
+
+        it needs
+          b  pending
+        "#);
     }
 
     #[test]
@@ -457,7 +501,11 @@ mod tests {
         );
         story.now += 65_000;
         story.happens(Kind::StepBlocked {
-            step: StepIx::new(0),
+            attempt: Attempt {
+                step: StepIx::new(0),
+                number: 1,
+                role: Role::Main,
+            },
             on: "lock main".into(),
             holder: Some(Holder {
                 run: "20261120-115000-abcd".into(),
@@ -466,7 +514,12 @@ mod tests {
                 since: NOON - 60_000,
             }),
         });
-        insta::assert_snapshot!(why(&story, "a"), @"");
+        insta::assert_snapshot!(why(&story, "a"), @r#"
+        a waits for lock main, which step merge of run 20261120-115000-abcd (pid 7) has held for 2m05s, since 11:59:00
+
+          12:00:00  attempt 1 may start when its turn comes
+          12:01:05  waited for lock main, held by step merge of run 20261120-115000-abcd (pid 7) since 11:59:00
+        "#);
     }
 
     #[test]
@@ -476,6 +529,16 @@ mod tests {
             "a" => (exited(1), 100),
             _ => (exited(0), 500),
         });
-        insta::assert_snapshot!(why(&story, "c"), @"");
+        insta::assert_snapshot!(why(&story, "c"), @r#"
+        c was canceled: the run was aborted
+          the run stopped: a failed, and it is critical
+          a failed: exit 1
+
+          12:00:00  attempt 1 may start when its turn comes
+          12:00:00  it was canceled: the run was aborted
+
+        it needs
+          b  succeeded
+        "#);
     }
 }
