@@ -14,6 +14,7 @@ mod facts;
 mod fold;
 mod legal;
 mod places;
+pub mod record;
 pub mod retry;
 pub mod schedule;
 pub mod state;

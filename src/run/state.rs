@@ -373,7 +373,7 @@ impl RunState {
 
     /// Whether this step's failure is the run's: it is critical, the plan does
     /// not say to continue, and no fallback has made good for it.
-    fn counts_as_failure(&self, ix: StepIx) -> bool {
+    pub fn counts_as_failure(&self, ix: StepIx) -> bool {
         let policy = &self.plan[ix].policy;
         let saved = self.places.fallback(ix).is_some_and(|fallback| {
             self.steps[fallback.at()].outcome() == Some(Outcome::Succeeded)

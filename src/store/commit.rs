@@ -19,10 +19,10 @@ use serde_json::Value;
 
 use crate::paths::StateDir;
 use crate::plan::Plan;
+use crate::run::record::Encoded;
 use crate::run::{Event, Kind, Millis, Reason, RunOutcome, Seq};
 
 use super::jsonl::Jsonl;
-use super::record::Encoded;
 use super::writer::{Item, NewRun};
 use super::{Access, Durability, Ownership, StoreError, connect, jsonl};
 
@@ -133,6 +133,7 @@ impl Log {
         let (jsonl, _) = Jsonl::mended(
             &self.jsonl_path,
             &self.plan,
+            &self.run_id,
             &conn,
             &self.database,
             known.map(|(key, _)| key),
@@ -226,7 +227,7 @@ impl Log {
             row.attempt,
             row.data
         ])?;
-        row.push_line(&self.plan, lines);
+        row.push_line(&self.plan, &self.run_id, lines);
         Ok(())
     }
 
@@ -374,7 +375,8 @@ mod tests {
         std::fs::read_to_string(jsonl::path(&home.state, run_id))
             .unwrap()
             .lines()
-            .map(|line| serde_json::from_str::<Event>(line).unwrap().seq)
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .map(|line| line["seq"].as_u64().unwrap())
             .collect()
     }
 

@@ -46,7 +46,7 @@ impl Store {
         let key = self.key(run_id)?;
         read::rows(&self.conn, &self.state.database(), key, 0, |row| {
             line.clear();
-            row.push_line(&plan, &mut line);
+            row.push_line(&plan, run_id, &mut line);
             out.write_all(line.as_bytes())
                 .map_err(|e| StoreError::io(Path::new("the export"), &e))
         })
@@ -67,8 +67,15 @@ impl Store {
         }
         let plan = self.plan(run_id)?;
         let path = path(&self.state, run_id);
-        Jsonl::mended(&path, &plan, &self.conn, &self.state.database(), Some(key))
-            .map(|(_, repair)| repair)
+        Jsonl::mended(
+            &path,
+            &plan,
+            run_id,
+            &self.conn,
+            &self.state.database(),
+            Some(key),
+        )
+        .map(|(_, repair)| repair)
     }
 }
 
@@ -84,6 +91,7 @@ impl Jsonl {
     pub fn mended(
         path: &Path,
         plan: &Plan,
+        run_id: &str,
         conn: &Connection,
         database: &Path,
         run: Option<i64>,
@@ -95,7 +103,7 @@ impl Jsonl {
         if let Some(run) = run {
             read::rows(conn, database, run, 0, |row| {
                 line.clear();
-                row.push_line(plan, &mut line);
+                row.push_line(plan, run_id, &mut line);
                 check
                     .line(row.seq, line.as_bytes(), &mut repair)
                     .map_err(|e| StoreError::io(path, &e))

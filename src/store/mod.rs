@@ -34,11 +34,10 @@ mod own;
 mod prune;
 pub(crate) mod range_lock;
 mod read;
-mod record;
 mod request;
 mod run_id;
 mod schema;
-pub(crate) mod time;
+mod time;
 mod writer;
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use rusqlite::OptionalExtension;
 use serde::{Deserialize, Serialize};
 
 use crate::run::Millis;
+use crate::run::record::rfc3339;
 
 use super::{Store, StoreError, files, range_lock};
 
@@ -48,7 +49,7 @@ impl fmt::Display for Owner {
                 f,
                 "process {pid} on {}, since {}",
                 self.host,
-                super::time::rfc3339(self.since)
+                rfc3339(self.since)
             ),
         }
     }

@@ -10,10 +10,10 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
 use crate::plan::Plan;
+use crate::run::record::Row;
 use crate::run::{Event, Millis, Seq};
 
 use super::commit::moment;
-use super::record::Row;
 use super::{Store, StoreError};
 
 /// From how many earlier runs of a plan durations are taken, and at most how
@@ -238,7 +238,11 @@ impl Store {
         let mut events = Vec::new();
         let upto = i64::try_from(limit).unwrap_or(i64::MAX);
         bounded_rows(&self.conn, &database, key, after, upto, |row| {
-            events.push(row.event(&database)?);
+            let event = row.event().map_err(|e| StoreError::Corrupt {
+                path: database.clone(),
+                detail: format!("event {} of run {run_id}: {e}", row.seq),
+            })?;
+            events.push(event);
             Ok(())
         })?;
         Ok(events)

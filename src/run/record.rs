@@ -1,34 +1,35 @@
 //! How an event is written down: as a row, and as a line.
 //!
-//! An event's JSON begins with what the columns hold (`type`, `step`,
-//! `attempt`), in this order, because that is how [`Kind`] declares it. The row
-//! keeps the head in columns and the rest as the object `data`; the line puts
-//! head and rest together again, with names and times that people can read.
-//! The text is cut and joined, not parsed: this happens four times for every
-//! step, and parsing would cost more than the insertion. A test over every
-//! kind of event holds both directions together.
+//! An event's JSON begins with what a row has columns for (`type`, `step`,
+//! `attempt`), in this order, because that is how [`Kind`] declares it. A
+//! [`Row`] keeps the head apart and the rest as the object `data`; a line puts
+//! both together again, with the step's id and with times that people can
+//! read. The text is cut and joined, not parsed: this happens four times for
+//! every step, and parsing would cost more than keeping it.
+//!
+//! The line is the one public form of an event: in the run's `events.jsonl`,
+//! on a stream, on a terminal. It does not know where it goes.
 
-use std::fmt::Write as _;
-use std::path::Path;
+use std::fmt::{self, Write as _};
 
+use super::event::{Event, Kind, Millis, Seq};
 use crate::plan::Plan;
-use crate::run::{Event, Kind, Millis, Seq};
 
-use super::{StoreError, time};
-
-/// An event as the table `event` holds it. `data` is a JSON object.
+/// An event as a table holds it. `data` is a JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Row<'a> {
+pub struct Row<'a> {
     pub seq: Seq,
     pub at: Millis,
+    /// The event's name: `step_started`.
     pub kind: &'a str,
+    /// Position of the step in the plan.
     pub step: Option<u32>,
     pub attempt: Option<u32>,
     pub data: Option<&'a str>,
 }
 
 /// The JSON of an event's kind, from which its [`Row`] borrows.
-pub(super) struct Encoded {
+pub struct Encoded {
     seq: Seq,
     at: Millis,
     json: String,
@@ -42,19 +43,17 @@ pub(super) struct Encoded {
 impl Encoded {
     pub fn new(event: &Event) -> Encoded {
         let mut json = serde_json::to_string(&event.kind).expect("events have only string keys");
-        let (kind, step, attempt, end) = {
-            let mut head = Head { json: &json, at: 1 };
-            let kind = head.text("\"type\":\"");
-            let step = head.number("\"step\":");
-            let attempt = step.and_then(|_| head.number("\"attempt\":"));
-            (kind, step, attempt, head.at)
-        };
+        let mut head = Head { json: &json, at: 1 };
+        let kind = head.text("\"type\":\"");
+        let step = head.number("\"step\":");
+        let attempt = step.and_then(|_| head.number("\"attempt\":"));
+        let end = head.at;
         // What follows the head is `}`, or the fields of `data` after a comma
         // that was taken with the head. The byte before them becomes the brace.
-        let data = (end < json.len() && json.as_bytes()[end] == b'"').then(|| {
-            json.replace_range(end - 1..end, "{");
-            end - 1
-        });
+        let data = (json.as_bytes().get(end) == Some(&b'"')).then_some(end - 1);
+        if let Some(brace) = data {
+            json.replace_range(brace..end, "{");
+        }
         Encoded {
             seq: event.seq,
             at: event.at,
@@ -115,15 +114,14 @@ impl Row<'_> {
     ///
     /// # Errors
     /// The row is not one that this vocabulary has.
-    pub fn event(&self, database: &Path) -> Result<Event, StoreError> {
+    pub fn event(&self) -> Result<Event, serde_json::Error> {
         let mut json = String::with_capacity(64 + self.data.map_or(0, str::len));
-        json.push('{');
-        self.push_head(&mut json);
-        self.push_data(&mut json);
-        let kind: Kind = serde_json::from_str(&json).map_err(|e| StoreError::Corrupt {
-            path: database.to_path_buf(),
-            detail: format!("event {}: {e}", self.seq),
-        })?;
+        let _ = write!(json, r#"{{"type":"{}""#, self.kind);
+        if let Some(step) = self.step {
+            let _ = write!(json, r#","step":{step}"#);
+        }
+        self.push_rest(&mut json);
+        let kind: Kind = serde_json::from_str(&json)?;
         Ok(Event {
             seq: self.seq,
             at: self.at,
@@ -131,36 +129,27 @@ impl Row<'_> {
         })
     }
 
-    /// Appends the event's line of `events.jsonl`, its newline included.
-    ///
-    /// It reads back as an [`Event`]; `timestamp` and `step_id` are for people.
-    pub fn push_line(&self, plan: &Plan, line: &mut String) {
-        let timestamp = time::rfc3339(self.at);
-        let (seq, at) = (self.seq, self.at);
+    /// Appends the event's line, its newline included.
+    pub fn push_line(&self, plan: &Plan, run_id: &str, line: &mut String) {
+        let (seq, at, kind) = (self.seq, self.at, self.kind);
+        let timestamp = rfc3339(at);
         let _ = write!(
             line,
-            r#"{{"seq":{seq},"at":{at},"timestamp":"{timestamp}","#
+            r#"{{"seq":{seq},"at":{at},"timestamp":"{timestamp}","run_id":"{run_id}","type":"{kind}""#
         );
-        self.push_head(line);
         if let Some(step) = self.step.and_then(|ix| plan.steps.get(ix as usize)) {
             let id = serde_json::to_string(&step.id).expect("a string is JSON");
             let _ = write!(line, r#","step_id":{id}"#);
         }
-        self.push_data(line);
+        self.push_rest(line);
         line.push('\n');
     }
 
-    fn push_head(&self, json: &mut String) {
-        let _ = write!(json, r#""type":"{}""#, self.kind);
-        if let Some(step) = self.step {
-            let _ = write!(json, r#","step":{step}"#);
-        }
+    /// The attempt, what `data` holds, and the closing brace.
+    fn push_rest(&self, json: &mut String) {
         if let Some(attempt) = self.attempt {
             let _ = write!(json, r#","attempt":{attempt}"#);
         }
-    }
-
-    fn push_data(&self, json: &mut String) {
         match self.data {
             Some(data) => {
                 json.push(',');
@@ -171,18 +160,75 @@ impl Row<'_> {
     }
 }
 
+/// Appends the line of an event of a run of `plan`.
+pub fn push_line(plan: &Plan, run_id: &str, event: &Event, line: &mut String) {
+    Encoded::new(event).row().push_line(plan, run_id, line);
+}
+
+/// A moment in UTC with milliseconds: `2025-11-20T15:02:01.999Z`.
+///
+/// Whatever a clock may claim, it becomes some moment that can be spelled: at
+/// the latest the end of the year 9999.
+pub fn rfc3339(at: Millis) -> Rfc3339 {
+    Rfc3339(at.min(END_OF_9999))
+}
+
+/// See [`rfc3339`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rfc3339(Millis);
+
+const END_OF_9999: Millis = 253_402_300_799_999;
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, ms) = (self.0 / 86_400_000, self.0 % 86_400_000);
+        let (year, month, day) = civil(days);
+        let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
+        let (second, ms) = (ms / 1000 % 60, ms % 1000);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"
+        )
+    }
+}
+
+/// Year, month and day, from days since 1970-01-01.
+///
+/// Years are counted from March, so that the day that some years have more is
+/// their last; months from March have 31 and 30 days by turns, with one break,
+/// which `(153 * month + 2) / 5` counts exactly.
+fn civil(days: u64) -> (u64, u64, u64) {
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    // Days from 0000-03-01 to 1970-01-01.
+    let days = days + 719_468;
+    let (era, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = match month {
+        0..10 => (month + 3, 0),
+        _ => (month - 9, 1),
+    };
+    (era * 400 + year + next, month, day)
+}
+
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
+    use serde_json::Value;
+
     use super::*;
-    use crate::plan::{StepIx, Verdict};
-    use crate::run::event::{Engine, Finish, Holder, Stop, Stopping};
-    use crate::run::{Attempt, Exit, LogRange, Outcome, Output, Reason, Role, RunOutcome};
+    use crate::plan::{Policy, Source, StepIx, Verdict};
+    use crate::run::event::{
+        Attempt, Engine, Exit, Finish, Holder, LogRange, Outcome, Output, Reason, Role, RunOutcome,
+        Stop, Stopping,
+    };
 
     /// At least one event of every kind, and what is odd about their fields.
-    pub fn samples() -> Vec<Kind> {
+    fn samples() -> Vec<Kind> {
         let engine = Engine {
             epoch: 1,
             pid: 42,
@@ -316,7 +362,7 @@ pub(super) mod tests {
         ]
     }
 
-    pub fn finish(exit: Exit) -> Finish {
+    fn finish(exit: Exit) -> Finish {
         Finish {
             exit,
             verdict: Verdict::Failure,
@@ -366,23 +412,46 @@ pub(super) mod tests {
         assert_eq!(names.len(), 19);
     }
 
+    /// A plan whose steps have the ids `a`, `b` and so on, the last an odd one.
+    fn plan() -> Plan {
+        let step = |id: &str| {
+            serde_json::json!({
+                "id": id, "action": "group", "policy": Policy::default(), "source": Source::default(),
+            })
+        };
+        serde_json::from_value(serde_json::json!({
+            "id": "PLAN-1", "name": "One", "version": "1", "max_concurrency": 1,
+            "steps": [step("a"), step("b"), step("c"), step("d\"x")],
+        }))
+        .unwrap()
+    }
+
     #[test]
-    fn every_event_reads_back_from_its_row_and_from_its_line() {
-        let plan = crate::store::testing::plan(&["a", "b", "c", "d\"x"]);
+    fn every_event_reads_back_from_its_row_and_its_line_holds_the_same() {
+        let plan = plan();
         for (n, kind) in samples().into_iter().enumerate() {
             let event = Event {
                 seq: n as Seq + 1,
                 at: 1_763_650_921_999,
                 kind,
             };
-            let encoded = Encoded::new(&event);
-            let row = encoded.row();
-            assert_eq!(row.event(Path::new("x")).unwrap(), event, "{row:?}");
+            let row = Encoded::new(&event);
+            assert_eq!(row.row().event().unwrap(), event, "{:?}", row.row());
             let mut line = String::new();
-            row.push_line(&plan, &mut line);
+            push_line(&plan, "r1", &event, &mut line);
             assert_eq!(line.find('\n'), Some(line.len() - 1), "{line}");
-            let read: Event = serde_json::from_str(&line).expect(&line);
-            assert_eq!(read, event, "{line}");
+            let mut line: Value = serde_json::from_str(&line).expect(&line);
+            let fields = line.as_object_mut().unwrap();
+            assert_eq!(fields.remove("run_id"), Some("r1".into()));
+            assert_eq!(
+                fields.remove("timestamp"),
+                Some("2025-11-20T15:02:01.999Z".into())
+            );
+            if let Some(id) = fields.remove("step_id") {
+                let ix = plan.steps.iter().position(|step| id == *step.id);
+                fields.insert("step".into(), ix.into());
+            }
+            assert_eq!(line, serde_json::to_value(&event).unwrap());
         }
     }
 
@@ -400,7 +469,7 @@ pub(super) mod tests {
             assert_eq!(row.kind, whole["type"]);
             assert_eq!(row.step.map(u64::from), whole["step"].as_u64());
             assert_eq!(row.attempt.map(u64::from), whole["attempt"].as_u64());
-            let data: BTreeMap<String, serde_json::Value> = row
+            let data: BTreeMap<String, Value> = row
                 .data
                 .map_or_else(BTreeMap::new, |data| serde_json::from_str(data).unwrap());
             assert!(
@@ -412,8 +481,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn p24_a_line_names_the_step_and_the_time() {
-        let plan = crate::store::testing::plan(&["a", "b"]);
+    fn p24_a_line_names_the_run_the_step_and_the_time() {
         let event = Event {
             seq: 7,
             at: 1_763_650_921_900,
@@ -426,11 +494,43 @@ pub(super) mod tests {
             },
         };
         let mut line = String::new();
-        Encoded::new(&event).row().push_line(&plan, &mut line);
+        push_line(&plan(), "r1", &event, &mut line);
         assert_eq!(
             line,
             "{\"seq\":7,\"at\":1763650921900,\"timestamp\":\"2025-11-20T15:02:01.900Z\",\
-             \"type\":\"step_started\",\"step\":1,\"attempt\":1,\"step_id\":\"b\"}\n"
+             \"run_id\":\"r1\",\"type\":\"step_started\",\"step_id\":\"b\",\"attempt\":1}\n"
         );
+    }
+
+    #[test]
+    fn moments_are_spelled_with_three_decimals_whatever_they_are() {
+        let spelled = |at| rfc3339(at).to_string();
+        assert_eq!(spelled(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(spelled(1_763_650_921_900), "2025-11-20T15:02:01.900Z");
+        assert_eq!(spelled(u64::MAX), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn every_day_of_eight_thousand_years_follows_the_one_before() {
+        let is_leap = |year: u64| {
+            year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400)
+        };
+        let length = |year, month| match month {
+            2 if is_leap(year) => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        let mut expected = (1970, 1, 1);
+        for days in 0..=END_OF_9999 / 86_400_000 {
+            assert_eq!(civil(days), expected);
+            let (year, month, day) = expected;
+            expected = match (day == length(year, month), month) {
+                (false, _) => (year, month, day + 1),
+                (true, 12) => (year + 1, 1, 1),
+                (true, _) => (year, month + 1, 1),
+            };
+        }
+        assert_eq!(expected, (10_000, 1, 1));
     }
 }
