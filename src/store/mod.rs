@@ -30,6 +30,7 @@ mod commit;
 mod error;
 pub(crate) mod files;
 mod jsonl;
+pub mod logs;
 mod own;
 mod prune;
 pub(crate) mod range_lock;
