@@ -60,6 +60,7 @@ pub struct Local {
     pub(super) config: LocalConfig,
     pub(super) directory: Directory,
     zygote: Option<Zygote>,
+    zygote_awaits_room: bool,
     epoll: Epoll,
     bell: Arc<EventFd>,
     roster: Roster,
@@ -105,6 +106,7 @@ impl Local {
             config,
             directory,
             zygote: Some(zygote),
+            zygote_awaits_room: false,
             epoll,
             bell,
             lines: Vec::new(),
@@ -156,6 +158,7 @@ impl Local {
         let (ours, theirs) = UnixStream::pair()?;
         let zygote = self.zygote.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         zygote.request(number, theirs)?;
+        self.await_zygote()?;
         let line = Line {
             channel: Channel::new(ours),
             name: SlotName {
@@ -179,6 +182,19 @@ impl Local {
         }
         self.lines[seat] = Some(line);
         self.send(seat, setup, Vec::new());
+        Ok(())
+    }
+
+    /// The same for the zygote's socket, which many requests at once do fill.
+    fn await_zygote(&mut self) -> io::Result<()> {
+        let Some(zygote) = &self.zygote else {
+            return Ok(());
+        };
+        if zygote.is_blocked() != self.zygote_awaits_room {
+            self.zygote_awaits_room = zygote.is_blocked();
+            let mut interest = EpollEvent::new(interests(self.zygote_awaits_room), ZYGOTE);
+            self.epoll.modify(zygote, &mut interest)?;
+        }
         Ok(())
     }
 
@@ -235,10 +251,8 @@ impl Local {
             return;
         }
         line.awaits_room = !line.awaits_room;
-        let mut interests = EpollFlags::EPOLLIN;
-        interests.set(EpollFlags::EPOLLOUT, line.awaits_room);
-        let mut event = EpollEvent::new(interests, seat as u64);
-        if let Err(e) = self.epoll.modify(&line.channel, &mut event) {
+        let mut interest = EpollEvent::new(interests(line.awaits_room), seat as u64);
+        if let Err(e) = self.epoll.modify(&line.channel, &mut interest) {
             self.break_with(e.into());
         }
     }
@@ -375,6 +389,9 @@ impl Local {
         };
         let mut notices = Vec::new();
         let peer = zygote.hear(&mut self.landing, &mut notices);
+        if let Err(e) = self.await_zygote() {
+            self.break_with(e);
+        }
         for notice in notices {
             self.heed(notice);
         }
@@ -492,6 +509,12 @@ impl Executor for Local {
     fn recover(&mut self, claimed: &[Attempt]) -> io::Result<Vec<(Attempt, Found)>> {
         super::recover::recover(self, claimed)
     }
+}
+
+fn interests(awaits_room: bool) -> EpollFlags {
+    let mut flags = EpollFlags::EPOLLIN;
+    flags.set(EpollFlags::EPOLLOUT, awaits_room);
+    flags
 }
 
 /// Up, so that waiting for a deadline does not end a moment before it.

@@ -473,6 +473,110 @@ mod tests {
         );
     }
 
+    /// A supervisor as the roster knows it, and the messages on their way.
+    #[derive(Default)]
+    struct Model {
+        orders: VecDeque<Deed>,
+        answers: VecDeque<(bool, Attempt)>,
+        running: Option<Attempt>,
+        waiting: VecDeque<Attempt>,
+    }
+
+    impl Model {
+        fn obey(&mut self, runs: &mut Vec<Attempt>) {
+            match self.orders.pop_front() {
+                Some(Deed::Give(_, attempt)) => self.waiting.push_back(attempt),
+                Some(Deed::Revoke(_, attempt)) => {
+                    let before = self.waiting.len();
+                    if self.running.is_some() {
+                        self.waiting.retain(|waits| *waits != attempt);
+                    }
+                    if self.waiting.len() < before {
+                        self.answers.push_back((false, attempt));
+                    }
+                }
+                _ => {}
+            }
+            self.begin(runs);
+        }
+
+        fn begin(&mut self, runs: &mut Vec<Attempt>) {
+            if self.running.is_none() {
+                self.running = self.waiting.pop_front();
+                runs.extend(self.running);
+            }
+        }
+    }
+
+    /// Whatever the order in which messages arrive: each job is accepted once
+    /// and runs once, and none is forgotten at a slot.
+    #[test]
+    fn every_job_runs_exactly_once_however_messages_cross() {
+        const JOBS: usize = 60;
+        for seed in 1..400u64 {
+            let mut random = seed;
+            let mut pick = move |n: usize| {
+                random = random
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
+                (random >> 33) as usize % n
+            };
+            let slots = 1 + pick(4);
+            let mut now = Instant::now();
+            let mut roster = Roster::new(slots);
+            let mut models: Vec<Model> = (0..slots).map(|_| Model::default()).collect();
+            let (mut started, mut finished) = (0, 0);
+            let (mut runs, mut accepted) = (Vec::new(), Vec::new());
+            for _ in 0..100_000 {
+                if finished == JOBS {
+                    break;
+                }
+                now += Duration::from_millis(pick(4) as u64);
+                if started < JOBS && started - finished < 2 * slots {
+                    roster.start(job(started), now);
+                    started += 1;
+                }
+                let seat = pick(slots);
+                let model = &mut models[seat];
+                match pick(3) {
+                    0 => model.obey(&mut runs),
+                    1 => {
+                        if let Some(over) = model.running.take() {
+                            model.answers.push_back((true, over));
+                            // What arrives before the next one begins is heard first.
+                            match model.orders.is_empty() || pick(2) == 0 {
+                                true => model.begin(&mut runs),
+                                false => model.obey(&mut runs),
+                            }
+                        }
+                    }
+                    _ => match model.answers.pop_front() {
+                        Some((true, attempt)) => {
+                            assert!(roster.finished(seat, attempt, now), "seed {seed}");
+                            finished += 1;
+                        }
+                        Some((false, attempt)) => roster.given_back(seat, attempt, now),
+                        None => {}
+                    },
+                }
+                for deed in deeds(&mut roster) {
+                    match deed {
+                        Deed::Give(seat, _) | Deed::Revoke(seat, _) => {
+                            models[seat].orders.push_back(deed);
+                        }
+                        Deed::Accept(attempt) => accepted.push(attempt),
+                        Deed::Open(_) => {}
+                    }
+                }
+            }
+            let all: Vec<Attempt> = (0..JOBS).map(attempt).collect();
+            runs.sort_unstable();
+            accepted.sort_unstable();
+            assert_eq!(runs, all, "seed {seed}");
+            assert_eq!(accepted, all, "seed {seed}");
+        }
+    }
+
     #[test]
     fn what_waits_can_be_called_off_and_a_halt_hands_out_nothing() {
         let now = Instant::now();

@@ -44,7 +44,7 @@ pub enum Order {
     Start(Box<Job>),
     /// End this attempt; one that only waits never begins. A report follows.
     Stop(Attempt, Stop),
-    /// Give this attempt back, if it only waits. Not answered otherwise.
+    /// Give this attempt back, if it waits behind another. Not answered otherwise.
     Revoke(Attempt),
 }
 
