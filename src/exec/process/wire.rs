@@ -25,7 +25,7 @@ pub const LONGEST_FRAME: usize = 256 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// Absolute path of the run's directory.
-    pub run_dir: Vec<u8>,
+    pub run_dir: String,
     pub run_id: String,
     pub epoch: u32,
     /// The slot's number under that epoch.
@@ -80,7 +80,7 @@ impl Order {
         frame(|w| match self {
             Order::Setup(setup) => {
                 w.u8(1);
-                w.bytes(&setup.run_dir);
+                w.bytes(setup.run_dir.as_bytes());
                 w.bytes(setup.run_id.as_bytes());
                 w.u32(setup.epoch);
                 w.u32(setup.slot);
@@ -117,7 +117,7 @@ impl Order {
         let mut r = Reader(payload);
         let order = match r.u8()? {
             1 => Order::Setup(Setup {
-                run_dir: r.bytes()?.to_vec(),
+                run_dir: r.text()?,
                 run_id: r.text()?,
                 epoch: r.u32()?,
                 slot: r.u32()?,
