@@ -55,14 +55,26 @@ elif mode == "slow-term":
     say_ready()
     time.sleep(LONG)
 elif mode == "count-terms":
-    count = []
-    signal.signal(signal.SIGTERM, lambda *_: count.append(1))
-    say_ready()
-    end = time.time() + LONG
-    while not count and time.time() < end:
-        time.sleep(0.01)
-    time.sleep(0.5)
-    say_ready(str(len(count)))
+    # The one that counts is the last of many in its group, so that a second
+    # signal to it alone would come well after the first one to all.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    r, w = os.pipe()
+    for _ in range(40):
+        if os.fork() == 0:
+            os.close(w)
+            os.read(r, 1)
+            os._exit(0)
+    counter = os.fork()
+    if counter == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        say_ready()
+        count = 0
+        while signal.sigtimedwait([signal.SIGTERM], 0.5 if count else LONG):
+            count += 1
+        say_ready(str(count))
+        os._exit(0)
+    os.waitpid(counter, 0)
 elif mode == "stop-then-clean":
     def cleaned(*_):
         say_ready("cleaned")
