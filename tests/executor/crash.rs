@@ -320,7 +320,7 @@ fn without_its_zygote_an_engine_keeps_its_slots_and_says_what_it_cannot_do() {
     assert!(refused.is_err());
 }
 
-/// Until its supervisor has noticed, an engine that is only stopped still owns its steps.
+/// What runs without a claim in the log must not go on unowned.
 #[test]
 fn a_step_that_nobody_claims_is_ended_by_the_next_engine() {
     let script = waits("a", "exit 7");

@@ -377,7 +377,7 @@ impl Local {
         self.do_deeds();
     }
 
-    fn account_for(&mut self, entry: Entry, record: Option<&Record>, swept: bool) {
+    fn account_for(&mut self, mut entry: Entry, record: Option<&Record>, swept: bool) {
         let attempt = entry.attempt;
         match record {
             Some(Record::Ended { done, .. }) => self.ready.push(Report::Finished {
@@ -391,8 +391,8 @@ impl Local {
                 self.ready.push(Report::Interrupted { attempt });
             }
             None if entry.lost + 1 < MOST_LOST && entry.job.is_some() => {
-                let lost = entry.lost + 1;
-                self.roster.requeue(Entry { lost, ..entry }, Instant::now());
+                entry.lost += 1;
+                self.roster.requeue(entry, Instant::now());
             }
             None => {
                 let why = "its supervisor died before the program could start, again and again";
@@ -446,7 +446,14 @@ impl Local {
             }
             Notice::Refused(_, errno) => {
                 self.lines[seat] = None;
-                for entry in self.roster.lost(seat) {
+                let entries = self.roster.lost(seat);
+                // Slower is better than failed, as long as anything works.
+                let others = self.roster.make_do();
+                for entry in entries.into_iter().rev() {
+                    if others {
+                        self.roster.requeue(entry, Instant::now());
+                        continue;
+                    }
                     let why = format!("no room for another process: {}", errno.desc());
                     self.refuse(entry.attempt, &format!("{errno:?}"), &why);
                 }

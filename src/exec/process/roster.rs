@@ -45,6 +45,8 @@ pub struct Entry {
     pub job: Option<Job>,
     /// How many supervisors died before they began it.
     pub lost: u32,
+    /// That it is its slot's next thing was said; once is enough.
+    accepted: bool,
 }
 
 /// Where a job is.
@@ -66,6 +68,14 @@ struct Slot {
     current: Option<Handed>,
     ahead: Option<Handed>,
     brisk: bool,
+}
+
+impl Entry {
+    fn accept(&mut self, deeds: &mut VecDeque<Deed>) {
+        if !std::mem::replace(&mut self.accepted, true) {
+            deeds.push_back(Deed::Accept(self.attempt));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -131,6 +141,7 @@ impl Roster {
             attempt: job.attempt,
             job: Some(job),
             lost: 0,
+            accepted: false,
         });
         self.hand_out(now);
     }
@@ -145,6 +156,7 @@ impl Roster {
                     attempt,
                     job: None,
                     lost: 0,
+                    accepted: true,
                 };
                 self.seat_current(seat, entry, now);
             }
@@ -164,8 +176,8 @@ impl Roster {
             let over = slot.current.take();
             slot.brisk = over.is_some_and(|over| now.duration_since(over.since) < BRISK);
             match slot.ahead.take() {
-                Some(next) => {
-                    self.deeds.push_back(Deed::Accept(next.entry.attempt));
+                Some(mut next) => {
+                    next.entry.accept(&mut self.deeds);
                     slot.current = Some(Handed {
                         since: now,
                         revoked: false,
@@ -207,6 +219,12 @@ impl Roster {
             self.places.remove(&entry.attempt);
         }
         entries
+    }
+
+    /// Makes do with the slots there are from now on; false if there is none.
+    pub fn make_do(&mut self) -> bool {
+        self.most = self.open.max(1);
+        self.open > 0
     }
 
     /// Puts a job that has not begun back, before all others.
@@ -281,9 +299,9 @@ impl Roster {
     }
 
     fn give_next(&mut self, seat: Seat, now: Instant) {
-        if let Some(entry) = self.queue.pop_front() {
+        if let Some(mut entry) = self.queue.pop_front() {
             self.deeds.push_back(Deed::Give(seat, entry.attempt));
-            self.deeds.push_back(Deed::Accept(entry.attempt));
+            entry.accept(&mut self.deeds);
             self.seat_current(seat, entry, now);
             self.roomy.push(seat);
         }
@@ -460,14 +478,14 @@ mod tests {
         let (mut roster, _) = started(1, 3, now);
         let mut entries = roster.lost(0);
         assert_eq!(entries.len(), 2);
-        assert_eq!(roster.place(attempt(1)), None);
-        roster.requeue(entries.remove(1), now);
+        assert_eq!(roster.place(attempt(0)), None);
+        roster.requeue(entries.remove(0), now);
+        // That it was accepted has been said already.
         assert_eq!(
             deeds(&mut roster),
             [
                 Deed::Open(0),
-                Deed::Give(0, attempt(1)),
-                Deed::Accept(attempt(1)),
+                Deed::Give(0, attempt(0)),
                 Deed::Give(0, attempt(2)),
             ]
         );
