@@ -412,6 +412,15 @@ fn a_full_disk_starts_nothing_unrecorded_and_loses_no_end() {
             };
             assert_eq!(done.exit, Exit::Exited { code: 0 });
         }
+        // With the run gone, nobody waits for room to write any more.
+        let supervisors = holders(rig.dir.path());
+        drop(rig);
+        for pid in supervisors {
+            wait_until("end of a supervisor", || {
+                let name = status(&pid.to_string(), "Name");
+                (name.as_deref() != Some("quintet-slot")).then_some(())
+            });
+        }
     }
 }
 

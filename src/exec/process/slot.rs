@@ -168,6 +168,11 @@ impl Slot {
         })
     }
 
+    /// Whether the run was removed, and with it everybody who could want to know.
+    pub fn is_removed(&self) -> bool {
+        self.records.is_removed()
+    }
+
     /// Leaves only what somebody may still want to read.
     pub fn close(&self) {
         self.stdout.close(&self.directory);

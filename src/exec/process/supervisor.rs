@@ -286,6 +286,7 @@ impl Supervisor {
     fn try_again(&mut self, now: Instant) {
         if let Some((slot, (attempt, done))) = self.slot.as_mut().zip(self.unwritten.take())
             && slot.record_end(attempt, &done).is_err()
+            && !slot.is_removed()
         {
             self.unwritten = Some((attempt, done));
         }
