@@ -316,17 +316,21 @@ fn summarize(
                  error_message = NULL WHERE key = ?1",
             [run],
         )?,
-        Kind::RunFinished { outcome, reason } => tx.execute(
-            "UPDATE run SET state = ?2, ended_at = ?3, exit_code = ?4, error_message = ?5
+        Kind::RunFinished { outcome, reason } => {
+            // A run that is resumed later must not meet a cancel of long ago.
+            tx.execute("DELETE FROM request WHERE run = ?1", [run])?;
+            tx.execute(
+                "UPDATE run SET state = ?2, ended_at = ?3, exit_code = ?4, error_message = ?5
              WHERE key = ?1",
-            params![
-                run,
-                outcome.word(),
-                moment(event.at),
-                exit_code.unwrap_or_else(|| usual_exit_code(*outcome, reason)),
-                (*outcome != RunOutcome::Succeeded).then(|| reason.to_string())
-            ],
-        )?,
+                params![
+                    run,
+                    outcome.word(),
+                    moment(event.at),
+                    exit_code.unwrap_or_else(|| usual_exit_code(*outcome, reason)),
+                    (*outcome != RunOutcome::Succeeded).then(|| reason.to_string())
+                ],
+            )?
+        }
         _ => 0,
     };
     Ok(())

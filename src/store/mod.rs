@@ -20,8 +20,9 @@
 //! of a connection can break the file by closing it. So no store may be open
 //! when supervisors are forked, and a child that is forked later without exec
 //! must close every descriptor that it did not ask for: it would otherwise also
-//! keep the run's ownership and its doorbell alive. [`reserve_run`] exists for
-//! what must come before the fork, and opens nothing.
+//! keep the run's ownership and its doorbell alive. It must close, not drop: to
+//! drop an [`Ownership`] gives the run up for all who share it. [`reserve_run`]
+//! exists for what must come before the fork, and opens nothing.
 //!
 //! This room does not know what events mean, except which of them begin and
 //! end a run. It never looks at a clock: times are arguments.
