@@ -5,12 +5,12 @@ use std::io::{BufRead, BufReader};
 use std::sync::{Arc, Barrier};
 
 use quintet::run::{Event, Kind, Seq};
-use quintet::store::{Durability, NotOwned, Owner, Store, StoreError};
+use quintet::store::{Durability, NotOwned, Owner, RunWriter, Store, StoreError};
 use rusqlite::Connection;
 
 use crate::{
-    Home, a_mixed_run, child, main_attempt, me, new_run, plan, query, record, started,
-    state_of_parent,
+    Home, a_mixed_run, child, home_of_parent, main_attempt, me, new_run, plan, query, record,
+    started,
 };
 
 /// Takes over the last run (or begins one) and appends for ever; says, a line
@@ -18,23 +18,22 @@ use crate::{
 #[test]
 #[ignore = "a process that a test starts and kills"]
 fn process_that_writes_until_it_is_killed() {
-    let state = state_of_parent();
-    let store = Store::open(&state, Durability::Full).unwrap();
+    let home = home_of_parent();
+    let store = home.store();
     let acknowledge = |durable: Result<Seq, StoreError>| println!("\nack {}", durable.unwrap());
     let (writer, mut seq) = match store.find_run("last") {
         Ok(run) => {
             let ownership = store.own(&run.run_id, &me()).unwrap();
             let seq = store.events(&run.run_id, 0, usize::MAX).unwrap().len() as Seq;
             let plan = Arc::new(store.plan(&run.run_id).unwrap());
-            (store.resume(ownership, plan, acknowledge).unwrap(), seq)
+            let writer =
+                RunWriter::resume(&home.state, Durability::Full, ownership, plan, acknowledge);
+            (writer.unwrap(), seq)
         }
         Err(_) => {
-            let home = Home {
-                state,
-                _tmp: tempfile::tempdir().unwrap(),
-            };
             let run = new_run(&home, plan(&["a", "b"]), 1000);
-            (store.begin(run, acknowledge).unwrap(), 0)
+            let writer = RunWriter::begin(&home.state, Durability::Full, run, acknowledge);
+            (writer.unwrap(), 0)
         }
     };
     loop {

@@ -44,7 +44,7 @@ fn p24_the_jsonl_file_holds_the_same_events_once_each_in_order() {
 fn p25_the_runs_row_follows_its_events_in_the_same_commit() {
     let home = Home::new();
     let store = home.store();
-    let writer = begin(&store, new_run(&home, plan(&["a"]), 1000));
+    let writer = begin(&home, new_run(&home, plan(&["a"]), 1000));
     let run_id = writer.run_id().to_string();
     let state = || {
         let run = store.find_run(&run_id).unwrap();
@@ -77,7 +77,7 @@ fn one_plan_is_kept_once_however_often_it_runs() {
 fn p28_a_request_rings_is_kept_until_handled_and_ends_with_the_run() {
     let home = Home::new();
     let store = home.store();
-    let writer = begin(&store, new_run(&home, plan(&["a"]), 1000));
+    let writer = begin(&home, new_run(&home, plan(&["a"]), 1000));
     let run_id = writer.run_id().to_string();
     let mut log = events(vec![
         started(),

@@ -106,8 +106,8 @@ fn new_run(home: &Home, plan: Plan, at: u64) -> NewRun {
     }
 }
 
-fn begin(store: &Store, run: NewRun) -> RunWriter {
-    store.begin(run, |_| {}).unwrap()
+fn begin(home: &Home, run: NewRun) -> RunWriter {
+    RunWriter::begin(&home.state, Durability::Full, run, |_| {}).unwrap()
 }
 
 fn main_attempt(step: usize, number: u32) -> Attempt {
@@ -169,7 +169,7 @@ fn events(kinds: Vec<Kind>) -> Vec<Event> {
 
 /// A whole run; gives its id.
 fn record(home: &Home, plan: Plan, kinds: Vec<Kind>) -> String {
-    let writer = begin(&home.store(), new_run(home, plan, 1_763_650_921_000));
+    let writer = begin(home, new_run(home, plan, 1_763_650_921_000));
     for event in events(kinds) {
         writer.append(event);
     }
@@ -277,7 +277,10 @@ fn child(name: &str, state: &StateDir) -> Child {
         .unwrap()
 }
 
-fn state_of_parent() -> StateDir {
+fn home_of_parent() -> Home {
     let state = std::env::var_os("STORE_TEST_STATE").expect("started by a test");
-    StateDir::create(Path::new(&state)).unwrap()
+    Home {
+        state: StateDir::create(Path::new(&state)).unwrap(),
+        _tmp: tempfile::tempdir().unwrap(),
+    }
 }

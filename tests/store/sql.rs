@@ -255,7 +255,7 @@ fn p23_sql_and_the_jsonl_file_spell_every_moment_alike() {
         1_763_650_921_999,
         4_102_444_800_123,
     ];
-    let writer = begin(&home.store(), new_run(&home, plan(&["a"]), 0));
+    let writer = begin(&home, new_run(&home, plan(&["a"]), 0));
     for (seq, at) in (1..).zip(moments) {
         let kind = started();
         writer.append(Event { seq, at, kind });

@@ -7,17 +7,13 @@ use std::path::{Path, PathBuf};
 use quintet::paths::StateDir;
 use quintet::store::{Durability, NotOwned, Request, Store, StoreError, What};
 
-use crate::{Home, a_mixed_run, child, me, plan, record, started, state_of_parent};
+use crate::{Home, a_mixed_run, child, home_of_parent, me, plan, record, started};
 
 #[test]
 #[ignore = "a process that a test starts"]
 fn process_that_records_a_run_with_no_umask() {
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
-    let state = state_of_parent();
-    let home = Home {
-        state,
-        _tmp: tempfile::tempdir().unwrap(),
-    };
+    let home = home_of_parent();
     let run_id = a_mixed_run(&home);
     home.store().doorbell(&run_id).unwrap();
 }
