@@ -21,6 +21,7 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
+use crate::paths::private_dir;
 use crate::run::Millis;
 
 use super::{Store, StoreError, files, range_lock};
@@ -130,6 +131,8 @@ impl Store {
         if known.map_err(|e| self.sql(e))?.is_none() {
             return Err(StoreError::Missing { path: dir }.into());
         }
+        // Somebody may have tidied it away; the store has all that matters.
+        private_dir(&dir).map_err(StoreError::from)?;
         let mut ownership = Ownership {
             run_id: run_id.into(),
             epoch: 0,
