@@ -1,1 +1,3 @@
+//! Front ends: what is written becomes a plan.
 
+pub mod document;
