@@ -63,14 +63,20 @@ impl Format {
     }
 }
 
+/// Bytes that are not text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotText {
+    /// The text up to the end of the line with the offending byte, which a
+    /// replacement character stands for: something to show the place in.
+    pub shown: String,
+    pub problem: Problem,
+}
+
 /// The text of a file's bytes, without a byte order mark.
 ///
-/// Where they are not UTF-8 the text ends with the line of the offending byte,
-/// which a replacement character stands for, and the problem points there.
-///
 /// # Errors
-/// The text as far as it can be shown, and what is wrong.
-pub fn decode(bytes: Vec<u8>, file: u32) -> Result<String, (String, Problem)> {
+/// Where the bytes are not UTF-8.
+pub fn decode(bytes: Vec<u8>, file: u32) -> Result<String, Box<NotText>> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         let problem = Problem::error("the file is UTF-16; only UTF-8 is read")
             .at(
@@ -81,12 +87,13 @@ pub fn decode(bytes: Vec<u8>, file: u32) -> Result<String, (String, Problem)> {
                 "",
             )
             .help("save it as UTF-8");
-        return Err((String::new(), problem));
+        let shown = String::new();
+        return Err(Box::new(NotText { shown, problem }));
     }
     let marked = bytes.starts_with(b"\xef\xbb\xbf");
     let mut text = match String::from_utf8(bytes) {
         Ok(text) => text,
-        Err(error) => return Err(not_utf8(&error, file)),
+        Err(error) => return Err(Box::new(not_utf8(&error, file))),
     };
     if marked {
         text.drain(..'\u{feff}'.len_utf8());
@@ -94,7 +101,7 @@ pub fn decode(bytes: Vec<u8>, file: u32) -> Result<String, (String, Problem)> {
     Ok(text)
 }
 
-fn not_utf8(error: &std::string::FromUtf8Error, file: u32) -> (String, Problem) {
+fn not_utf8(error: &std::string::FromUtf8Error, file: u32) -> NotText {
     let bytes = error.as_bytes();
     let at = error.utf8_error().valid_up_to();
     let valid = String::from_utf8_lossy(&bytes[..at]);
@@ -116,7 +123,7 @@ fn not_utf8(error: &std::string::FromUtf8Error, file: u32) -> (String, Problem) 
     let problem = Problem::error(message)
         .at(span, "this byte")
         .help("save the file as UTF-8");
-    (shown, problem)
+    NotText { shown, problem }
 }
 
 /// Reads a document and adds what is wrong to `problems`.

@@ -306,14 +306,14 @@ fn xf08_encodings() {
         json!({"a": {"number": "1"}, "b": "x"})
     );
 
-    let (shown, problem) = decode(b"{\n\"a\xff\xfe\": 1}\n".to_vec(), 0).unwrap_err();
+    let NotText { shown, problem } = *decode(b"{\n\"a\xff\xfe\": 1}\n".to_vec(), 0).unwrap_err();
     assert_eq!(
         problem.message,
         "not valid UTF-8: byte 0xff at offset 4 (line 2)"
     );
     let (span, _) = problem.at.unwrap();
     assert_eq!(&shown[span.start as usize..span.end as usize], "\u{fffd}");
-    let (_, problem) = decode(b"\xff\xfe{\0".to_vec(), 0).unwrap_err();
+    let NotText { problem, .. } = *decode(b"\xff\xfe{\0".to_vec(), 0).unwrap_err();
     assert_eq!(problem.message, "the file is UTF-16; only UTF-8 is read");
 }
 
@@ -466,7 +466,8 @@ proptest! {
             Ok(text) => for format in [Format::Json, Format::Toml, Format::Yaml] {
                 read(&text, format);
             },
-            Err((shown, problem)) => {
+            Err(not_text) => {
+                let NotText { shown, problem } = *not_text;
                 let (span, _) = problem.at.unwrap();
                 prop_assert!(shown.is_char_boundary(span.start as usize));
                 prop_assert!(shown.is_char_boundary(span.end as usize));

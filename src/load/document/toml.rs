@@ -3,7 +3,6 @@
 //! That parser keeps tables sorted by key; here they come in the order of the
 //! file again, which is the order in which people want to read about them.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -106,7 +105,7 @@ impl Reader<'_> {
     }
 
     /// Where a string's content is, and whether it stands there literally.
-    fn content(&self, value: &Cow<'_, str>, span: Range<usize>) -> (Range<usize>, bool) {
+    fn content(&self, value: &str, span: Range<usize>) -> (Range<usize>, bool) {
         let span = self.within(span);
         let written = &self.text[span.clone()];
         // Literally there, in quotes or without.

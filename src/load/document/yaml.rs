@@ -249,15 +249,12 @@ impl<'t> Reader<'t> {
     }
 
     /// Where a scalar's content is, and whether it stands there literally.
-    fn content(&self, value: &Cow<'t, str>, range: Range<usize>) -> (Range<usize>, bool) {
-        if let Cow::Borrowed(value) = value {
-            let start = (value.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
-            let inside = start
-                .checked_add(value.len())
-                .is_some_and(|end| end <= self.text.len());
-            if inside {
-                return (start..start + value.len(), true);
-            }
+    fn content(&self, value: &str, range: Range<usize>) -> (Range<usize>, bool) {
+        // Only a value borrowed from the text can lie within it.
+        let start = (value.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
+        let end = start.checked_add(value.len());
+        if end.is_some_and(|end| end <= self.text.len()) && !value.is_empty() {
+            return (start..start + value.len(), true);
         }
         let same = self.text.get(range.clone()) == Some(value);
         (range, same)
