@@ -81,6 +81,54 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Problems as they gather: kept up to a number that nobody reads to the end
+/// of, and counted beyond. A file of ten megabytes can be wrong in every line.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    kept: Vec<Problem>,
+    unkept: usize,
+    unkept_errors: bool,
+}
+
+impl Problems {
+    /// So many are kept.
+    pub const MOST: usize = 1000;
+
+    pub fn push(&mut self, problem: Problem) {
+        if self.kept.len() < Self::MOST {
+            self.kept.push(problem);
+        } else {
+            self.unkept += 1;
+            self.unkept_errors |= problem.severity == Severity::Error;
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// The problems, and one that tells how many were not kept.
+    pub fn into_vec(mut self) -> Vec<Problem> {
+        if self.unkept > 0 {
+            let n = self.unkept;
+            let mut rest = Problem::error(format!("{n} more problems are not listed"));
+            if !self.unkept_errors {
+                rest.severity = Severity::Warning;
+            }
+            self.kept.push(rest);
+        }
+        self.kept
+    }
+}
+
+impl Extend<Problem> for Problems {
+    fn extend<I: IntoIterator<Item = Problem>>(&mut self, problems: I) {
+        for problem in problems {
+            self.push(problem);
+        }
+    }
+}
+
 /// The files that were read, by name and text: what a [`Span`] points into.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {

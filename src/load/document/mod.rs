@@ -7,6 +7,7 @@
 //!
 //! This module does not know what a plan is.
 
+mod escape;
 mod json;
 mod tape;
 mod toml;
@@ -19,7 +20,7 @@ use std::path::Path;
 use crate::plan::problem::{Problem, Span};
 
 use tape::{At, Kind as TokenKind, Tape};
-pub use tape::{MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS};
+pub use tape::{MAX_BYTES, MAX_DEPTH};
 
 /// How a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,7 +291,7 @@ impl<'d> Node<'d> {
         let token = self.doc.tape.token(self.at);
         match token.kind() {
             TokenKind::Plain => Some(Cow::Borrowed(&self.doc.text[token.range()])),
-            TokenKind::Escaped => Some(json::unescape(&self.doc.text[token.range()]).into()),
+            TokenKind::Escaped => Some(escape::unescape(&self.doc.text[token.range()]).into()),
             TokenKind::Aside => Some(Cow::Borrowed(self.doc.tape.side(self.at))),
             _ => None,
         }

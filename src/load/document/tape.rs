@@ -15,9 +15,9 @@
 
 use std::borrow::Cow;
 
-use crate::plan::problem::{Problem, Span};
+use crate::plan::problem::{Problem, Problems, Span};
 
-use super::json::unescape;
+use super::escape::unescape;
 
 /// Files may be this long, which is what 28 bits count.
 pub const MAX_BYTES: usize = (1 << 28) - 1;
@@ -27,9 +27,6 @@ pub const MAX_DEPTH: usize = 128;
 
 /// A piece is closed at the next cut once it has this many tokens.
 const PIECE: usize = 1 << 16;
-
-/// More problems than this in one document are not kept.
-pub const MAX_PROBLEMS: usize = 1000;
 
 /// Up to this many keys are compared each with each, which beats sorting them.
 const FEW_KEYS: usize = 24;
@@ -211,27 +208,26 @@ pub(super) struct Writer<'t> {
     text: &'t str,
     file: u32,
     tape: Tape,
+    /// The piece that is written now, which goes behind those of the tape.
+    piece: Vec<Token>,
     open: Vec<Open>,
     keys: Vec<Key>,
     may_cut: bool,
-    problems: Vec<Problem>,
+    problems: Problems,
 }
 
 impl<'t> Writer<'t> {
     /// `may_cut` is for formats that never copy a range of the tape.
     pub fn new(text: &'t str, file: u32, may_cut: bool) -> Self {
-        let tape = Tape {
-            pieces: vec![Vec::new()],
-            ..Tape::default()
-        };
         Writer {
             text,
             file,
-            tape,
+            tape: Tape::default(),
+            piece: Vec::new(),
             open: Vec::new(),
             keys: Vec::new(),
             may_cut,
-            problems: Vec::new(),
+            problems: Problems::default(),
         }
     }
 
@@ -254,12 +250,22 @@ impl<'t> Writer<'t> {
     /// Where the innermost open array or object began.
     pub fn opened_at(&self) -> Option<u32> {
         let open = self.open.last()?;
-        Some(self.tape.token(open.at).start)
+        Some(self.token(open.at).start)
     }
 
     /// Where the next token will be.
     pub fn here(&self) -> At {
-        self.tape.end()
+        At {
+            piece: self.tape.pieces.len() as u32,
+            ix: self.piece.len() as u32,
+        }
+    }
+
+    fn token(&self, at: At) -> Token {
+        match self.tape.pieces.get(at.piece as usize) {
+            Some(piece) => piece[at.ix as usize],
+            None => self.piece[at.ix as usize],
+        }
     }
 
     /// Writes an array's or object's beginning.
@@ -284,7 +290,7 @@ impl<'t> Writer<'t> {
             self.keys.truncate(open.keys);
         }
         let end = self.here();
-        let start = self.tape.token(open.at).start as usize;
+        let start = self.token(open.at).start as usize;
         let token = if open.cut {
             self.tape.cuts.push(end);
             Token::new(Kind::CutArray, start, self.tape.cuts.len() - 1)
@@ -294,7 +300,8 @@ impl<'t> Writer<'t> {
         } else {
             Token::new(open.kind(), start, (end.ix - open.at.ix - 1) as usize)
         };
-        self.tape.pieces[open.at.piece as usize][open.at.ix as usize] = token;
+        let piece = self.tape.pieces.get_mut(open.at.piece as usize);
+        piece.unwrap_or(&mut self.piece)[open.at.ix as usize] = token;
     }
 
     pub fn scalar(&mut self, kind: Kind, range: std::ops::Range<usize>) {
@@ -317,25 +324,18 @@ impl<'t> Writer<'t> {
 
     pub fn key_aside(&mut self, range: std::ops::Range<usize>, value: &str) {
         self.push_aside(Kind::Aside, range, value);
-        let end = self.here();
-        let token = |back| {
-            self.tape.token(At {
-                ix: end.ix - back,
-                ..end
-            })
-        };
-        let key = Key {
-            token: token(2),
-            extra: token(1),
-        };
-        self.keys.push(key);
+        let end = self.piece.len();
+        self.keys.push(Key {
+            token: self.piece[end - 2],
+            extra: self.piece[end - 1],
+        });
     }
 
     /// Writes the tokens between two places once more, as one value.
     pub fn copy(&mut self, from: At, to: At) {
         debug_assert!(!self.may_cut && from.piece == to.piece);
-        let piece = &mut self.tape.pieces[from.piece as usize];
-        piece.extend_from_within(from.ix as usize..to.ix as usize);
+        self.piece
+            .extend_from_within(from.ix as usize..to.ix as usize);
     }
 
     /// The finished tape.
@@ -343,10 +343,11 @@ impl<'t> Writer<'t> {
         while !self.open.is_empty() {
             self.close();
         }
-        if self.here().ix == 0 {
+        if self.here() == (At { piece: 0, ix: 0 }) {
             self.push(Token::new(Kind::Null, 0, 0));
         }
-        (self.tape, self.problems)
+        self.tape.pieces.push(self.piece);
+        (self.tape, self.problems.into_vec())
     }
 
     /// The path to the value that comes next or is open: `steps[3].args`.
@@ -360,17 +361,9 @@ impl<'t> Writer<'t> {
         self.path_before(keys)
     }
 
-    /// Notes a problem, up to the number that anybody will look at.
+    /// Notes a problem.
     pub fn report(&mut self, problem: Problem) {
-        if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(problem);
-        }
-    }
-
-    fn report_all(&mut self, problems: Vec<Problem>) {
-        for problem in problems {
-            self.report(problem);
-        }
+        self.problems.push(problem);
     }
 
     fn path_before(&self, keys: usize) -> String {
@@ -403,19 +396,16 @@ impl<'t> Writer<'t> {
             return;
         }
         open.items += 1;
-        let full = self.tape.pieces.last().is_some_and(|p| p.len() >= PIECE);
-        if self.may_cut && depth == 2 && full && open.items > 1 {
+        if depth == 2 && self.piece.len() >= PIECE && self.may_cut && open.items > 1 {
             open.cut = true;
-            self.tape
-                .pieces
-                .push(Vec::with_capacity(PIECE + PIECE / 64));
+            let next = Vec::with_capacity(PIECE + PIECE / 64);
+            let full = std::mem::replace(&mut self.piece, next);
+            self.tape.pieces.push(full);
         }
     }
 
     fn push(&mut self, token: Token) {
-        if let Some(piece) = self.tape.pieces.last_mut() {
-            piece.push(token);
-        }
+        self.piece.push(token);
     }
 
     fn push_aside(&mut self, kind: Kind, range: std::ops::Range<usize>, value: &str) {
@@ -448,18 +438,18 @@ impl<'t> Writer<'t> {
                     found.push(self.key_given_twice(*first, *key, from));
                 }
             }
-            self.report_all(found);
+            self.problems.extend(found);
             return;
         }
         let mut sorted: Vec<(Cow<'_, str>, Key)> =
             keys.iter().map(|k| (self.key_text(*k), *k)).collect();
         sorted.sort_by(|a, b| (&a.0, a.1.token.start).cmp(&(&b.0, b.1.token.start)));
-        let found = sorted
+        let found: Vec<Problem> = sorted
             .windows(2)
             .filter(|pair| pair[0].0 == pair[1].0)
             .map(|pair| self.key_given_twice(pair[0].1, pair[1].1, from))
             .collect();
-        self.report_all(found);
+        self.problems.extend(found);
     }
 
     /// `keys` is where the keys of the object begin, which is closed by now.

@@ -35,11 +35,7 @@ pub(super) fn finish(builder: Builder, mut header: Plan) -> (Option<Plan>, Vec<P
         finish.consumers();
     }
     let Finish { plan, builder, .. } = finish;
-    let mut problems = builder.problems;
-    if builder.unkept_problems > 0 {
-        let n = builder.unkept_problems;
-        problems.push(Problem::error(format!("{n} more problems are not listed")));
-    }
+    let problems = builder.problems.into_vec();
     let sound = problems.iter().all(|p| p.severity == Severity::Warning);
     (sound.then_some(plan), problems)
 }

@@ -18,14 +18,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::name::check_id;
-use super::problem::{Problem, Span};
+use super::problem::{Problem, Problems, Span};
 use super::{Action, Command, Part, Plan, Policy, Program, Step, StepIx, Text};
 
 pub use names::Name;
 use names::Names;
-
-/// More problems than this in one plan are counted and not kept.
-const MAX_PROBLEMS: usize = 1000;
 
 /// What a step refers to by name, each with its place. All places of one step
 /// are in one file. Meant to be cleared and used again for the next step.
@@ -64,8 +61,7 @@ pub struct Builder {
     policies: BTreeMap<Policy, Arc<Policy>>,
     /// The policy asked for last, which is mostly the one asked for next.
     last_policy: Option<Arc<Policy>>,
-    problems: Vec<Problem>,
-    unkept_problems: usize,
+    problems: Problems,
 }
 
 /// Where a step is written, and where its links end.
@@ -155,11 +151,7 @@ impl Builder {
 
     /// Notes something that is wrong, to be given back by [`Builder::finish`].
     pub fn report(&mut self, problem: Problem) {
-        if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(problem);
-        } else {
-            self.unkept_problems += 1;
-        }
+        self.problems.push(problem);
     }
 
     /// Adds a step that is finished but for its edges (`needs`, `after` and

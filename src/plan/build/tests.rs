@@ -421,12 +421,15 @@ fn what_a_step_holds_is_declared_and_enough() {
         };
         |step: &mut Step| step.holds = Some(Box::new(holds))
     };
-    let mut sketch = Sketch::default();
-    sketch.header = Some(Plan {
+    let declared = Plan {
         pools: [("net".into(), 2)].into(),
         resources: [("ram".into(), 8)].into(),
         ..header()
-    });
+    };
+    let mut sketch = Sketch {
+        header: Some(declared),
+        ..Sketch::default()
+    };
     sketch.add("a", "", holds("net", 2, "ram", 8));
     sketch.add("b", "@net @ran", holds("net", 3, "ran", 1));
     assert_eq!(
@@ -454,11 +457,11 @@ fn equal_policies_are_one() {
 #[test]
 fn endless_problems_are_counted_and_not_kept() {
     let mut sketch = Sketch::default();
-    for i in 0..MAX_PROBLEMS + 5 {
+    for i in 0..Problems::MOST + 5 {
         sketch.step(&format!("s{i}"), "ghost");
     }
     let problems = sketch.problems();
-    assert_eq!(problems.len(), MAX_PROBLEMS + 1);
+    assert_eq!(problems.len(), Problems::MOST + 1);
     assert_eq!(problems.last().unwrap(), "5 more problems are not listed");
 }
 
