@@ -215,16 +215,21 @@ impl<'t> Locator<'t> {
             to -= 1;
         }
         let bytes = self.text.as_bytes();
-        if to >= self.at {
-            self.place.line += newlines(&bytes[self.at..to]);
+        let (passed, forward) = if to >= self.at {
+            (&bytes[self.at..to], true)
         } else {
-            self.place.line -= newlines(&bytes[to..self.at]);
-        }
-        let same_line = to >= self.at && !bytes[self.at..to].contains(&b'\n');
-        if same_line {
-            self.place.column += characters(&bytes[self.at..to]);
+            (&bytes[to..self.at], false)
+        };
+        let lines = newlines(passed);
+        if lines == 0 && forward {
+            self.place.column += characters(passed);
         } else {
-            if to < self.line_start || to > self.at {
+            if forward {
+                self.place.line += lines;
+            } else {
+                self.place.line -= lines;
+            }
+            if lines > 0 {
                 self.line_start = self.text[..to].rfind('\n').map_or(0, |n| n + 1);
             }
             self.place.column = 1 + characters(&bytes[self.line_start..to]);

@@ -104,8 +104,11 @@ impl<'t> Scanner<'t> {
             }
             Some(open @ (b'{' | b'[')) => {
                 if self.writer.depth() == MAX_DEPTH {
-                    let message = format!("nested more than {MAX_DEPTH} deep");
-                    return self.stop(&message, start..start + 1, "this is one too many");
+                    // Without the path, which is as long as the nesting is deep.
+                    let problem = Problem::error(format!("nested more than {MAX_DEPTH} deep"));
+                    let here = self.writer.span(start..start + 1);
+                    self.writer.report(problem.at(here, "this is one too many"));
+                    return Err(Stop);
                 }
                 self.pos += 1;
                 self.writer.open(start, open == b'{');

@@ -308,6 +308,12 @@ impl<'d> Node<'d> {
         }
     }
 
+    /// How many items the array has; none where this is not an array.
+    pub fn item_count(self) -> usize {
+        let cut = self.doc.tape.cut_items(self.at);
+        cut.unwrap_or_else(|| self.items().count())
+    }
+
     /// The array's items; none where this is not an array.
     pub fn items(self) -> Items<'d> {
         let (next, end) = self.items_range().unwrap_or((self.at, self.at));

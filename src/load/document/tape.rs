@@ -109,12 +109,19 @@ pub(super) struct At {
     pub ix: u32,
 }
 
+/// An array in several pieces.
+#[derive(Debug)]
+struct Cut {
+    /// The place after its last item.
+    end: At,
+    items: u32,
+}
+
 /// A finished or growing tape.
 #[derive(Debug, Default)]
 pub(super) struct Tape {
     pieces: Vec<Vec<Token>>,
-    /// For each cut array the place after its last item.
-    cuts: Vec<At>,
+    cuts: Vec<Cut>,
     side: String,
 }
 
@@ -127,12 +134,19 @@ impl Tape {
     pub fn after(&self, at: At) -> At {
         let token = self.token(at);
         let ix = match token.kind() {
-            Kind::CutArray => return self.cuts[token.len()],
+            Kind::CutArray => return self.cuts[token.len()].end,
             Kind::Aside | Kind::AsideNumber => at.ix + 2,
             Kind::Array | Kind::Object => at.ix + 1 + token.len() as u32,
             _ => at.ix + 1,
         };
         At { ix, ..at }
+    }
+
+    /// How many items a cut array has. Others are short enough to be counted.
+    pub fn cut_items(&self, at: At) -> Option<usize> {
+        let token = self.token(at);
+        let cut = token.kind() == Kind::CutArray;
+        cut.then(|| self.cuts[token.len()].items as usize)
     }
 
     /// The same place, where it is past the end of a piece: the next piece's first.
@@ -292,7 +306,8 @@ impl<'t> Writer<'t> {
         let end = self.here();
         let start = self.token(open.at).start as usize;
         let token = if open.cut {
-            self.tape.cuts.push(end);
+            let items = open.items;
+            self.tape.cuts.push(Cut { end, items });
             Token::new(Kind::CutArray, start, self.tape.cuts.len() - 1)
         } else if end.piece != open.at.piece {
             // Only the outermost value is left open across a cut, and its end is the tape's.

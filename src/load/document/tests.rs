@@ -345,6 +345,7 @@ fn a_long_array_is_cut_and_freed_and_reads_the_same() {
     assert_eq!(keys, ["before", "steps", "after"]);
     let steps = doc.root().entries().nth(1).unwrap().value;
     assert_eq!(steps.items().count(), count);
+    assert_eq!(steps.item_count(), count);
     let first = value(steps.items().next().unwrap());
     assert!(steps.items().all(|node| value(node) == first));
     let place = steps.place();

@@ -127,8 +127,10 @@ impl<'t> Reader<'t> {
             return self.unknown_tag(range);
         }
         if self.open.len() == MAX_DEPTH {
-            let message = format!("nested more than {MAX_DEPTH} deep");
-            return self.refuse(&message, range, "this is one too many");
+            let problem = Problem::error(format!("nested more than {MAX_DEPTH} deep"));
+            let here = self.writer.span(range);
+            self.writer.report(problem.at(here, "this is one too many"));
+            return Err(Stop);
         }
         self.writer.begin_value();
         if anchor != 0 {

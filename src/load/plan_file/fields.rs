@@ -5,52 +5,7 @@
 //! added here is checked, suggested and documented, and one that is not here
 //! does not exist.
 
-/// A field of an object.
-#[derive(Debug)]
-pub struct Field {
-    pub name: &'static str,
-    /// Other names for the same field, as other systems spell it.
-    pub aliases: &'static [&'static str],
-    /// Names that people try and that are not this field's: worth a "did you mean".
-    pub mistaken: &'static [&'static str],
-    pub shape: Shape,
-    pub required: bool,
-    /// What it says, in one or two sentences.
-    pub doc: &'static str,
-}
-
-/// What a value may be. Null is the same as leaving the field out.
-#[derive(Debug)]
-pub enum Shape {
-    Text,
-    /// A text, or a number that is taken as it is written.
-    Word,
-    Bool,
-    /// A whole number.
-    Count {
-        least: i64,
-        most: i64,
-    },
-    /// Any number.
-    Number {
-        least: f64,
-        most: f64,
-    },
-    /// A number of seconds, parts of one included.
-    Seconds,
-    /// One of these texts.
-    Choice(&'static [&'static str]),
-    List(&'static Shape),
-    /// An object whose keys are free.
-    Map(&'static Shape),
-    /// An object of these fields.
-    Object(&'static [Field]),
-    Either(&'static [Shape]),
-    Any,
-}
-
-/// A hundred years. What is longer was not meant.
-pub const MOST_SECONDS: f64 = 100.0 * 365.25 * 86_400.0;
+use super::table::{Field, Shape, field};
 
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const WORDS: Shape = Shape::List(&Shape::Word);
@@ -65,81 +20,58 @@ const RETRIES: Shape = Shape::Count {
     most: 1_000_000,
 };
 
-/// The position of the field with this name.
-///
-/// # Panics
-/// When compiling, if the table has no such field.
-pub const fn at(table: &[Field], name: &str) -> usize {
-    let mut i = 0;
-    while i < table.len() {
-        if equal(table[i].name.as_bytes(), name.as_bytes()) {
-            return i;
-        }
-        i += 1;
-    }
-    panic!("the table has no such field")
-}
-
-const fn equal(a: &[u8], b: &[u8]) -> bool {
-    let mut i = 0;
-    while i < a.len() && i < b.len() && a[i] == b[i] {
-        i += 1;
-    }
-    i == a.len() && i == b.len()
-}
-
-const fn field(name: &'static str, shape: Shape, doc: &'static str) -> Field {
-    Field {
-        name,
-        aliases: &[],
-        mistaken: &[],
-        shape,
-        required: false,
-        doc,
-    }
-}
-
-impl Field {
-    const fn or(mut self, aliases: &'static [&'static str]) -> Self {
-        self.aliases = aliases;
-        self
-    }
-
-    const fn not(mut self, mistaken: &'static [&'static str]) -> Self {
-        self.mistaken = mistaken;
-        self
-    }
-
-    const fn required(mut self) -> Self {
-        self.required = true;
-        self
-    }
-
-    /// Whether this is the field's name or another name for it.
-    pub fn is_called(&self, name: &str) -> bool {
-        self.name == name || self.aliases.contains(&name)
-    }
-}
-
 /// The file itself.
 pub static PLAN: [Field; 9] = [
-    field("plan_id", Shape::Text, "What the plan is called. The file's name where it is left out."),
-    field("id", Shape::Text, "The same as plan_id, which comes first where both are given."),
-    field("version", Shape::Word, "The author's version of the plan; 1 where it is left out."),
-    field("name", Shape::Text, "A name for people; the id where it is left out."),
+    field(
+        "steps",
+        Shape::List(&Shape::Object(&STEP)),
+        "What is to be done.",
+    )
+    .required()
+    .not(&["tasks", "jobs", "nodes"]),
+    field(
+        "plan_id",
+        Shape::Text,
+        "What the plan is called. The file's name where it is left out.",
+    ),
+    field(
+        "id",
+        Shape::Text,
+        "The same as plan_id, which comes first where both are given.",
+    ),
+    field(
+        "version",
+        Shape::Word,
+        "The author's version of the plan; 1 where it is left out.",
+    ),
+    field(
+        "name",
+        Shape::Text,
+        "A name for people; the id where it is left out.",
+    ),
     field("description", Shape::Text, "What the plan does."),
-    field("metadata", Shape::Map(&Shape::Any), "Free data, kept with each run and searchable in the store."),
+    field(
+        "metadata",
+        Shape::Map(&Shape::Any),
+        "Free data, kept with each run and searchable in the store.",
+    ),
     field(
         "variables",
-        Shape::Map(&Shape::Either(&[Shape::Word, Shape::Bool, Shape::Object(&VARIABLE)])),
-        "What may be given with --var NAME=VALUE, and is written ${NAME} in any text. Either a default, or an object that says more.",
+        Shape::Map(&Shape::Either(&[
+            Shape::Word,
+            Shape::Bool,
+            Shape::Object(&VARIABLE),
+        ])),
+        "What may be given with --var NAME=VALUE, and is written ${NAME} in any text. \
+         Either a default, or an object that says more.",
     )
     .not(&["vars", "parameters", "params", "inputs"]),
-    field("globals", Shape::Object(&GLOBALS), "What holds for the whole run, and defaults for its steps.")
-        .not(&["defaults", "settings", "options"]),
-    field("steps", Shape::List(&Shape::Object(&STEP)), "What is to be done.")
-        .required()
-        .not(&["tasks", "jobs", "nodes"]),
+    field(
+        "globals",
+        Shape::Object(&GLOBALS),
+        "What holds for the whole run, and defaults for its steps.",
+    )
+    .not(&["defaults", "settings", "options"]),
 ];
 
 /// One of the file's `variables`.
@@ -225,7 +157,8 @@ pub static GLOBALS: [Field; 13] = [
     field(
         "on_abort",
         Shape::Choice(&["wait", "terminate"]),
-        "Whether steps that run when a critical step fails are left to finish (the default) or stopped.",
+        "Whether steps that run when a critical step fails are left to finish (the \
+         default) or stopped.",
     ),
     field(
         "rollback",
@@ -260,7 +193,8 @@ pub static LOCK: [Field; 2] = [
     field(
         "wait_sec",
         Shape::Seconds,
-        "How long to wait for another run that holds it; 30 where it is left out, and 0 refuses at once.",
+        "How long to wait for another run that holds it; 30 where it is left out, and 0 \
+         refuses at once.",
     ),
 ];
 
@@ -430,7 +364,8 @@ pub static STEP: [Field; 38] = [
     field(
         "idempotent",
         Shape::Bool,
-        "Whether an attempt whose end nobody saw may simply be made again; true where it is left out.",
+        "Whether an attempt whose end nobody saw may simply be made again; true where it \
+         is left out.",
     ),
     field(
         "exit_codes",
@@ -547,6 +482,7 @@ pub const FREE_PREFIX: &str = "x-";
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::at;
     use super::*;
 
     fn tables() -> Vec<(&'static str, &'static [Field])> {
@@ -575,6 +511,14 @@ mod tests {
             let all = names.len();
             names.dedup();
             assert_eq!(names.len(), all, "{table}");
+        }
+    }
+
+    #[test]
+    fn required_fields_come_first() {
+        for (table, fields) in tables() {
+            let sorted = fields.is_sorted_by_key(|field| !field.required);
+            assert!(sorted, "{table}");
         }
     }
 

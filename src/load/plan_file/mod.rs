@@ -1,6 +1,6 @@
 //! Plan files: the DAG of steps as JSON, TOML or YAML.
 //!
-//! Lowering is one walk over the document by the tables of [`fields`], which
+//! Lowering is one walk over the document by the tables of `fields`, which
 //! are all that such a file may say. Three things are decided here and nowhere
 //! else. With `"shell": true` the `command` is a script for `/bin/sh` and `args`
 //! are its positional parameters. A relative `cwd` is seen from the plan's `cwd`,
@@ -16,6 +16,7 @@ mod header;
 mod record;
 mod schema;
 mod step;
+mod table;
 mod walk;
 
 use std::path::Path as FilePath;
@@ -86,7 +87,7 @@ fn lower(
     };
     let (plan, defaults) = header::lower(&mut walk, &root, stem);
     let list = root.named("steps");
-    let count = list.map_or(0, |node| node.items().count());
+    let count = list.map_or(0, Node::item_count);
     if let Some(node) = list.filter(|_| count == 0) {
         let problem = Problem::warning("steps: there are none, so there is nothing to do");
         walk.problems.push(problem.at(node.span(), ""));

@@ -12,7 +12,8 @@ use crate::plan::build::quoted;
 use crate::plan::name::nearest;
 use crate::plan::problem::{Problem, Problems, Span};
 
-use super::fields::{FREE_PREFIX, Field, MOST_SECONDS, Shape};
+use super::fields::FREE_PREFIX;
+use super::table::{Field, MOST_SECONDS, Shape};
 
 /// No table has more fields than this.
 const MOST_FIELDS: usize = 48;
@@ -159,7 +160,7 @@ pub fn read<'d>(
             }
         }
     }
-    for (field, spec) in table.iter().enumerate().filter(|(_, f)| f.required) {
+    for (field, spec) in table.iter().take_while(|f| f.required).enumerate() {
         if record.is_missing(field) {
             problems.push(missing(node, spec, path));
         }

@@ -6,7 +6,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{Field, MOST_SECONDS, PLAN, STEP, Shape};
+use super::fields::{PLAN, STEP};
+use super::table::{Field, MOST_SECONDS, Shape};
 
 /// The schema, as it is published in `schema/plan.schema.json`.
 pub fn schema() -> Value {

@@ -12,9 +12,10 @@ use crate::plan::{
     Undo, Verdict,
 };
 
-use super::fields::{POOL, RETRY, STEP, UI_HINTS, UNDO, at};
+use super::fields::{POOL, RETRY, STEP, UI_HINTS, UNDO};
 use super::header::{Defaults, amounts, is};
 use super::record::{self, Hints, NO_HINTS, Path, Record};
+use super::table::at;
 use super::walk::{Env, Walk, count, limit, seconds};
 
 const ID: usize = at(&STEP, "id");

@@ -15,8 +15,8 @@ use crate::plan::problem::{Problem, Problems, Span};
 use crate::plan::variables::Scope;
 use crate::plan::{Part, Text};
 
-use super::fields::Field;
 use super::record::{self, Hints, NO_HINTS, Path, Record};
+use super::table::Field;
 
 /// Environment variables, in the order of the file.
 pub type Env = Vec<(Box<str>, Text)>;

@@ -26,12 +26,20 @@ pub(super) fn finish(builder: Builder, mut header: Plan) -> (Option<Plan>, Vec<P
         plan: header,
         builder,
         guesses: GUESSES,
+        forward: false,
     };
-    finish.check_holds();
-    finish.fallbacks();
+    let seen = finish.builder.seen;
+    if seen.holds {
+        finish.check_holds();
+    }
+    if seen.fallbacks {
+        finish.fallbacks();
+    }
     finish.edges();
-    finish.mentions();
-    if finish.circles() == 0 {
+    if seen.mentions {
+        finish.mentions();
+    }
+    if finish.circles() == 0 && seen.consumes {
         finish.consumers();
     }
     let Finish { plan, builder, .. } = finish;
@@ -44,6 +52,9 @@ struct Finish {
     plan: Plan,
     builder: Builder,
     guesses: usize,
+    /// Some step waits for one that comes later in the plan. Where none does,
+    /// nothing can go round in a circle.
+    forward: bool,
 }
 
 impl Finish {
@@ -135,6 +146,7 @@ impl Finish {
                     continue;
                 }
                 self.plan[to].fallback_of = Some(ix);
+                self.forward |= ix > to;
                 places.insert(to, place);
             }
         }
@@ -163,6 +175,7 @@ impl Finish {
                     continue;
                 };
                 if std::mem::replace(&mut named_by[to.at()], ix.at() as u32) != ix.at() as u32 {
+                    self.forward |= to > ix;
                     list.push(to);
                 }
             }
@@ -188,6 +201,7 @@ impl Finish {
                 if ancestry.any(&self.plan, ix, |before| before == to) != Some(true) {
                     let mut after = self.plan[ix].after.to_vec();
                     after.push(to);
+                    self.forward |= to > ix;
                     self.plan[ix].after = after.into();
                 }
             }
@@ -195,6 +209,9 @@ impl Finish {
     }
 
     fn circles(&mut self) -> usize {
+        if !self.forward {
+            return 0;
+        }
         let circles = cycles::find(&self.plan);
         for circle in &circles {
             let problem = self.circle(circle);

@@ -58,10 +58,20 @@ pub struct Builder {
     marks: Vec<Mark>,
     /// The links of all steps, in the order of the steps.
     links: Vec<Link>,
+    seen: Seen,
     policies: BTreeMap<Policy, Arc<Policy>>,
     /// The policy asked for last, which is mostly the one asked for next.
     last_policy: Option<Arc<Policy>>,
     problems: Problems,
+}
+
+/// What any step of the plan has: what none has needs no look at all of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    fallbacks: bool,
+    mentions: bool,
+    holds: bool,
+    consumes: bool,
 }
 
 /// Where a step is written, and where its links end.
@@ -121,6 +131,7 @@ impl Builder {
     /// A builder with room for this many steps.
     pub fn with_capacity(steps: usize) -> Self {
         Builder {
+            names: Names::with_capacity(steps),
             steps: Vec::with_capacity(steps),
             marks: Vec::with_capacity(steps),
             ..Builder::default()
@@ -167,7 +178,10 @@ impl Builder {
         }
         if let Some((name, at)) = links.fallback {
             self.links.push(Link::new(For::Fallback, name, at));
+            self.seen.fallbacks = true;
         }
+        self.seen.holds |= step.holds.is_some();
+        self.seen.consumes |= step.about.as_ref().is_some_and(|a| !a.consumes.is_empty());
         self.mentions(&step, id_at, links);
         let places = links.places.iter();
         self.links
@@ -223,6 +237,7 @@ impl Builder {
             let name = self.names.name(id);
             let place = links.places.iter().find(|(n, _)| *n == name);
             let at = place.map_or(id_at, |(_, at)| *at);
+            self.seen.mentions = true;
             self.links.push(Link::new(For::Mention, name, at));
         };
         for id in step.when.iter().flat_map(|when| when.steps()) {

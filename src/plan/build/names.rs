@@ -36,10 +36,18 @@ struct Entry {
 }
 
 impl Names {
+    /// Room for this many names, so that growing never rewrites the table.
+    pub fn with_capacity(names: usize) -> Self {
+        let mut made = Names::default();
+        made.entries.reserve(names);
+        made.resize((names * 4 / 3 + 1).next_power_of_two().max(64));
+        made
+    }
+
     /// The number of `name`, a new one where it was not met before.
     pub fn name(&mut self, name: &str) -> Name {
         if self.entries.len() * 4 >= self.table.len() * 3 {
-            self.grow();
+            self.resize((self.table.len() * 2).max(64));
         }
         let hash = hash(name);
         let mut slot = self.slot(hash);
@@ -105,8 +113,8 @@ impl Names {
         hash as usize & (self.table.len() - 1)
     }
 
-    fn grow(&mut self) {
-        let len = (self.table.len() * 2).max(64);
+    /// Makes the table this long, which is a power of two.
+    fn resize(&mut self, len: usize) {
         self.table = vec![NONE; len];
         for (number, entry) in self.entries.iter().enumerate() {
             let mut slot = entry.hash as usize & (len - 1);
@@ -131,14 +139,25 @@ fn mix(bytes: &[u8]) -> u32 {
     // Of ASCII letters this bit is the case, and of nothing else two names differ by.
     const LOWER: u64 = 0x2020_2020_2020_2020;
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let Some((last, rest)) = bytes.split_last() else {
+        return 0;
+    };
     let mut state = bytes.len() as u64;
-    for chunk in bytes.chunks(8) {
-        let mut eight = [0; 8];
-        eight[..chunk.len()].copy_from_slice(chunk);
-        state = (state ^ (u64::from_le_bytes(eight) | LOWER)).wrapping_mul(FACTOR);
+    let mut add = |eight: u64| {
+        state = (state ^ (eight | LOWER)).wrapping_mul(FACTOR);
         state ^= state >> 32;
+    };
+    let mut chunks = rest.chunks_exact(8);
+    for chunk in &mut chunks {
+        add(chunk.iter().fold(0, |word, b| word << 8 | u64::from(*b)));
     }
-    (state.wrapping_mul(FACTOR) >> 32) as u32
+    add(chunks
+        .remainder()
+        .iter()
+        .fold(0, |word, b| word << 8 | u64::from(*b)));
+    // Names that differ in their last character alone are neighbors: plans number
+    // their steps and refer to near ones, and so they share a cache line.
+    (state.wrapping_mul(FACTOR) >> 32) as u32 & !15 | u32::from(last & 15)
 }
 
 #[cfg(test)]
