@@ -88,9 +88,7 @@ fn a_failed_run_is_resumed_where_it_failed() {
         shell(&format!("echo c >> {}", log.display()), "c", &[1]),
     ]);
     let mut audience = Quiet::default();
-    let ended = session(&state, &mut audience)
-        .begin(plan)
-        .unwrap();
+    let ended = session(&state, &mut audience).begin(plan).unwrap();
     assert_eq!(ended.outcome, RunOutcome::Failed);
     assert_eq!(ended.exit_code, 1);
     assert_eq!(audience.0.last(), Some(&"over"));

@@ -54,7 +54,10 @@ struct Source {
 impl Source {
     /// Lines that are code, with their numbers; unit tests left out.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let body = self.text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+        let body = self
+            .text
+            .lines()
+            .take_while(|line| !line.starts_with("#[cfg(test)]"));
         body.enumerate()
             .map(|(at, line)| (at + 1, line.trim_start()))
             .filter(|(_, line)| !line.starts_with("//"))
@@ -78,7 +81,10 @@ fn sources() -> Vec<Source> {
                 let text = fs::read_to_string(&path).expect("a source file");
                 let path = path.strip_prefix(root).expect("below the root").to_owned();
                 let inside: Vec<_> = path.iter().skip(1).collect();
-                let room = inside[0].to_string_lossy().trim_end_matches(".rs").to_owned();
+                let room = inside[0]
+                    .to_string_lossy()
+                    .trim_end_matches(".rs")
+                    .to_owned();
                 sources.push(Source { path, room, text });
             }
         }
@@ -88,7 +94,11 @@ fn sources() -> Vec<Source> {
 }
 
 fn no_offenders(rule: &str, offenders: Vec<String>) {
-    assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
+    assert!(
+        offenders.is_empty(),
+        "{rule}:\n  {}",
+        offenders.join("\n  ")
+    );
 }
 
 /// The rooms that a line of code names, as in `crate::store::` or `use crate::{plan, run}`.
@@ -98,10 +108,15 @@ fn rooms_named(line: &str) -> Vec<String> {
             let rest = &line[at + found.len()..];
             let list = match rest.strip_prefix('{') {
                 Some(list) => list.split('}').next().unwrap_or(list),
-                None => rest.split([':', ';', ')', '>', ',', ' ', '(']).next().unwrap_or(rest),
+                None => rest
+                    .split([':', ';', ')', '>', ',', ' ', '('])
+                    .next()
+                    .unwrap_or(rest),
             };
             let names = list.split(',');
-            names.map(|name| name.trim().split("::").next().unwrap_or("").to_owned()).collect::<Vec<_>>()
+            names
+                .map(|name| name.trim().split("::").next().unwrap_or("").to_owned())
+                .collect::<Vec<_>>()
         })
         .collect()
 }
@@ -128,7 +143,10 @@ fn a_room_imports_only_what_the_table_allows() {
 #[test]
 fn pure_rooms_name_nothing_impure() {
     let mut offenders = Vec::new();
-    for source in sources().iter().filter(|source| ["plan", "run"].contains(&source.room.as_str())) {
+    for source in sources()
+        .iter()
+        .filter(|source| ["plan", "run"].contains(&source.room.as_str()))
+    {
         for (number, line) in source.code() {
             for word in IMPURE.iter().filter(|word| line.contains(**word)) {
                 offenders.push(format!("{}: {word}", source.at(number)));
@@ -141,18 +159,27 @@ fn pure_rooms_name_nothing_impure() {
 #[test]
 fn every_file_opens_with_what_it_is() {
     let sources = sources();
-    let silent = sources.iter().filter(|source| !source.text.starts_with("//!"));
+    let silent = sources
+        .iter()
+        .filter(|source| !source.text.starts_with("//!"));
     no_offenders("no header", silent.map(|source| source.at(1)).collect());
 }
 
 #[test]
 fn no_file_holds_more_than_one_idea() {
     let long = |source: &&Source| {
-        let body = source.text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+        let body = source
+            .text
+            .lines()
+            .take_while(|line| !line.starts_with("#[cfg(test)]"));
         body.count() > LONGEST
     };
     let sources = sources();
-    let offenders = sources.iter().filter(long).map(|source| source.at(LONGEST)).collect();
+    let offenders = sources
+        .iter()
+        .filter(long)
+        .map(|source| source.at(LONGEST))
+        .collect();
     no_offenders("too long", offenders);
 }
 
@@ -161,7 +188,9 @@ fn nothing_is_left_undone() {
     let mut offenders = Vec::new();
     for source in sources() {
         for (number, line) in source.code() {
-            let undone = ["todo!(", "unimplemented!(", "dbg!("].iter().any(|word| line.contains(word));
+            let undone = ["todo!(", "unimplemented!(", "dbg!("]
+                .iter()
+                .any(|word| line.contains(word));
             if undone {
                 offenders.push(source.at(number));
             }
@@ -188,6 +217,9 @@ fn unsafe_code_is_confined() {
 #[test]
 fn the_import_reader_sees_all_forms() {
     assert_eq!(rooms_named("use crate::plan::StepIx;"), ["plan"]);
-    assert_eq!(rooms_named("use crate::{plan, run::Event};"), ["plan", "run"]);
+    assert_eq!(
+        rooms_named("use crate::{plan, run::Event};"),
+        ["plan", "run"]
+    );
     assert_eq!(rooms_named("fn f(x: crate::store::Store) {"), ["store"]);
 }

@@ -116,12 +116,14 @@ impl Watcher {
             return Vec::new();
         };
         let read = |range: &Option<LogRange>| {
-            let bytes = range.as_ref().and_then(|range| {
-                logs::tail(&self.state, &self.run_id, range, TAIL_BYTES).ok()
-            });
+            let bytes = range
+                .as_ref()
+                .and_then(|range| logs::tail(&self.state, &self.run_id, range, TAIL_BYTES).ok());
             let text = bytes.unwrap_or_default();
-            let lines: Vec<String> =
-                String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
+            let lines: Vec<String> = String::from_utf8_lossy(&text)
+                .lines()
+                .map(str::to_owned)
+                .collect();
             lines
         };
         let mut lines = read(&last.output.stdout);

@@ -34,15 +34,33 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let run_id = store.find_run(&args.run)?.run_id;
     let by = format!("cancel (pid {})", std::process::id());
     let what = if args.now { What::Kill } else { What::Cancel };
-    let request = Request { at: Clock::start().now(), what, by: by.clone() };
+    let request = Request {
+        at: Clock::start().now(),
+        what,
+        by: by.clone(),
+    };
     if !store.request(&run_id, &request)? {
-        return Err(Failure::new(Kind::Usage, format!("run {run_id} is over already")));
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("run {run_id} is over already"),
+        ));
     }
     if store.owner(&run_id)?.is_some() {
         let _ = writeln!(anstream::stdout(), "run {run_id} is asked to stop");
         return Ok(ExitCode::SUCCESS);
     }
     drop(store);
-    let again = Again { cancel: true, by, ..Again::default() };
-    resume::drive(zygote, state, &run_id, &again, global, &resume::Manner::default())
+    let again = Again {
+        cancel: true,
+        by,
+        ..Again::default()
+    };
+    resume::drive(
+        zygote,
+        state,
+        &run_id,
+        &again,
+        global,
+        &resume::Manner::default(),
+    )
 }

@@ -93,7 +93,10 @@ impl From<StoreError> for Failure {
 
 impl From<Unusable> for Failure {
     fn from(error: Unusable) -> Self {
-        Failure::new(Kind::Store, error)
+        match error {
+            Unusable::Missing { .. } => Failure::new(Kind::Usage, "nothing has been run here yet"),
+            error => Failure::new(Kind::Store, error),
+        }
     }
 }
 

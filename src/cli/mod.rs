@@ -95,7 +95,9 @@ fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
     let Some(first) = args.get(1) else {
         return args;
     };
-    let is_verb = first.to_str().is_some_and(|word| Cli::command().find_subcommand(word).is_some());
+    let is_verb = first
+        .to_str()
+        .is_some_and(|word| Cli::command().find_subcommand(word).is_some());
     let is_option = first.as_encoded_bytes().starts_with(b"-");
     if !is_verb && !is_option && Path::new(first).exists() {
         args.insert(1, "run".into());
@@ -116,8 +118,17 @@ mod tests {
     fn a_target_by_itself_is_run() {
         let args = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         let here = env!("CARGO_MANIFEST_DIR");
-        assert_eq!(with_verb(args(&["q", here, "--var"])), args(&["q", "run", here, "--var"]));
-        assert_eq!(with_verb(args(&["q", "validate", here])), args(&["q", "validate", here]));
-        assert_eq!(with_verb(args(&["q", "no-such-thing"])), args(&["q", "no-such-thing"]));
+        assert_eq!(
+            with_verb(args(&["q", here, "--var"])),
+            args(&["q", "run", here, "--var"])
+        );
+        assert_eq!(
+            with_verb(args(&["q", "validate", here])),
+            args(&["q", "validate", here])
+        );
+        assert_eq!(
+            with_verb(args(&["q", "no-such-thing"])),
+            args(&["q", "no-such-thing"])
+        );
     }
 }

@@ -94,7 +94,11 @@ pub fn drive(
     manner: &Manner,
 ) -> Result<ExitCode, Failure> {
     let signals = Signals::listen().map_err(|error| Failure::new(Kind::Run, error))?;
-    let show = Show { json: manner.json, yes: manner.yes, quiet: global.quiet };
+    let show = Show {
+        json: manner.json,
+        yes: manner.yes,
+        quiet: global.quiet,
+    };
     let mut watcher = Watcher::new(show, state.clone());
     let session = Session {
         state,
@@ -113,13 +117,15 @@ pub fn drive(
 
 fn steps(plan: &Plan, ids: &[String]) -> Result<Vec<StepIx>, Failure> {
     let find = |id: &String| {
-        plan.indices().find(|ix| *plan[*ix].id == **id).ok_or_else(|| {
-            let failure = Failure::new(Kind::Usage, format!("the run has no step {id:?}"));
-            match name::nearest(id, plan.steps.iter().map(|step| step.id.as_ref())) {
-                Some(near) => failure.hint(format!("did you mean {near}?")),
-                None => failure,
-            }
-        })
+        plan.indices()
+            .find(|ix| *plan[*ix].id == **id)
+            .ok_or_else(|| {
+                let failure = Failure::new(Kind::Usage, format!("the run has no step {id:?}"));
+                match name::nearest(id, plan.steps.iter().map(|step| step.id.as_ref())) {
+                    Some(near) => failure.hint(format!("did you mean {near}?")),
+                    None => failure,
+                }
+            })
     };
     ids.iter().map(find).collect()
 }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use super::audience::{Manner, Watcher};
 use super::error::{Failure, Kind};
 use super::global::Global;
-use super::target::Target;
 use super::plan;
+use super::target::Target;
 use crate::engine::{Session, Signals};
 use crate::exec::process::Zygote;
 use crate::store::Durability;
@@ -71,7 +71,11 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let state = global.state()?;
     let signals = Signals::listen().map_err(|error| Failure::new(Kind::Run, error))?;
     let usual = plan::usual_durations(&plan, global);
-    let manner = Manner { json: args.json, yes: args.yes, quiet: global.quiet };
+    let manner = Manner {
+        json: args.json,
+        yes: args.yes,
+        quiet: global.quiet,
+    };
     let mut watcher = Watcher::new(manner, state.clone()).expecting(usual);
     let session = Session {
         state,

@@ -133,7 +133,10 @@ impl Target {
 pub fn variables(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let pair = |text: &String| match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(Failure::new(Kind::Usage, format!("--var {text:?} is not NAME=VALUE"))),
+        _ => Err(Failure::new(
+            Kind::Usage,
+            format!("--var {text:?} is not NAME=VALUE"),
+        )),
     };
     given.iter().map(pair).collect()
 }
@@ -157,9 +160,20 @@ fn unselectable(errors: &[SelectError]) -> Failure {
 pub fn say(problems: &[Problem], sources: &Sources, json: bool) {
     // Nobody can be told that nobody can be told.
     if json {
-        let _ = writeln!(anstream::stdout(), "{}", diagnostic::to_json(problems, sources));
+        let _ = writeln!(
+            anstream::stdout(),
+            "{}",
+            diagnostic::to_json(problems, sources)
+        );
     } else {
-        let style = diagnostic::Style { color: true, ..diagnostic::Style::default() };
-        let _ = write!(anstream::stderr(), "{}", diagnostic::render(problems, sources, style));
+        let style = diagnostic::Style {
+            color: true,
+            ..diagnostic::Style::default()
+        };
+        let _ = write!(
+            anstream::stderr(),
+            "{}",
+            diagnostic::render(problems, sources, style)
+        );
     }
 }

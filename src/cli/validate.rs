@@ -36,12 +36,27 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let written = if args.json {
         let problems = diagnostic::to_json(warnings, &ready.sources);
         let steps = plan.steps.len();
-        writeln!(out, "{}", json!({ "valid": true, "plan_id": plan.id, "steps": steps, "problems": problems }))
+        writeln!(
+            out,
+            "{}",
+            json!({ "valid": true, "plan_id": plan.id, "steps": steps, "problems": problems })
+        )
     } else {
-        let warned = warnings.iter().filter(|problem| problem.severity == Severity::Warning).count();
-        let remark = if warned == 0 { String::new() } else { format!(", {warned} warnings") };
+        let warned = warnings
+            .iter()
+            .filter(|problem| problem.severity == Severity::Warning)
+            .count();
+        let remark = if warned == 0 {
+            String::new()
+        } else {
+            format!(", {warned} warnings")
+        };
         let count = plan.steps.len();
-        writeln!(out, "{} is sound: {count} steps{remark}", args.target.target.display())
+        writeln!(
+            out,
+            "{} is sound: {count} steps{remark}",
+            args.target.target.display()
+        )
     };
     // A reader that has gone has seen enough.
     let _ = written;

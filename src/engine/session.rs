@@ -167,7 +167,7 @@ impl Session<'_> {
             command_line: self.command_line.clone(),
             owner: owner(clock.now()),
         };
-        let writer = store.begin(run, line.callback())?;
+        let writer = RunWriter::begin(&self.state, self.durability, run, line.callback())?;
         self.audience.begins(&dir.run_id);
         let stage = Stage {
             store,
@@ -198,7 +198,13 @@ impl Session<'_> {
         self.audience.begins(run_id);
         let line = Line::default();
         line.acknowledged.take(Ok(state.seq()));
-        let writer = store.resume(ownership, plan, line.callback())?;
+        let writer = RunWriter::resume(
+            &self.state,
+            self.durability,
+            ownership,
+            plan,
+            line.callback(),
+        )?;
         let stage = Stage {
             store,
             writer: Arc::new(writer),

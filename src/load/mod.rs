@@ -1,1 +1,159 @@
+//! Front ends: what is written becomes a plan.
+//!
+//! A front end only lowers: it knows one way of writing work down, and turns it
+//! into the one [`Plan`] that everything else knows. What makes a plan a plan
+//! (names, edges, circles, pools) it leaves to [`crate::plan::build`], and what
+//! variables mean to [`crate::plan::variables`].
+//!
+//! This room reads files and nothing else of the world: the working directory,
+//! the environment and the variables' values come in with the [`Request`].
 
+pub mod document;
+pub mod plan_file;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::plan::Plan;
+use crate::plan::problem::{Problem, Severity};
+
+pub use crate::plan::problem::Sources;
+pub use plan_file::load_str;
+
+/// A front end.
+pub struct Loader {
+    /// One word for it.
+    pub name: &'static str,
+    /// What it reads, for people.
+    pub about: &'static str,
+    /// Whether what is at this path is for it.
+    pub accepts: fn(&Path) -> bool,
+    pub load: fn(&Path, &Request) -> Result<Loaded, Refusal>,
+}
+
+/// All front ends. The first that accepts a path reads it.
+pub static LOADERS: &[Loader] = &[Loader {
+    name: "plan",
+    about: "a plan file: JSON, TOML or YAML with a list of steps",
+    accepts: |path| !path.is_dir(),
+    load: plan_file::load,
+}];
+
+/// What a plan is loaded with.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Values of variables by name. Of two for one name the later counts.
+    pub vars: Vec<(String, String)>,
+    /// The directory that relative working directories are seen from; absolute.
+    pub cwd: String,
+    /// The environment that `${env.NAME}` is looked up in; without it nothing is.
+    pub env: Option<BTreeMap<String, String>>,
+    /// Warnings are errors.
+    pub strict: bool,
+    /// References to variables without a value stay as they are written.
+    pub allow_unresolved: bool,
+}
+
+/// A plan, and what is worth knowing about its files.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub plan: Plan,
+    /// Values of secret variables. The plan names them and does not hold them.
+    pub secrets: BTreeMap<String, String>,
+    pub warnings: Vec<Problem>,
+    /// What the warnings point into. Without any, the texts are gone.
+    pub sources: Sources,
+}
+
+/// Why there is no plan: at least one problem, and what they point into.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub problems: Vec<Problem>,
+    pub sources: Sources,
+}
+
+/// Loads what is at `path`, whatever kind of input it is.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the files.
+pub fn load(path: &Path, request: &Request) -> Result<Loaded, Refusal> {
+    match LOADERS.iter().find(|loader| (loader.accepts)(path)) {
+        Some(loader) => (loader.load)(path, request),
+        None => Err(unreadable(format!(
+            "{:?} is no input that can be read",
+            path.display().to_string()
+        ))),
+    }
+}
+
+/// The text of a file.
+fn read_file(path: &Path, name: &str) -> Result<String, Refusal> {
+    let bytes =
+        read_bytes(path).map_err(|error| unreadable(format!("cannot read {name:?}: {error}")))?;
+    if bytes.len() > document::MAX_BYTES {
+        return Err(Refusal {
+            problems: vec![document::too_long()],
+            sources: Sources::default(),
+        });
+    }
+    document::decode(bytes, 0).map_err(|not_text| {
+        let mut sources = Sources::default();
+        sources.add(name, not_text.shown);
+        Refusal {
+            problems: vec![not_text.problem],
+            sources,
+        }
+    })
+}
+
+/// The file's bytes, of one that is too long only as many as tell that it is.
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let most = document::MAX_BYTES as u64 + 1;
+    let expected = file.metadata()?.len().min(most);
+    let mut bytes = Vec::with_capacity(expected as usize + 1);
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(message: String) -> Refusal {
+    Refusal {
+        problems: vec![Problem::error(message)],
+        sources: Sources::default(),
+    }
+}
+
+/// What a front end ends with: a plan where nothing is in its way.
+fn conclude(
+    plan: Option<(Plan, BTreeMap<String, String>)>,
+    mut problems: Vec<Problem>,
+    mut sources: Sources,
+    request: &Request,
+) -> Result<Loaded, Refusal> {
+    if request.strict {
+        for problem in &mut problems {
+            problem.severity = Severity::Error;
+        }
+    }
+    problems.sort_by_key(|problem| {
+        let place = problem.at.as_ref().map(|(span, _)| (span.file, span.start));
+        (problem.severity, place)
+    });
+    let sound = problems.iter().all(|p| p.severity == Severity::Warning);
+    match plan.filter(|_| sound) {
+        Some((plan, secrets)) => {
+            if problems.is_empty() {
+                sources.forget_texts();
+            }
+            Ok(Loaded {
+                plan,
+                secrets,
+                warnings: problems,
+                sources,
+            })
+        }
+        None => Err(Refusal { problems, sources }),
+    }
+}

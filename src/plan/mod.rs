@@ -417,6 +417,9 @@ pub struct About {
     /// Views list lighter steps first.
     #[serde(default, skip_serializing_if = "is_default")]
     pub weight: i64,
+    /// Fields of the author's own that mean nothing here, kept for whom they mean something.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<Box<str>, serde_json::Value>,
 }
 
 /// Where something is written. Lines and columns count from 1, columns in characters.

@@ -16,7 +16,8 @@ use crate::run::LogRange;
 /// It is gone, cannot be read, or is not a plain file of ours.
 pub fn open(state: &StateDir, run_id: &str, range: &LogRange) -> io::Result<File> {
     let path = state.run(run_id).join(range.file.as_ref());
-    let mut file = files::open(&path, false).map_err(|error| io::Error::other(error.to_string()))?;
+    let mut file =
+        files::open(&path, false).map_err(|error| io::Error::other(error.to_string()))?;
     file.seek(SeekFrom::Start(range.start))?;
     Ok(file)
 }

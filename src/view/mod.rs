@@ -11,6 +11,7 @@
 
 pub mod board;
 pub mod command;
+pub mod diagnostic;
 pub mod escape;
 pub mod estimate;
 pub mod graph;

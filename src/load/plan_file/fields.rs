@@ -1,0 +1,541 @@
+//! Every field that a plan file knows, once.
+//!
+//! The checking walk reads files by these tables, "did you mean" looks names up
+//! in them, and the published JSON Schema is made of them. So a field that is
+//! added here is checked, suggested and documented, and one that is not here
+//! does not exist.
+
+use super::table::{Field, Shape, field};
+
+const TEXTS: Shape = Shape::List(&Shape::Text);
+const WORDS: Shape = Shape::List(&Shape::Word);
+const ENV: Shape = Shape::Map(&Shape::Word);
+const POSITIVE: Shape = Shape::Count {
+    least: 1,
+    most: u32::MAX as i64,
+};
+const AMOUNTS: Shape = Shape::Map(&POSITIVE);
+const RETRIES: Shape = Shape::Count {
+    least: 0,
+    most: 1_000_000,
+};
+
+/// The file itself.
+pub static PLAN: [Field; 9] = [
+    field(
+        "steps",
+        Shape::List(&Shape::Object(&STEP)),
+        "What is to be done.",
+    )
+    .required()
+    .not(&["tasks", "jobs", "nodes"]),
+    field(
+        "plan_id",
+        Shape::Text,
+        "What the plan is called. The file's name where it is left out.",
+    ),
+    field(
+        "id",
+        Shape::Text,
+        "The same as plan_id, which comes first where both are given.",
+    ),
+    field(
+        "version",
+        Shape::Word,
+        "The author's version of the plan; 1 where it is left out.",
+    ),
+    field(
+        "name",
+        Shape::Text,
+        "A name for people; the id where it is left out.",
+    ),
+    field("description", Shape::Text, "What the plan does."),
+    field(
+        "metadata",
+        Shape::Map(&Shape::Any),
+        "Free data, kept with each run and searchable in the store.",
+    ),
+    field(
+        "variables",
+        Shape::Map(&Shape::Either(&[
+            Shape::Word,
+            Shape::Bool,
+            Shape::Object(&VARIABLE),
+        ])),
+        "What may be given with --var NAME=VALUE, and is written ${NAME} in any text. \
+         Either a default, or an object that says more.",
+    )
+    .not(&["vars", "parameters", "params", "inputs"]),
+    field(
+        "globals",
+        Shape::Object(&GLOBALS),
+        "What holds for the whole run, and defaults for its steps.",
+    )
+    .not(&["defaults", "settings", "options"]),
+];
+
+/// One of the file's `variables`.
+pub static VARIABLE: [Field; 9] = [
+    field(
+        "type",
+        Shape::Choice(&["string", "int", "number", "bool", "path", "choice"]),
+        "What values it takes; any text where it is left out.",
+    ),
+    field(
+        "default",
+        Shape::Either(&[Shape::Word, Shape::Bool]),
+        "Its value where none is given.",
+    ),
+    field(
+        "required",
+        Shape::Bool,
+        "Nothing runs unless a value is given.",
+    ),
+    field("choices", WORDS, "The only values it takes.").not(&["enum", "values", "options"]),
+    field(
+        "pattern",
+        Shape::Text,
+        "A regular expression that the whole value matches.",
+    )
+    .not(&["regex"]),
+    field("min", ANY_NUMBER, "The least value of a number.").not(&["minimum"]),
+    field("max", ANY_NUMBER, "The greatest value of a number.").not(&["maximum"]),
+    field(
+        "secret",
+        Shape::Bool,
+        "The value is written to no log, event, record or page.",
+    ),
+    field("description", Shape::Text, "What it is for."),
+];
+
+const ANY_NUMBER: Shape = Shape::Number {
+    least: f64::MIN,
+    most: f64::MAX,
+};
+
+/// The file's `globals`.
+pub static GLOBALS: [Field; 13] = [
+    field(
+        "max_concurrency",
+        Shape::Count {
+            least: 1,
+            most: 65_535,
+        },
+        "So many steps run at once at the most; 1 where it is left out.",
+    )
+    .not(&["parallel", "concurrency", "max_parallel"]),
+    field(
+        "default_timeout_sec",
+        Shape::Seconds,
+        "The timeout of steps that give none; 1800 where it is left out, and 0 is no limit.",
+    ),
+    field(
+        "default_retries",
+        RETRIES,
+        "The retries of steps that give none.",
+    ),
+    field(
+        "default_retry_delay_sec",
+        Shape::Seconds,
+        "The retry delay of steps that give none.",
+    ),
+    field(
+        "default_grace_sec",
+        Shape::Seconds,
+        "The grace of steps that give none; 5 where it is left out.",
+    ),
+    field(
+        "env",
+        ENV,
+        "Environment of every step, over the one the run was started in.",
+    ),
+    field(
+        "cwd",
+        Shape::Text,
+        "The working directory of every step, seen from where the run was started.",
+    ),
+    field(
+        "on_abort",
+        Shape::Choice(&["wait", "terminate"]),
+        "Whether steps that run when a critical step fails are left to finish (the \
+         default) or stopped.",
+    ),
+    field(
+        "rollback",
+        Shape::Choice(&["on_failure", "on_failure_or_cancel", "never"]),
+        "When completed steps that have an undo are taken back.",
+    ),
+    field(
+        "deadline_sec",
+        Shape::Seconds,
+        "The whole run may take this long; 0 is no limit.",
+    ),
+    field(
+        "lock",
+        Shape::Either(&[Shape::Text, Shape::Object(&LOCK)]),
+        "A lock that the whole run holds: two runs with one name never overlap.",
+    ),
+    field(
+        "pools",
+        AMOUNTS,
+        "Pools by name, each with the number of its places.",
+    ),
+    field(
+        "resources",
+        AMOUNTS,
+        "Weighted resources by name, each with its capacity.",
+    ),
+];
+
+/// The lock of a run.
+pub static LOCK: [Field; 2] = [
+    field("name", Shape::Text, "The lock's name.").required(),
+    field(
+        "wait_sec",
+        Shape::Seconds,
+        "How long to wait for another run that holds it; 30 where it is left out, and 0 \
+         refuses at once.",
+    ),
+];
+
+/// One of the file's `steps`.
+pub static STEP: [Field; 38] = [
+    field(
+        "id",
+        Shape::Text,
+        "The step's name, unique in the plan: letters, digits, _ - . and /.",
+    )
+    .required(),
+    field("name", Shape::Text, "A name for people."),
+    field("description", Shape::Text, "What the step does."),
+    field(
+        "type",
+        Shape::Choice(&["command", "group"]),
+        "A command, which is the default, or a group: a meeting point that runs nothing.",
+    ),
+    field(
+        "command",
+        Shape::Text,
+        "The program; with \"shell\": true a script for /bin/sh.",
+    )
+    .not(&["cmd", "run", "script", "exec"]),
+    field(
+        "args",
+        WORDS,
+        "The program's arguments, each passed on as it is; of a script, $1 and on.",
+    )
+    .not(&["argv", "parameters"]),
+    field(
+        "cwd",
+        Shape::Text,
+        "The working directory, seen from that of the plan.",
+    )
+    .not(&["workdir", "dir", "working_directory"]),
+    field(
+        "shell",
+        Shape::Bool,
+        "The command is a script for /bin/sh. Variables reach it as environment.",
+    ),
+    field(
+        "env",
+        ENV,
+        "Environment of this step, over that of the plan.",
+    )
+    .not(&["environment"]),
+    field(
+        "stdin",
+        Shape::Text,
+        "Text for standard input, which is empty otherwise.",
+    ),
+    field(
+        "depends_on",
+        TEXTS,
+        "Steps whose success this one waits for.",
+    )
+    .or(&["needs"])
+    .not(&["depends", "dependencies", "deps", "requires"]),
+    field(
+        "after",
+        TEXTS,
+        "Steps that this one waits for, however they end.",
+    ),
+    field(
+        "timeout_sec",
+        Shape::Seconds,
+        "An attempt is ended after this long; 0 is no limit.",
+    )
+    .or(&["timeout_seconds"]),
+    field(
+        "grace_sec",
+        Shape::Seconds,
+        "From the polite signal to the last one.",
+    )
+    .or(&["critical_grace_period_sec"]),
+    field(
+        "retries",
+        RETRIES,
+        "So many attempts follow a failed first one.",
+    )
+    .not(&["max_retries", "attempts"]),
+    field("retry_delay_sec", Shape::Seconds, "Before each of them."),
+    field("retry", Shape::Object(&RETRY), "Retries with more to say."),
+    field(
+        "critical",
+        Shape::Bool,
+        "The step's failure is the run's; true where it is left out.",
+    ),
+    field(
+        "condition",
+        Shape::Text,
+        "The step is skipped unless this holds.",
+    )
+    .or(&["when"])
+    .not(&["if"]),
+    field(
+        "on_failure",
+        Shape::Choice(&["abort", "skip_dependents", "continue", "fallback_step"]),
+        "What the step's failure means for the rest; abort where it is left out.",
+    ),
+    field(
+        "continue_on_error",
+        Shape::Bool,
+        "The same as \"on_failure\": \"continue\".",
+    ),
+    field(
+        "fallback_step",
+        Shape::Text,
+        "A step that runs only if this one fails, and whose success stands in for this one's.",
+    ),
+    field("provides", TEXTS, "Names of what the step makes."),
+    field(
+        "consumes",
+        TEXTS,
+        "Names of what the step uses; one it waits for should provide them.",
+    ),
+    field("tags", TEXTS, "Words to select steps by."),
+    field(
+        "stage",
+        Shape::Text,
+        "The stage it belongs to, to select steps by.",
+    ),
+    field(
+        "ui_hints",
+        Shape::Object(&UI_HINTS),
+        "How views list the step.",
+    ),
+    field(
+        "always",
+        Shape::Bool,
+        "Runs also after an abort or a cancel, and whatever became of its needs.",
+    ),
+    field(
+        "pool",
+        Shape::Either(&[Shape::Text, Shape::Object(&POOL)]),
+        "The pool of which the step takes a place while it runs.",
+    ),
+    field(
+        "locks",
+        Shape::Either(&[Shape::Text, TEXTS]),
+        "Locks that the step holds while it runs, across all runs.",
+    ),
+    field(
+        "resources",
+        AMOUNTS,
+        "Resources that the step takes while it runs, each with how much.",
+    ),
+    field(
+        "undo",
+        Shape::Object(&UNDO),
+        "What takes the step back when the run rolls back.",
+    ),
+    field(
+        "confirm",
+        Shape::Either(&[Shape::Text, Shape::Bool]),
+        "A question that a person answers before the step starts; true asks in general words.",
+    ),
+    field(
+        "priority",
+        Shape::Count {
+            least: i32::MIN as i64,
+            most: i32::MAX as i64,
+        },
+        "Higher goes first among the steps that are ready.",
+    ),
+    field(
+        "idempotent",
+        Shape::Bool,
+        "Whether an attempt whose end nobody saw may simply be made again; true where it \
+         is left out.",
+    ),
+    field(
+        "exit_codes",
+        Shape::Map(&Shape::Choice(&[
+            "success",
+            "warning",
+            "restart_required",
+            "failure",
+        ])),
+        "What exit codes mean where it is not the usual.",
+    ),
+    field(
+        "log",
+        Shape::Choice(&["shared", "own"]),
+        "Whether the step's output gets files of its own.",
+    ),
+    field(
+        "enabled",
+        Shape::Bool,
+        "Whether the step runs at all; true where it is left out.",
+    ),
+];
+
+/// A step's `retry`.
+pub static RETRY: [Field; 5] = [
+    field(
+        "count",
+        RETRIES,
+        "So many attempts follow a failed first one.",
+    ),
+    field("delay_sec", Shape::Seconds, "Before the second attempt."),
+    field(
+        "factor",
+        Shape::Number {
+            least: 1.0,
+            most: 1000.0,
+        },
+        "Each further delay is this many times the one before.",
+    )
+    .not(&["backoff", "multiplier"]),
+    field("cap_sec", Shape::Seconds, "No delay is longer than this.").or(&["max_delay_sec"]),
+    field(
+        "jitter",
+        Shape::Number {
+            least: 0.0,
+            most: 1.0,
+        },
+        "Each delay is varied by up to this part of it, either way.",
+    ),
+];
+
+/// A step's `ui_hints`.
+pub static UI_HINTS: [Field; 2] = [
+    field(
+        "group",
+        Shape::Text,
+        "The heading under which the step is listed.",
+    ),
+    field(
+        "weight",
+        Shape::Count {
+            least: i64::MIN,
+            most: i64::MAX,
+        },
+        "Lighter steps are listed first.",
+    ),
+];
+
+/// A step's `pool`.
+pub static POOL: [Field; 2] = [
+    field("name", Shape::Text, "The pool's name.").required(),
+    field(
+        "slots",
+        POSITIVE,
+        "How many of its places; 1 where it is left out.",
+    ),
+];
+
+/// A step's `undo`.
+pub static UNDO: [Field; 7] = [
+    field(
+        "command",
+        Shape::Text,
+        "The program; with \"shell\": true a script for /bin/sh.",
+    )
+    .required(),
+    field("args", WORDS, "The program's arguments."),
+    field("shell", Shape::Bool, "The command is a script for /bin/sh."),
+    field(
+        "cwd",
+        Shape::Text,
+        "The working directory; the step's where it is left out.",
+    ),
+    field(
+        "env",
+        ENV,
+        "Environment of the undo, over that of the step.",
+    ),
+    field(
+        "timeout_sec",
+        Shape::Seconds,
+        "An attempt is ended after this long; the step's where it is left out.",
+    )
+    .or(&["timeout_seconds"]),
+    field(
+        "retries",
+        RETRIES,
+        "So many attempts follow a failed first one.",
+    ),
+];
+
+/// Fields whose name begins like this are always allowed and mean nothing here.
+pub const FREE_PREFIX: &str = "x-";
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::at;
+    use super::*;
+
+    fn tables() -> Vec<(&'static str, &'static [Field])> {
+        vec![
+            ("plan", &PLAN),
+            ("variable", &VARIABLE),
+            ("globals", &GLOBALS),
+            ("lock", &LOCK),
+            ("step", &STEP),
+            ("retry", &RETRY),
+            ("ui_hints", &UI_HINTS),
+            ("pool", &POOL),
+            ("undo", &UNDO),
+        ]
+    }
+
+    #[test]
+    fn no_two_fields_of_a_table_share_a_name() {
+        for (table, fields) in tables() {
+            let mut names: Vec<_> = fields
+                .iter()
+                .flat_map(|f| [f.name].into_iter().chain(f.aliases.iter().copied()))
+                .chain(fields.iter().flat_map(|f| f.mistaken.iter().copied()))
+                .collect();
+            names.sort_unstable();
+            let all = names.len();
+            names.dedup();
+            assert_eq!(names.len(), all, "{table}");
+        }
+    }
+
+    #[test]
+    fn required_fields_come_first() {
+        for (table, fields) in tables() {
+            let sorted = fields.is_sorted_by_key(|field| !field.required);
+            assert!(sorted, "{table}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_found_at_compile_time() {
+        const COMMAND: usize = at(&STEP, "command");
+        assert_eq!(STEP[COMMAND].name, "command");
+        assert!(STEP[at(&STEP, "depends_on")].is_called("needs"));
+        assert!(!STEP[COMMAND].is_called("cmd"));
+    }
+
+    #[test]
+    fn every_field_says_what_it_is_in_sentences() {
+        for (table, fields) in tables() {
+            for field in fields {
+                assert!(field.doc.ends_with('.'), "{table}.{}", field.name);
+            }
+        }
+    }
+}

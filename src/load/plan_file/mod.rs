@@ -1,0 +1,121 @@
+//! Plan files: the DAG of steps as JSON, TOML or YAML.
+//!
+//! Lowering is one walk over the document by the tables of `fields`, which
+//! are all that such a file may say. Three things are decided here and nowhere
+//! else. With `"shell": true` the `command` is a script for `/bin/sh` and `args`
+//! are its positional parameters. A relative `cwd` is seen from the plan's `cwd`,
+//! and that from where the run was started, since plans are written to be run
+//! from the root of a repository, whatever folder they lie in. And a field that
+//! is null is left out.
+//!
+//! `${NAME}` is replaced in every string but conditions, which name variables
+//! themselves.
+
+mod fields;
+mod header;
+mod record;
+mod schema;
+mod step;
+mod table;
+mod walk;
+
+use std::path::Path as FilePath;
+
+use std::collections::BTreeMap;
+
+use crate::plan::Plan;
+use crate::plan::build::Builder;
+use crate::plan::problem::{Locator, Problem, Sources};
+use crate::plan::variables::Scope;
+
+use super::document::{self, Document, Format, Node};
+use super::{Loaded, Refusal, Request};
+use record::Path;
+use step::Steps;
+use walk::Walk;
+
+pub use schema::schema;
+
+/// Reads a plan file.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: &FilePath, request: &Request) -> Result<Loaded, Refusal> {
+    let name = path.display().to_string();
+    let text = super::read_file(path, &name)?;
+    load_str(&name, text, request)
+}
+
+/// Reads a plan from text that is in memory. The name is what problems call
+/// it; its extension tells the format, and its stem stands in for a missing id.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_str(name: &str, text: impl Into<String>, request: &Request) -> Result<Loaded, Refusal> {
+    let mut sources = Sources::default();
+    let file = sources.add(name, text);
+    let mut problems = Vec::new();
+    let path = FilePath::new(name);
+    let text = sources.text(file);
+    let format = Format::of(path, text);
+    let document = document::parse(text, format, file, &mut problems);
+    let stem = path
+        .file_stem()
+        .map_or("plan".into(), |s| s.to_string_lossy());
+    let lowered = document.and_then(|doc| lower(doc, &stem, request, text, file, &mut problems));
+    let plan = lowered.map(|(plan, secrets)| {
+        let files = sources.names();
+        (Plan { files, ..plan }, secrets)
+    });
+    super::conclude(plan, problems, sources, request)
+}
+
+fn lower(
+    mut document: Document<'_>,
+    stem: &str,
+    request: &Request,
+    text: &str,
+    file: u32,
+    problems: &mut Vec<Problem>,
+) -> Option<(Plan, BTreeMap<String, String>)> {
+    let mut walk = Walk::new(request);
+    let root = walk.record(document.root(), &fields::PLAN, &Path::Root);
+    let declarations = header::declarations(&mut walk, &root);
+    let (scope, found) = Scope::resolve(&declarations, &request.vars, request.allow_unresolved);
+    walk.problems.extend(found);
+    walk.scope = match &request.env {
+        Some(env) => scope.with_env(env.clone()),
+        None => scope,
+    };
+    let (plan, defaults) = header::lower(&mut walk, &root, stem);
+    let list = root.named("steps");
+    let count = list.map_or(0, Node::item_count);
+    if let Some(node) = list.filter(|_| count == 0) {
+        let problem = Problem::warning("steps: there are none, so there is nothing to do");
+        walk.problems.push(problem.at(node.span(), ""));
+    }
+    let place = list.map(Node::place);
+    let builder = Builder::with_capacity(count);
+    let mut steps = Steps::new(&mut walk, defaults, builder, Locator::new(text, file));
+    if let Some(place) = place {
+        document.consume(place, |index, node| steps.add(index, node));
+    }
+    let facts = std::mem::take(&mut steps.facts);
+    // The plan is about to grow by its edges, and nothing is read any more.
+    drop(document);
+    let (plan, found) = steps.builder.finish(plan);
+    walk.report_unknown();
+    report_unused(&mut walk);
+    problems.append(&mut walk.problems.into_vec());
+    problems.extend(found);
+    Some((Plan { facts, ..plan? }, walk.scope.secret_values()))
+}
+
+/// A value that was given and that nothing uses is probably misspelt.
+fn report_unused(walk: &mut Walk<'_>) {
+    let unused: Vec<String> = walk.scope.unused().map(str::to_owned).collect();
+    for name in unused {
+        let message = format!("the variable {name:?} was given, and the plan does not use it");
+        walk.problems.push(Problem::warning(message));
+    }
+}
