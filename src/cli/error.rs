@@ -98,7 +98,10 @@ impl From<StoreError> for Failure {
 
 impl From<Unusable> for Failure {
     fn from(error: Unusable) -> Self {
-        Failure::new(Kind::Store, error)
+        match error {
+            Unusable::Missing { .. } => Failure::new(Kind::Usage, "nothing has been run here yet"),
+            error => Failure::new(Kind::Store, error),
+        }
     }
 }
 
@@ -136,7 +139,10 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::told(Kind::NobodyListens),
-            _ => Failure::new(Kind::Store, format!("the output cannot be written: {error}")),
+            _ => Failure::new(
+                Kind::Store,
+                format!("the output cannot be written: {error}"),
+            ),
         }
     }
 }

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::follow::{Follower, News};
-use super::recorded::Recorded;
 use super::error::Failure;
+use super::follow::{Follower, News};
 use super::global::Global;
 use super::output;
+use super::recorded::Recorded;
 use crate::run::{Event, Seq};
 use crate::view::events::line;
 use crate::view::jsonl::Jsonl;

@@ -53,7 +53,9 @@ impl Global {
     /// No place for it is known.
     pub fn state_path(&self) -> Result<PathBuf, Failure> {
         let given = self.state_dir.as_deref();
-        Ok(paths::state_dir(given, System::HERE, |name| std::env::var_os(name))?)
+        Ok(paths::state_dir(given, System::HERE, |name| {
+            std::env::var_os(name)
+        })?)
     }
 
     /// The state directory, made if need be.

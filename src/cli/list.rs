@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::{ArgMatches, Command, FromArgMatches};
 use serde_json::{Value, json};
 
 use super::error::Failure;
@@ -32,15 +33,46 @@ Examples:
   $ quintet list plan.json tag:db --json")]
 pub struct Args {
     #[command(flatten)]
-    target: Option<Target>,
+    target: PerhapsTarget,
 
     /// Print a JSON array
     #[arg(long)]
     json: bool,
 }
 
+/// All that a [`Target`] can be told, of which nothing need be.
+#[derive(Debug)]
+struct PerhapsTarget(Option<Target>);
+
+impl clap::Args for PerhapsTarget {
+    fn augment_args(command: Command) -> Command {
+        // Places are given out anew to arguments that were changed.
+        Target::augment_args(command)
+            .mut_arg("target", |target| target.required(false).index(1))
+            .mut_arg("selection", |selection| selection.index(2))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        PerhapsTarget::augment_args(command)
+    }
+}
+
+impl FromArgMatches for PerhapsTarget {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.contains_id("target") {
+            true => Target::from_arg_matches(matches).map(|target| PerhapsTarget(Some(target))),
+            false => Ok(PerhapsTarget(None)),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = PerhapsTarget::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
-    match &args.target {
+    match &args.target.0 {
         Some(target) => {
             let plan = target.ready(global, false)?.plan;
             steps(&plan, args.json)?;
@@ -80,7 +112,10 @@ fn steps(plan: &Plan, json: bool) -> Result<(), Failure> {
             let name = step.name.as_deref().filter(|name| **name != *step.id);
             let mut line = format!("{:width$}  {}", clean(&step.id), clean(name.unwrap_or("")));
             if !step.tags.is_empty() {
-                line.push_str(&format!("  {FAINT}{}{FAINT:#}", clean(&step.tags.join(", "))));
+                line.push_str(&format!(
+                    "  {FAINT}{}{FAINT:#}",
+                    clean(&step.tags.join(", "))
+                ));
             }
             if step.absent.is_some() {
                 line.push_str(&format!("  {FAINT}({}){FAINT:#}", words::absent(plan, *ix)));
@@ -93,7 +128,9 @@ fn steps(plan: &Plan, json: bool) -> Result<(), Failure> {
 
 fn steps_json(plan: &Plan) -> Value {
     let order = sections(plan);
-    let all = order.iter().flat_map(|section| section.steps.iter().map(|ix| (section.group, *ix)));
+    let all = order
+        .iter()
+        .flat_map(|section| section.steps.iter().map(|ix| (section.group, *ix)));
     let steps = all.map(|(group, ix)| {
         let step = &plan[ix];
         json!({

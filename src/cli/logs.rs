@@ -14,15 +14,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::error::{self, Failure};
 use super::follow::{Follower, News};
-use super::recorded::Recorded;
-use super::error::{Failure, Kind};
 use super::global::Global;
 use super::output;
+use super::recorded::Recorded;
 use crate::exec::process::live_output;
+use crate::paths::StateDir;
 use crate::plan::StepIx;
 use crate::run::{Attempt, Event, Finish, Kind, LogRange, Role};
-use crate::paths::StateDir;
 use crate::store::Store;
 use crate::store::logs::{self, FAR, Log, PIECE};
 use crate::view::escape::Printable;
@@ -142,8 +142,11 @@ impl Reader<'_> {
         };
         if self.verb.attempt.is_some_and(|n| n == 0 || Some(n) > last) {
             let made = last.unwrap_or(0);
-            return Err(Failure::new(Kind::Usage, format!("step {id} has no attempt {number}"))
-                .hint(format!("it has {made} so far")));
+            return Err(Failure::new(
+                error::Kind::Usage,
+                format!("step {id} has no attempt {number}"),
+            )
+            .hint(format!("it has {made} so far")));
         }
         if !self.verb.follow {
             return match end_of(&recorded.events, attempt(number)) {
@@ -214,7 +217,10 @@ impl Reader<'_> {
             from = begin;
             if !exact {
                 let mib = FAR >> 20;
-                output::note(self.global, &format!("the lines are long: these are the last {mib} MiB of {stream}"));
+                output::note(
+                    self.global,
+                    &format!("the lines are long: these are the last {mib} MiB of {stream}"),
+                );
             }
         }
         let mut form = self.form(id, attempt, stream, from);
@@ -225,7 +231,11 @@ impl Reader<'_> {
                 return Err(gone(io::ErrorKind::UnexpectedEof.into()));
             }
             let last = from + got as u64 == log.len;
-            let whole = if last { got } else { whole_characters(&buffer[..got]) };
+            let whole = if last {
+                got
+            } else {
+                whole_characters(&buffer[..got])
+            };
             form.piece(&buffer[..whole], out)?;
             from += whole as u64;
         }
@@ -252,7 +262,8 @@ impl Reader<'_> {
             let mut form = self.form(id, attempt, stream, *shown);
             let mut buffer = vec![0; PIECE];
             loop {
-                let got = logs::read_at(&file, *shown, &mut buffer).map_err(|e| unreadable(path.display(), &e))?;
+                let got = logs::read_at(&file, *shown, &mut buffer)
+                    .map_err(|e| unreadable(path.display(), &e))?;
                 let whole = whole_characters(&buffer[..got]);
                 if whole == 0 || live_output(&self.directory(), attempt).as_ref() != Some(&files) {
                     break;
@@ -276,7 +287,13 @@ impl Reader<'_> {
         unreadable(self.directory().join(&*range.file).display(), error)
     }
 
-    fn head(&self, id: &str, attempt: Attempt, stream: &str, out: &mut impl Write) -> io::Result<()> {
+    fn head(
+        &self,
+        id: &str,
+        attempt: Attempt,
+        stream: &str,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
         if self.verb.json {
             return Ok(());
         }
@@ -286,7 +303,11 @@ impl Reader<'_> {
             Role::Main | Role::Remedy => "attempt",
         };
         match attempt {
-            Attempt { number: 1, role: Role::Main, .. } => writeln!(out, "==> {id}: {stream} <=="),
+            Attempt {
+                number: 1,
+                role: Role::Main,
+                ..
+            } => writeln!(out, "==> {id}: {stream} <=="),
             attempt => writeln!(out, "==> {id}: {stream}, {role} {} <==", attempt.number),
         }
     }
@@ -329,6 +350,6 @@ fn end_of(events: &[Event], attempt: Attempt) -> Option<&Finish> {
     })
 }
 
-fn unreadable(path: std::path::Display<'_>, error: &io::Error) -> Failure {
-    Failure::new(Kind::Store, format!("{path} cannot be read: {error}"))
+fn unreadable(path: std::path::Display<'_>, why: &io::Error) -> Failure {
+    Failure::new(error::Kind::Store, format!("{path} cannot be read: {why}"))
 }

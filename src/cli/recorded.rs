@@ -55,7 +55,13 @@ impl Recorded {
             let piece = read(store, &self.row.run_id, self.state.seq())?;
             for event in &piece {
                 self.state.apply(event).map_err(|error| {
-                    Failure::new(Kind::Store, format!("the record of run {} contradicts itself: {error}", self.row.run_id))
+                    Failure::new(
+                        Kind::Store,
+                        format!(
+                            "the record of run {} contradicts itself: {error}",
+                            self.row.run_id
+                        ),
+                    )
                 })?;
             }
             let whole = piece.len() == PIECE;
@@ -107,7 +113,10 @@ impl Recorded {
         }
         let plan = self.state.plan();
         let ids = plan.steps.iter().map(|step| step.id.as_ref());
-        let failure = Failure::new(Kind::Usage, format!("run {} has no step {id:?}", self.row.run_id));
+        let failure = Failure::new(
+            Kind::Usage,
+            format!("run {} has no step {id:?}", self.row.run_id),
+        );
         Err(match nearest(id, ids) {
             Some(other) => failure.hint(format!("did you mean {other}?")),
             None => failure.hint(format!("`quintet status {}` lists them", self.row.run_id)),

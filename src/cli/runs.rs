@@ -97,7 +97,11 @@ pub fn active(store: &Store) -> Result<Vec<Listed>, Failure> {
             state: Some(state),
             ..RunFilter::default()
         };
-        active.extend(list(store, &filter)?.into_iter().filter(|run| !run.interrupted));
+        active.extend(
+            list(store, &filter)?
+                .into_iter()
+                .filter(|run| !run.interrupted),
+        );
     }
     active.sort_by_key(|run| std::cmp::Reverse(run.row.key));
     Ok(active)

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use console::Term;
 
-use super::follow::{Follower, News};
-use super::recorded::Recorded;
 use super::error::Failure;
+use super::follow::{Follower, News};
 use super::global::Global;
 use super::output;
+use super::recorded::Recorded;
 use super::runs;
 use crate::store::Store;
 use crate::view::status::{self, Subject};

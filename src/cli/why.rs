@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::recorded::Recorded;
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::output;
+use super::recorded::Recorded;
 use crate::view::why::{Question, write};
 
 /// Explain why a step ran, was skipped, waits, failed, was tried again or canceled

@@ -33,7 +33,9 @@ impl Log {
     /// The file is gone, is not a plain file of ours, or lies elsewhere.
     pub fn open(state: &StateDir, run_id: &str, range: &LogRange) -> io::Result<Log> {
         let name = Path::new(range.file.as_ref());
-        let inside = name.components().all(|part| matches!(part, Component::Normal(_)));
+        let inside = name
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
         if !inside {
             let text = format!("{} leads out of the run's directory", name.display());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -52,7 +54,9 @@ impl Log {
     /// The system's.
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.len.saturating_sub(offset);
-        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let most = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
         read_at(&self.file, self.start + offset, &mut buffer[..most])
     }
 

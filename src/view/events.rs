@@ -16,7 +16,7 @@ use super::time::clock;
 use super::words;
 use crate::plan::{Plan, StepIx};
 use crate::run::record::Encoded;
-use crate::run::{Attempt, Event, Kind, Role};
+use crate::run::{Attempt, Event, Kind, Reason, Role};
 
 /// The longest name of an event.
 const NAME: usize = 16;
@@ -28,7 +28,11 @@ const NAME: usize = 16;
 pub fn line(plan: &Plan, event: &Event, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
     let encoded = Encoded::new(event);
     let (time, name) = (clock(event.at, zone), encoded.row().kind);
-    write!(out, "{FAINT}{:>6}  {time}{FAINT:#}  {name:NAME$}", event.seq)?;
+    write!(
+        out,
+        "{FAINT}{:>6}  {time}{FAINT:#}  {name:NAME$}",
+        event.seq
+    )?;
     if let Some(ix) = about(&event.kind) {
         write!(out, "  {}", clean(&plan[ix].id))?;
     }
@@ -111,10 +115,18 @@ pub fn detail(kind: &Kind, zone: &TimeZone) -> String {
         } => format!("it was taken back: {reason}"),
         Kind::StepUndone { reason, .. } => format!("it was not taken back: {reason}"),
         Kind::RunStarted { plan, engine, .. } => {
-            format!("plan {}, engine {} on {}", short(plan), engine.pid, engine.host)
+            format!(
+                "plan {}, engine {} on {}",
+                short(plan),
+                engine.pid,
+                engine.host
+            )
         }
         Kind::RunResumed { engine } => {
-            format!("by engine {} on {}, the run's {}.", engine.pid, engine.host, engine.epoch)
+            format!(
+                "by engine {} on {}, the run's {}.",
+                engine.pid, engine.host, engine.epoch
+            )
         }
         Kind::RunReopened { reason }
         | Kind::RunStopping { reason, .. }
@@ -154,6 +166,21 @@ mod tests {
             events.try_for_each(|event| line(story.run.plan(), event, &TimeZone::UTC, out))
         });
         assert_eq!(shown.lines().count(), story.events.len());
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r###"
+         1  12:00:00  run_started       plan c0ffee, engine 42 on here
+         2  12:00:00  step_claimed      build  attempt 1 may start when its turn comes
+         3  12:00:00  step_started      build  attempt 1 started
+         4  12:00:00  step_claimed      test  attempt 1 may start when its turn comes
+         5  12:00:01  step_finished     build  attempt 1 ended: exit 1 after 1.2s
+         6  12:00:01  step_retry        build  attempt 2 was planned for 12:00:01: exit 1; attempt 2 of 2 follows
+         7  12:00:01  step_claimed      build  attempt 2 may start when its turn comes
+         8  12:00:01  step_started      build  attempt 2 started
+         9  12:00:02  step_finished     build  attempt 2 ended: exit 0 after 1.2s
+        10  12:00:02  step_started      test  attempt 1 started
+        11  12:00:03  step_finished     test  attempt 1 ended: exit 1 after 1.2s
+        12  12:00:03  step_settled      test  it failed: exit 1
+        13  12:00:03  run_stopping      test failed, and it is critical
+        14  12:00:03  run_finished      failed because of test
+        "###);
     }
 }

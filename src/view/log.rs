@@ -84,7 +84,11 @@ pub fn whole_characters(bytes: &[u8]) -> usize {
     };
     let held = (1..=bytes.len().min(3)).find(cut).unwrap_or(0);
     // A piece that is nothing but a beginning must not wait for ever.
-    if held == bytes.len() { held } else { bytes.len() - held }
+    if held == bytes.len() {
+        held
+    } else {
+        bytes.len() - held
+    }
 }
 
 /// RFC 4648, with padding.
@@ -96,7 +100,11 @@ fn base64(bytes: &[u8]) -> String {
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for n in 0..4 {
             let letter = LETTERS[(bits >> (18 - 6 * n)) as usize & 63];
-            text.push(if n <= three.len() { char::from(letter) } else { '=' });
+            text.push(if n <= three.len() {
+                char::from(letter)
+            } else {
+                '='
+            });
         }
     }
     text
@@ -111,7 +119,12 @@ mod tests {
         let spelled: Vec<String> = ["", "f", "fo", "foo", "foob", "fooba", "foobar"]
             .map(|text| base64(text.as_bytes()))
             .into();
-        assert_eq!(spelled, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
+        assert_eq!(
+            spelled,
+            [
+                "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"
+            ]
+        );
         assert_eq!(base64(&[0xff, 0xfe, 0xfd]), "//79");
     }
 

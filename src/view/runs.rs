@@ -42,8 +42,19 @@ impl Listed {
 ///
 /// # Errors
 /// The stream does not take it.
-pub fn table(runs: &[Listed], now: Millis, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
-    let width = |len: fn(&RunRow) -> usize, least| runs.iter().map(|run| len(&run.row)).max().unwrap_or(0).max(least);
+pub fn table(
+    runs: &[Listed],
+    now: Millis,
+    zone: &TimeZone,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let width = |len: fn(&RunRow) -> usize, least| {
+        runs.iter()
+            .map(|run| len(&run.row))
+            .max()
+            .unwrap_or(0)
+            .max(least)
+    };
     let id = width(|row| row.run_id.len(), 3);
     let name = width(|row| clean(&row.name).to_string().chars().count(), 4).min(40);
     writeln!(
@@ -126,14 +137,24 @@ mod tests {
         [
             listed("20261120-120000-aaaa", StoredState::Running, None, false),
             listed("20261120-120000-bbbb", StoredState::Running, None, true),
-            listed("20261120-120000-cccc", StoredState::Failed, Some(NOON + 1_234), false),
+            listed(
+                "20261120-120000-cccc",
+                StoredState::Failed,
+                Some(NOON + 1_234),
+                false,
+            ),
         ]
     }
 
     #[test]
     fn p28_the_table() {
         let shown = testing::written(|out| table(&runs(), NOON + 65_000, &TimeZone::UTC, out));
-        insta::assert_snapshot!(shown, @"");
+        insta::assert_snapshot!(shown, @r###"
+        RUN                   STATE        PLAN            STARTED              TOOK
+        20261120-120000-aaaa  running      Merge\u{1b}[2J  2026-11-20 12:00:00  1m05s
+        20261120-120000-bbbb  interrupted  Merge\u{1b}[2J  2026-11-20 12:00:00
+        20261120-120000-cccc  failed       Merge\u{1b}[2J  2026-11-20 12:00:00  1.2s
+        "###);
     }
 
     #[test]

@@ -15,9 +15,7 @@ use super::style::{self, FAINT};
 use super::time::{clock, so_far};
 use super::words;
 use crate::plan::{OnFailure, Plan, StepIx};
-use crate::run::{
-    Attempt, Event, Holder, Kind, Millis, Outcome, Reason, Role, RunPhase, RunState, StepState,
-};
+use crate::run::{Event, Holder, Millis, Outcome, Reason, RunPhase, RunState, StepState};
 
 /// The step in question, and all that is known.
 #[derive(Clone, Copy)]
@@ -312,6 +310,7 @@ fn neighbours(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::{Attempt, Kind, Role};
     use crate::view::testing::{self, NOON, RUN, Story, exited};
     use std::time::Duration;
 
