@@ -10,15 +10,12 @@ use jiff::tz::TimeZone;
 use crate::engine::{Answers, Audience, Clock, Ended, Held};
 use crate::paths::StateDir;
 use crate::plan::StepIx;
-use crate::run::{Event, LogRange, Millis, RunState};
+use crate::run::{Event, Millis, RunState};
 use crate::store::logs;
 use crate::view::jsonl::Jsonl;
 use crate::view::plain::Plain;
 use crate::view::progress::{Progress, Screen};
 use crate::view::summary;
-
-/// How much of a failed step's output the summary looks at.
-const TAIL_BYTES: u64 = 64 * 1024;
 
 /// How a run is shown, and what is answered.
 #[derive(Clone, Copy, Debug)]
@@ -110,25 +107,12 @@ impl Watcher {
         let _ = summary::write(&ended.run_id, &ended.state, &mut tail, &mut err);
     }
 
-    /// The last lines that a step wrote; its errors before its other output.
+    /// The last lines that a step wrote.
     fn last_lines(&self, run: &RunState, ix: StepIx) -> Vec<String> {
-        let Some(last) = &run.step(ix).last else {
-            return Vec::new();
-        };
-        let read = |range: &Option<LogRange>| {
-            let bytes = range
-                .as_ref()
-                .and_then(|range| logs::tail(&self.state, &self.run_id, range, TAIL_BYTES).ok());
-            let text = bytes.unwrap_or_default();
-            let lines: Vec<String> = String::from_utf8_lossy(&text)
-                .lines()
-                .map(str::to_owned)
-                .collect();
-            lines
-        };
-        let mut lines = read(&last.output.stdout);
-        lines.extend(read(&last.output.stderr));
-        lines.split_off(lines.len().saturating_sub(summary::TAIL_LINES))
+        let last = run.step(ix).last.as_ref();
+        last.map_or_else(Vec::new, |last| {
+            logs::last_lines(&self.state, &self.run_id, last, summary::TAIL_LINES)
+        })
     }
 }
 

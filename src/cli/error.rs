@@ -1,6 +1,7 @@
 //! How a verb fails: data until the last moment, then words and an exit code.
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
 use crate::engine::{EngineError, Refused};
@@ -20,12 +21,16 @@ pub enum Kind {
     Store,
     /// Another run holds the lock.
     Busy,
+    /// Nobody reads the results any more (`quintet events last | head -1`).
+    /// There is nothing to complain about, and nobody to complain to.
+    NobodyListens,
 }
 
 impl Kind {
     /// The exit code, as in the program's help.
     pub fn exit_code(self) -> u8 {
         match self {
+            Kind::NobodyListens => 0,
             Kind::Run => 1,
             Kind::Usage => 2,
             Kind::Quarantined => 3,
@@ -110,7 +115,34 @@ impl From<NoSuchRun> for Failure {
     fn from(error: NoSuchRun) -> Self {
         match error {
             NoSuchRun::Store(error) => error.into(),
-            error => Failure::new(Kind::Usage, error),
+            NoSuchRun::NotFound { text, .. } if text == "last" => {
+                Failure::new(Kind::Usage, "nothing has been run here yet")
+            }
+            NoSuchRun::NotFound { text, nearest } => {
+                let failure = Failure::new(Kind::Usage, format!("there is no run {text:?}"));
+                match nearest {
+                    Some(id) => failure.hint(format!("did you mean {id}?")),
+                    None => failure.hint("`quintet runs` lists them"),
+                }
+            }
+            NoSuchRun::Ambiguous { text, matches } => {
+                let said = format!("{text:?} fits several runs");
+                let hint = format!("say more of the id: {}", matches.join(", "));
+                Failure::new(Kind::Usage, said).hint(hint)
+            }
+        }
+    }
+}
+
+/// An error of our own output.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::told(Kind::NobodyListens),
+            _ => Failure::new(
+                Kind::Store,
+                format!("the output cannot be written: {error}"),
+            ),
         }
     }
 }
@@ -138,5 +170,31 @@ impl From<Refused> for Failure {
                 ))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_is_no_error_and_a_full_disk_is_one() {
+        let kind = |kind: io::ErrorKind| Failure::from(io::Error::from(kind)).kind;
+        assert_eq!(kind(io::ErrorKind::BrokenPipe).exit_code(), 0);
+        assert_eq!(kind(io::ErrorKind::StorageFull).exit_code(), 74);
+    }
+
+    #[test]
+    fn a_run_that_is_not_there_is_a_wrong_command_and_a_broken_store_is_not() {
+        let not_found = NoSuchRun::NotFound {
+            text: "x".into(),
+            nearest: None,
+        };
+        assert_eq!(Failure::from(not_found).kind, Kind::Usage);
+        let corrupt = StoreError::Corrupt {
+            path: "quintet.db".into(),
+            detail: "it".into(),
+        };
+        assert_eq!(Failure::from(NoSuchRun::Store(corrupt)).kind, Kind::Store);
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anstream::ColorChoice;
 
 use super::error::Failure;
-use crate::paths::{self, StateDir, System};
-use crate::store::Store;
+use crate::paths::{self, StateDir, System, Unusable};
+use crate::store::{Store, StoreError};
 
 /// Options that stand before or after the verb.
 #[derive(Debug, clap::Args)]
@@ -73,5 +73,20 @@ impl Global {
     pub fn store(&self) -> Result<Store, Failure> {
         let state = StateDir::existing(&self.state_path()?)?;
         Ok(Store::read_only(&state)?)
+    }
+
+    /// The store for reading, or nothing where nothing was ever run.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn store_if_any(&self) -> Result<Option<Store>, Failure> {
+        let state = match StateDir::existing(&self.state_path()?) {
+            Err(Unusable::Missing { .. }) => return Ok(None),
+            state => state?,
+        };
+        match Store::read_only(&state) {
+            Err(StoreError::Missing { .. }) => Ok(None),
+            store => Ok(Some(store?)),
+        }
     }
 }

@@ -1,22 +1,35 @@
 //! The command line: one verb, one file.
 //!
 //! A verb's file holds its arguments with their help, and the function that
-//! does it. Adding one is that file, a line in [`Verb`] and a line in [`Verb::run`].
+//! does it. Adding one is that file and its line in the table of [`verbs!`].
 //! What several verbs share stands beside them: where the state is (`global`),
 //! how a target becomes a plan (`target`), who watches a run (`audience`), how
-//! errors become words and exit codes (`error`).
+//! a recorded run is found and followed (`recorded`, `follow`), where results
+//! go (`output`), how errors become words and exit codes (`error`).
 
+mod args;
 mod audience;
 mod cancel;
+mod completions;
 mod error;
+mod events;
+mod follow;
 mod global;
+mod graph;
+mod list;
+mod logs;
+mod output;
 mod plan;
+mod recorded;
 mod resume;
 mod run;
+mod runs;
+mod status;
 mod target;
 mod validate;
+mod why;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -42,35 +55,59 @@ struct Cli {
 const AFTER_HELP: &str = "\
 A target by itself is run: `quintet plan.json` is `quintet run plan.json`.
 
-Exit codes: 0 succeeded · 1 a run failed · 2 bad usage or definition, nothing ran · \
-3 quarantined, a person is needed · 74 the store cannot be read or written · \
-75 another run holds the lock · 124 the run's deadline passed · 130, 143 interrupted";
+Exit codes:
+    0  succeeded; failures that the plan tolerates are warnings
+    1  a run failed
+    2  bad usage or definition; nothing ran
+    3  quarantined: a person is needed
+   74  the store, or what it keeps, cannot be read or written
+   75  another run holds the lock, or another process drives the run
+  124  the run's deadline passed
+  130  canceled or interrupted
+  143  terminated";
 
-#[derive(Debug, Subcommand)]
-enum Verb {
-    Run(run::Args),
-    Plan(plan::Args),
-    Validate(validate::Args),
-    Resume(resume::Args),
-    Cancel(cancel::Args),
+/// Makes the table of verbs from its lines: a name and its file's module.
+macro_rules! verbs {
+    ($($verb:ident => $module:ident,)*) => {
+        #[derive(Debug, Subcommand)]
+        enum Verb {
+            $($verb($module::Args),)*
+        }
+
+        impl Verb {
+            fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+                match self {
+                    $(Verb::$verb(args) => $module::run(args, global),)*
+                }
+            }
+        }
+    };
 }
 
-impl Verb {
-    fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-        match self {
-            Verb::Run(args) => run::run(args, global),
-            Verb::Plan(args) => plan::run(args, global),
-            Verb::Validate(args) => validate::run(args, global),
-            Verb::Resume(args) => resume::run(args, global),
-            Verb::Cancel(args) => cancel::run(args, global),
-        }
-    }
+// In the order in which help lists them.
+verbs! {
+    Run => run,
+    Plan => plan,
+    Validate => validate,
+    Resume => resume,
+    Cancel => cancel,
+    Runs => runs,
+    Status => status,
+    Logs => logs,
+    Events => events,
+    Why => why,
+    Graph => graph,
+    List => list,
+    Completions => completions,
 }
 
 /// The whole program, with its arguments given.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = with_verb(args.into_iter().collect());
-    let parsed = Cli::command()
+    let command = Cli::command();
+    let is_verb = |word: &str| command.find_subcommand(word).is_some();
+    let exists = |path: &OsStr| Path::new(path).exists();
+    let args = args::with_default_verb(args.into_iter().collect(), &is_verb, &exists);
+    let parsed = command
         .try_get_matches_from(args)
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
@@ -89,22 +126,6 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// A target by itself is to be run: puts `run` before a first argument that is
-/// no verb and names something that exists.
-fn with_verb(mut args: Vec<OsString>) -> Vec<OsString> {
-    let Some(first) = args.get(1) else {
-        return args;
-    };
-    let is_verb = first
-        .to_str()
-        .is_some_and(|word| Cli::command().find_subcommand(word).is_some());
-    let is_option = first.as_encoded_bytes().starts_with(b"-");
-    if !is_verb && !is_option && Path::new(first).exists() {
-        args.insert(1, "run".into());
-    }
-    args
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,20 +136,42 @@ mod tests {
     }
 
     #[test]
-    fn a_target_by_itself_is_run() {
-        let args = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-        let here = env!("CARGO_MANIFEST_DIR");
-        assert_eq!(
-            with_verb(args(&["q", here, "--var"])),
-            args(&["q", "run", here, "--var"])
-        );
-        assert_eq!(
-            with_verb(args(&["q", "validate", here])),
-            args(&["q", "validate", here])
-        );
-        assert_eq!(
-            with_verb(args(&["q", "no-such-thing"])),
-            args(&["q", "no-such-thing"])
-        );
+    fn every_verb_begins_its_help_with_an_imperative_and_shows_examples_that_parse() {
+        for verb in Cli::command().get_subcommands_mut() {
+            let name = verb.get_name().to_owned();
+            let about = verb
+                .get_about()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(about.starts_with(char::is_uppercase), "{name}: {about:?}");
+            assert!(!about.ends_with('.'), "{name}: {about:?}");
+            let help = verb.render_long_help().to_string();
+            let examples = help
+                .split_once("Examples:")
+                .map_or("", |(_, examples)| examples);
+            let lines = examples
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("$ "));
+            for line in lines {
+                let line = line.split(['|', '>']).next().unwrap_or(line);
+                let parsed = Cli::command().try_get_matches_from(line.split_whitespace());
+                assert!(parsed.is_ok(), "{line}: {parsed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn help_lists_the_exit_code_of_every_failure() {
+        use error::Kind;
+        for kind in [
+            Kind::Usage,
+            Kind::Run,
+            Kind::Quarantined,
+            Kind::Store,
+            Kind::Busy,
+        ] {
+            let code = format!("\n{:>5}  ", kind.exit_code());
+            assert!(AFTER_HELP.contains(&code), "{kind:?}");
+        }
     }
 }

@@ -30,10 +30,8 @@ fn p24_the_jsonl_file_holds_the_same_events_once_each_in_order() {
     let home = Home::new();
     let run_id = a_mixed_run(&home);
     let store = home.store();
-    assert_eq!(
-        home.lines(&run_id),
-        store.events(&run_id, 0, usize::MAX).unwrap()
-    );
+    assert_eq!(home.lines(&run_id), home.spelled(&run_id));
+    assert!(home.lines(&run_id).len() > 10);
     let mut exported = Vec::new();
     store.export_jsonl(&run_id, &mut exported).unwrap();
     let file = fs::read(home.state.run(&run_id).join("events.jsonl")).unwrap();

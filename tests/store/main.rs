@@ -44,12 +44,23 @@ impl Home {
         Connection::open(self.state.database()).unwrap()
     }
 
-    fn lines(&self, run_id: &str) -> Vec<Event> {
-        fs::read_to_string(self.state.run(run_id).join("events.jsonl"))
-            .unwrap()
-            .lines()
-            .map(|line| serde_json::from_str(line).expect(line))
-            .collect()
+    /// The run's `events.jsonl`, line by line.
+    fn lines(&self, run_id: &str) -> Vec<String> {
+        let file = fs::read_to_string(self.state.run(run_id).join("events.jsonl")).unwrap();
+        file.lines().map(str::to_owned).collect()
+    }
+
+    /// How the record spells what the database holds of the run.
+    fn spelled(&self, run_id: &str) -> Vec<String> {
+        let store = self.store();
+        let plan = store.plan(run_id).unwrap();
+        let events = store.events(run_id, 0, usize::MAX).unwrap();
+        let spell = |event: &Event| {
+            let mut line = String::new();
+            quintet::run::record::push_line(&plan, run_id, event, &mut line);
+            line.trim_end().to_owned()
+        };
+        events.iter().map(spell).collect()
     }
 }
 
@@ -136,6 +147,7 @@ fn finished(attempt: Attempt, exit: Exit, verdict: Verdict, took: (u64, u64)) ->
 
 fn started() -> Kind {
     Kind::RunStarted {
+        seed: 1,
         plan: "c0ffee".into(),
         engine: Engine {
             epoch: 1,
