@@ -358,6 +358,55 @@ fn p31_a_file_by_itself_is_run() {
 }
 
 #[test]
+fn a_follower_is_told_of_every_attempt() {
+    let script = "echo >> tries; n=$(wc -l < tries); echo try $n; [ -e go$n ] || until [ -e go ]; do sleep 0.02; done; exit 1";
+    let plan = format!(
+        r#"{{"plan_id": "p", "steps": [{{"id": "a", "command": "sh", "args": ["-c", "{script}"], "retries": 2}}]}}"#
+    );
+    let test = Test::new()
+        .file("plan.json", plan)
+        .file("go2", "")
+        .file("go3", "");
+    let mut run = test.quintet(&["run", "plan.json", "-q"]).status(1).start();
+    assert!(run.line().contains("Run ID: "));
+    eventually("the step runs", || test.path("work/tries").exists());
+    let mut logs = test
+        .quintet(&["logs", "last", "a", "-f", "--tail", "5"])
+        .start();
+    assert_eq!(logs.line(), "try 1");
+    std::fs::write(test.path("work/go"), "").unwrap();
+    assert_eq!(logs.finish().text(), "try 2\ntry 3\n");
+    run.finish();
+}
+
+#[test]
+fn every_verb_has_help() {
+    let test = Test::new();
+    let all = test
+        .quintet(&["--help"])
+        .stderr("")
+        .stdout_has("Exit codes:\n")
+        .run()
+        .text();
+    for verb in [
+        "runs",
+        "status",
+        "logs",
+        "events",
+        "why",
+        "graph",
+        "list",
+        "completions",
+    ] {
+        assert!(all.contains(&format!("\n  {verb} ")), "{verb}: {all}");
+        test.quintet(&[verb, "--help"])
+            .stdout_has(&format!("Usage: quintet {verb}"))
+            .stdout_has(&format!("  $ quintet {verb}"))
+            .run();
+    }
+}
+
+#[test]
 fn every_shell_gets_its_completions() {
     let test = Test::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

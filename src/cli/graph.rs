@@ -45,8 +45,10 @@ enum Format {
     Json,
 }
 
-pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
+pub fn run(mut args: Args, global: &Global) -> Result<ExitCode, Failure> {
     if args.target.target.exists() {
+        // What waits for what does not depend on any variable.
+        args.target.allow_unresolved = true;
         let plan = args.target.ready(global, false)?.plan;
         let drawing = Drawing {
             plan: &plan,

@@ -72,8 +72,10 @@ impl FromArgMatches for PerhapsTarget {
 }
 
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
-    match &args.target.0 {
-        Some(target) => {
+    match args.target.0 {
+        Some(mut target) => {
+            // What steps there are does not depend on any variable.
+            target.allow_unresolved = true;
             let plan = target.ready(global, false)?.plan;
             steps(&plan, args.json)?;
         }

@@ -22,12 +22,16 @@ use super::recorded::Recorded;
 use crate::exec::process::live_output;
 use crate::paths::StateDir;
 use crate::plan::StepIx;
-use crate::run::{Attempt, Event, Finish, Kind, LogRange, Role};
+use crate::run::{Attempt, Event, Finish, Kind, Role};
 use crate::store::Store;
-use crate::store::logs::{self, FAR, Log, PIECE};
+use crate::store::logs::{FAR, Log, PIECE};
 use crate::view::escape::Printable;
 use crate::view::log::{Form, Label, whole_characters};
 use crate::view::words;
+
+/// What is read at once of an attempt that runs. Each piece costs a look for
+/// the attempt, which costs more than to read a little.
+const LIVE_PIECE: usize = 1 << 20;
 
 /// Show what a step, or every step of a run, wrote
 ///
@@ -97,11 +101,11 @@ struct Reader<'a> {
     run_id: String,
 }
 
-/// How far each stream of an attempt was shown.
+/// How far each stream of an attempt was shown, once any of it was.
 #[derive(Clone, Copy, Debug, Default)]
 struct Shown {
-    stdout: u64,
-    stderr: u64,
+    stdout: Option<u64>,
+    stderr: Option<u64>,
 }
 
 impl Reader<'_> {
@@ -189,57 +193,29 @@ impl Reader<'_> {
         ];
         let mut out = output::bytes();
         for (stream, range, shown) in streams {
-            if let Some(range) = range.as_ref().filter(|_| self.wants(stream)) {
-                // A stream that was shown while the attempt ran had its heading then.
-                if head && shown == 0 {
-                    self.head(id, attempt, stream, &mut out)?;
-                }
-                self.range(id, attempt, stream, range, shown, &mut out)?;
+            let Some(range) = range.as_ref().filter(|_| self.wants(stream)) else {
+                continue;
+            };
+            // A stream that was shown while the attempt ran had its heading then.
+            if head && shown.is_none() {
+                self.head(id, attempt, stream, &mut out)?;
             }
+            let lost = |e| unreadable(self.directory().join(&*range.file), &e);
+            let log = Log::open(&self.state, &self.run_id, range).map_err(lost)?;
+            let from = shown
+                .map_or_else(|| self.beginning(&log, stream), Ok)
+                .map_err(lost)?;
+            let piece = Piece {
+                form: self.form(id, attempt, stream, from),
+                size: PIECE,
+                is_sure: &|| true,
+                is_last: true,
+            };
+            piece
+                .copy(&log, from, &mut out)
+                .map_err(|e| e.failure(lost))?;
         }
         Ok(out.flush()?)
-    }
-
-    fn range(
-        &self,
-        id: &str,
-        attempt: Attempt,
-        stream: &'static str,
-        range: &LogRange,
-        shown: u64,
-        out: &mut impl Write,
-    ) -> Result<(), Failure> {
-        let gone = |e| self.lost(range, &e);
-        let log = Log::open(&self.state, &self.run_id, range).map_err(gone)?;
-        let mut from = shown;
-        if let Some(lines) = self.verb.tail.filter(|_| shown == 0) {
-            let (begin, exact) = log.tail(lines).map_err(gone)?;
-            from = begin;
-            if !exact {
-                let mib = FAR >> 20;
-                output::note(
-                    self.global,
-                    &format!("the lines are long: these are the last {mib} MiB of {stream}"),
-                );
-            }
-        }
-        let mut form = self.form(id, attempt, stream, from);
-        let mut buffer = vec![0; PIECE];
-        while from < log.len {
-            let got = log.read(from, &mut buffer).map_err(gone)?;
-            if got == 0 {
-                return Err(gone(io::ErrorKind::UnexpectedEof.into()));
-            }
-            let last = from + got as u64 == log.len;
-            let whole = if last {
-                got
-            } else {
-                whole_characters(&buffer[..got])
-            };
-            form.piece(&buffer[..whole], out)?;
-            from += whole as u64;
-        }
-        Ok(form.finish(out)?)
     }
 
     /// Shows what an attempt that runs has written since.
@@ -247,44 +223,56 @@ impl Reader<'_> {
         let Some(files) = live_output(&self.directory(), attempt) else {
             return Ok(());
         };
+        let is_sure = || live_output(&self.directory(), attempt).as_ref() == Some(&files);
         let streams = [
             ("stdout", &files.stdout, &mut shown.stdout),
             ("stderr", &files.stderr, &mut shown.stderr),
         ];
         let mut out = output::bytes();
         for (stream, path, shown) in streams {
-            if !self.wants(stream) {
-                continue;
-            }
-            let Ok(file) = logs::open_live(path) else {
+            let Some(log) = Log::so_far(path).ok().filter(|_| self.wants(stream)) else {
                 continue;
             };
-            let mut form = self.form(id, attempt, stream, *shown);
-            let mut buffer = vec![0; PIECE];
-            loop {
-                let got = logs::read_at(&file, *shown, &mut buffer)
-                    .map_err(|e| unreadable(path.display(), &e))?;
-                let whole = whole_characters(&buffer[..got]);
-                if whole == 0 || live_output(&self.directory(), attempt).as_ref() != Some(&files) {
-                    break;
-                }
-                if *shown == 0 && self.wants_both() && stream == "stderr" {
-                    self.head(id, attempt, stream, &mut out)?;
-                }
-                form.piece(&buffer[..whole], &mut out)?;
-                *shown += whole as u64;
+            let lost = |e| unreadable(path.clone(), &e);
+            let from = shown
+                .map_or_else(|| self.beginning(&log, stream), Ok)
+                .map_err(lost)?;
+            if from >= log.len || !is_sure() {
+                continue;
             }
-            form.finish(&mut out)?;
+            if shown.is_none() && self.wants_both() && stream == "stderr" {
+                self.head(id, attempt, stream, &mut out)?;
+            }
+            let piece = Piece {
+                form: self.form(id, attempt, stream, from),
+                size: LIVE_PIECE,
+                is_sure: &is_sure,
+                is_last: false,
+            };
+            let end = piece
+                .copy(&log, from, &mut out)
+                .map_err(|e| e.failure(lost))?;
+            *shown = Some(end);
         }
         Ok(out.flush()?)
     }
 
-    fn directory(&self) -> PathBuf {
-        self.state.run(&self.run_id)
+    /// Where to begin with a stream of which nothing was shown.
+    fn beginning(&self, log: &Log, stream: &str) -> io::Result<u64> {
+        let Some(lines) = self.verb.tail else {
+            return Ok(0);
+        };
+        let (begin, is_exact) = log.tail(lines)?;
+        if !is_exact {
+            let mib = FAR >> 20;
+            let text = format!("the lines are long: these are the last {mib} MiB of {stream}");
+            output::note(self.global, &text);
+        }
+        Ok(begin)
     }
 
-    fn lost(&self, range: &LogRange, error: &io::Error) -> Failure {
-        unreadable(self.directory().join(&*range.file).display(), error)
+    fn directory(&self) -> PathBuf {
+        self.state.run(&self.run_id)
     }
 
     fn head(
@@ -337,6 +325,60 @@ impl Reader<'_> {
     }
 }
 
+/// How a stream is copied.
+struct Piece<'a> {
+    form: Form,
+    size: usize,
+    /// Asked after each piece was read: whether it was what it was taken for.
+    is_sure: &'a dyn Fn() -> bool,
+    /// Nothing will ever follow what is there now.
+    is_last: bool,
+}
+
+/// What a copy failed at.
+enum Broken {
+    Reading(io::Error),
+    Writing(io::Error),
+}
+
+impl Broken {
+    fn failure(self, reading: impl Fn(io::Error) -> Failure) -> Failure {
+        match self {
+            Broken::Reading(error) => reading(error),
+            Broken::Writing(error) => error.into(),
+        }
+    }
+}
+
+impl Piece<'_> {
+    /// Copies a stream from there on; gives where it stopped.
+    fn copy(mut self, log: &Log, mut from: u64, out: &mut impl Write) -> Result<u64, Broken> {
+        let mut buffer = vec![0; self.size];
+        while from < log.len {
+            let got = log.read(from, &mut buffer).map_err(Broken::Reading)?;
+            if got == 0 && self.is_last {
+                return Err(Broken::Reading(io::ErrorKind::UnexpectedEof.into()));
+            }
+            let is_end = from + got as u64 == log.len;
+            let whole = match is_end && self.is_last {
+                true => got,
+                false => whole_characters(&buffer[..got]),
+            };
+            if whole == 0 || !(self.is_sure)() {
+                break;
+            }
+            let piece = &buffer[..whole];
+            self.form.piece(piece, out).map_err(Broken::Writing)?;
+            from += whole as u64;
+            if is_end {
+                break;
+            }
+        }
+        self.form.finish(out).map_err(Broken::Writing)?;
+        Ok(from)
+    }
+}
+
 /// The step's newest attempt that has something to show; none was made, without.
 fn newest(recorded: &Recorded, ix: StepIx) -> Option<u32> {
     let made = words::attempts_made(recorded.state.step(ix));
@@ -350,6 +392,7 @@ fn end_of(events: &[Event], attempt: Attempt) -> Option<&Finish> {
     })
 }
 
-fn unreadable(path: std::path::Display<'_>, why: &io::Error) -> Failure {
+fn unreadable(path: PathBuf, why: &io::Error) -> Failure {
+    let path = path.display();
     Failure::new(error::Kind::Store, format!("{path} cannot be read: {why}"))
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use console::Term;
+use console::{Term, truncate_str};
 
 use super::error::Failure;
 use super::follow::{Follower, News};
@@ -112,13 +112,20 @@ impl Args {
             self.show(store, &follower.recorded, subject, &mut frame)?;
             let over = news == News::Over;
             let mut out = output::results();
-            if let Some(term) = &term {
-                term.clear_last_lines(drawn)?;
-                // What has scrolled away could not be replaced. The last frame may scroll.
-                let rows = usize::from(term.size().0).saturating_sub(1);
-                drawn = fit(&mut frame, if over { usize::MAX } else { rows });
+            match &term {
+                None => out.write_all(&frame)?,
+                Some(term) => {
+                    term.clear_last_lines(drawn)?;
+                    let (rows, columns) = term.size();
+                    // What has scrolled away cannot be replaced; the last frame need not be.
+                    let rows = if over { usize::MAX } else { usize::from(rows) };
+                    let frame = fitted(&frame, rows, columns.into());
+                    drawn = frame.len();
+                    for line in frame {
+                        writeln!(out, "{line}")?;
+                    }
+                }
             }
-            out.write_all(&frame)?;
             out.flush()?;
             if over {
                 return Ok(());
@@ -127,14 +134,13 @@ impl Args {
     }
 }
 
-/// Cuts the text after so many lines; gives their number.
-fn fit(text: &mut Vec<u8>, rows: usize) -> usize {
-    let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-    let ends: Vec<usize> = ends.map(|(at, _)| at + 1).take(rows).collect();
-    if ends.len() == rows {
-        text.truncate(ends.last().copied().unwrap_or(0));
-    }
-    ends.len()
+/// The lines of the text that fit so many rows, each cut to one row.
+fn fitted(text: &[u8], rows: usize, columns: usize) -> Vec<String> {
+    let text = String::from_utf8_lossy(text);
+    let lines = text.lines().take(rows.saturating_sub(1));
+    lines
+        .map(|line| truncate_str(line, columns, "…").into_owned())
+        .collect()
 }
 
 /// The runs that go on beside the one that was shown.
@@ -150,15 +156,13 @@ fn others(store: &Store, shown: &str, out: &mut impl Write) -> Result<(), Failur
 
 #[cfg(test)]
 mod tests {
-    use super::fit;
+    use super::fitted;
 
     #[test]
     fn a_frame_is_cut_to_what_can_be_replaced() {
-        let mut frame = b"a\nb\nc\n".to_vec();
-        assert_eq!(fit(&mut frame, 9), 3);
-        assert_eq!(fit(&mut frame, 2), 2);
-        assert_eq!(frame, b"a\nb\n");
-        assert_eq!(fit(&mut frame, 0), 0);
-        assert_eq!(frame, b"");
+        let frame = b"a\nbbbb\nc\n";
+        assert_eq!(fitted(frame, 9, 9), ["a", "bbbb", "c"]);
+        assert_eq!(fitted(frame, 3, 3), ["a", "bb…"]);
+        assert!(fitted(frame, 0, 0).is_empty());
     }
 }

@@ -40,11 +40,24 @@ impl Log {
             let text = format!("{} leads out of the run's directory", name.display());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let path = state.run(run_id).join(name);
         Ok(Log {
-            file: open_live(&path)?,
+            file: open(&state.run(run_id).join(name))?,
             start: range.start,
             len: range.len,
+        })
+    }
+
+    /// Opens what there is so far of a file that is still written to.
+    ///
+    /// # Errors
+    /// As for [`open`](Log::open).
+    pub fn so_far(path: &Path) -> io::Result<Log> {
+        let file = open(path)?;
+        let len = file.metadata()?.len();
+        Ok(Log {
+            file,
+            start: 0,
+            len,
         })
     }
 
@@ -119,11 +132,7 @@ impl Log {
     }
 }
 
-/// Opens a file of a run's for reading, one that is still written to included.
-///
-/// # Errors
-/// It is gone, cannot be read, or is not a plain file of ours.
-pub fn open_live(path: &Path) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     files::open_to_read(path).map_err(|error| io::Error::other(error.to_string()))
 }
 
@@ -131,7 +140,7 @@ pub fn open_live(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// The system's.
-pub fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read_at(&mut buffer[filled..], offset + filled as u64) {

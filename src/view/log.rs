@@ -82,13 +82,7 @@ pub fn whole_characters(bytes: &[u8]) -> usize {
         let end = &bytes[bytes.len() - n..];
         matches!(std::str::from_utf8(end), Err(e) if e.valid_up_to() == 0 && e.error_len().is_none())
     };
-    let held = (1..=bytes.len().min(3)).find(cut).unwrap_or(0);
-    // A piece that is nothing but a beginning must not wait for ever.
-    if held == bytes.len() {
-        held
-    } else {
-        bytes.len() - held
-    }
+    bytes.len() - (1..=bytes.len().min(3)).find(cut).unwrap_or(0)
 }
 
 /// RFC 4648, with padding.
@@ -154,7 +148,7 @@ mod tests {
         let text = "aü".as_bytes();
         assert_eq!(whole_characters(text), 3);
         assert_eq!(whole_characters(&text[..2]), 1);
-        assert_eq!(whole_characters(&text[1..2]), 1);
+        assert_eq!(whole_characters(&text[1..2]), 0);
         assert_eq!(whole_characters(b"a\xff"), 2);
         assert_eq!(whole_characters(b""), 0);
     }
