@@ -1,1 +1,448 @@
+//! The one loop: asks the core what is next, records it, does it, and tells the
+//! core what came of it.
+//!
+//! The loop decides nothing (that is `run`) and knows nothing of processes
+//! (`exec`), files of plans (`load`) or screens (`view`). What it needs from
+//! the world stands behind three small traits, so that the simulation in
+//! `tests/simulation.rs` drives this very loop through crashes and bad luck:
+//! [`Executor`] makes attempts happen, [`Log`] remembers, [`World`] is the
+//! rest: time, other people's wishes, locks, and somebody to show events to.
 
+mod clock;
+mod ears;
+mod job;
+pub mod lock;
+mod outside;
+mod session;
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::exec::{Done, Executor, Found, Report};
+use crate::plan::StepIx;
+use crate::run::{
+    Attempt, Command, Engine as EngineId, Event, Exit, Finish, IllegalEvent, Kind, Millis, Outcome,
+    Reason, Role, RunOutcome, RunPhase, RunState, Seq, StepState, Stopping, next, retry,
+    waits_for_log, wake_at,
+};
+
+pub use clock::Clock;
+pub use ears::Signals;
+pub use job::JobContext;
+pub use lock::{Denied, Held};
+pub use outside::{Answers, Audience};
+pub use session::{Again, Ended, Refused, Session};
+
+/// What remembers events.
+pub trait Log {
+    /// Takes an event to be made durable soon. Does not wait for it.
+    fn append(&mut self, event: &Event);
+
+    /// The last event that is durable, together with all before it.
+    ///
+    /// # Errors
+    /// The log cannot be written. Nothing more becomes durable, and nothing
+    /// that was not durable before may be taken to be.
+    fn durable(&mut self) -> Result<Seq, LogError>;
+
+    /// Says that somebody waits for what was appended.
+    fn hurry(&mut self);
+
+    /// Waits until everything appended is durable.
+    ///
+    /// # Errors
+    /// As [`durable`](Log::durable).
+    fn flush(&mut self) -> Result<(), LogError>;
+}
+
+/// Why the log cannot be written, in words for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogError(pub String);
+
+/// Somebody's wish, from outside the loop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Stop the run, this firmly.
+    Stop { why: Stopping, by: String },
+    /// May this step run?
+    Answer { step: StepIx, yes: bool, by: String },
+    /// What the step waited for may be free now.
+    Unblocked { step: StepIx },
+}
+
+/// The rest of the world, as far as the loop needs it.
+pub trait World {
+    /// The time, on a clock that never jumps.
+    fn now(&mut self) -> Millis;
+
+    /// Wishes that have arrived since the last call. Their arrival wakes the
+    /// executor's wait.
+    fn requests(&mut self) -> Vec<Request>;
+
+    /// Asks a person; the answer comes as a request.
+    fn ask(&mut self, step: StepIx, question: &str);
+
+    /// Takes everything the step occupies, or nothing. If something is held by
+    /// another run, a request follows when it may be free.
+    ///
+    /// # Errors
+    /// What is held, and by whom; or the locks cannot be used at all.
+    fn occupy(&mut self, step: StepIx) -> Result<Vec<Arc<File>>, Denied>;
+
+    /// Shows an event that has just been folded in.
+    fn show(&mut self, run: &RunState, event: &Event);
+}
+
+/// Why the loop could not go on. Steps that run are left to their supervisors.
+#[derive(Debug)]
+pub enum EngineError {
+    /// Nothing can be recorded, so nothing may start.
+    Log(LogError),
+    /// The executor is broken.
+    Executor(io::Error),
+    /// Locks cannot be taken at all.
+    Lock(Denied),
+    /// The record and the world contradict each other.
+    Illegal(IllegalEvent),
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EngineError::Log(LogError(error)) => write!(f, "the run cannot be recorded: {error}"),
+            EngineError::Executor(error) => write!(f, "steps cannot be run: {error}"),
+            EngineError::Lock(denied) => write!(f, "locks cannot be taken: {denied}"),
+            EngineError::Illegal(event) => {
+                write!(f, "the run's record contradicts itself: {event}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for EngineError {}
+
+impl From<LogError> for EngineError {
+    fn from(error: LogError) -> Self {
+        EngineError::Log(error)
+    }
+}
+
+/// A run with all that drives it.
+pub struct Engine<'a, E, L, W> {
+    pub run: RunState,
+    pub executor: &'a mut E,
+    pub log: &'a mut L,
+    pub world: &'a mut W,
+    pub context: JobContext,
+}
+
+impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
+    /// Begins a run that has not begun.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn begin(&mut self, plan: String, seed: u64, engine: EngineId) -> Result<(), EngineError> {
+        self.record(Kind::RunStarted { plan, seed, engine })
+    }
+
+    /// Takes over a run that another engine began: asks the executor what has
+    /// become of every attempt whose end is not recorded, and goes on from there.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn take_over(&mut self, engine: EngineId) -> Result<(), EngineError> {
+        self.record(Kind::RunResumed { engine })?;
+        for step in self.run.plan().indices() {
+            self.unblock(step)?;
+            if self.run.step(step).state == StepState::Asked {
+                self.ask_again(step);
+            }
+        }
+        let open = self.run.open_attempts();
+        let found = self
+            .executor
+            .recover(&open)
+            .map_err(EngineError::Executor)?;
+        for (attempt, found) in found {
+            match found {
+                Found::NeverRan if self.run.claimed_before_boot(attempt) => {
+                    self.interrupted(attempt)?;
+                }
+                found => self.found(attempt, found)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets an ended run go on: what has not succeeded is done again.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn reopen(&mut self, by: &str) -> Result<(), EngineError> {
+        let reason = Reason::Request { by: by.to_owned() };
+        self.record(Kind::RunReopened { reason })
+    }
+
+    /// Takes a person's word about steps whose end nobody saw: these count as
+    /// done, those are run again.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn take_word(
+        &mut self,
+        done: &[StepIx],
+        rerun: &[StepIx],
+        by: &str,
+    ) -> Result<(), EngineError> {
+        for &step in done {
+            let record = self.run.step(step);
+            if record.outcome().is_none() && !matches!(record.state, StepState::Running { .. }) {
+                self.record(Kind::StepSettled {
+                    step,
+                    outcome: Outcome::Succeeded,
+                    reason: Reason::Assumed { by: by.to_owned() },
+                })?;
+            }
+        }
+        for &step in rerun {
+            if let StepState::Failing { attempt } = self.run.step(step).state {
+                let number = attempt + 1;
+                let not_before = self.world.now();
+                self.record(Kind::StepRetry {
+                    attempt: Attempt {
+                        step,
+                        number,
+                        role: Role::Main,
+                    },
+                    not_before,
+                    reason: Reason::Interrupted,
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the run, politely.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn cancel(&mut self, by: &str) -> Result<(), EngineError> {
+        let by = by.to_owned();
+        self.take_request(Request::Stop {
+            why: Stopping::Cancel,
+            by,
+        })
+    }
+
+    /// Drives the run to its end.
+    ///
+    /// # Errors
+    /// See [`EngineError`]. Steps that run are left to their supervisors.
+    pub fn drive(&mut self) -> Result<RunOutcome, EngineError> {
+        let mut reports = Vec::new();
+        loop {
+            self.run.acknowledge(self.log.durable()?);
+            for request in self.world.requests() {
+                self.take_request(request)?;
+            }
+            // One round's commands can call for another's: a skipped step
+            // lets its dependents be skipped.
+            let mut now = self.world.now();
+            loop {
+                let commands = next(&self.run, now);
+                if commands.is_empty() {
+                    break;
+                }
+                for command in commands {
+                    self.obey(command)?;
+                }
+                now = self.world.now();
+            }
+            if let RunPhase::Finished(outcome) = *self.run.phase() {
+                self.log.flush()?;
+                return Ok(outcome);
+            }
+            let timeout =
+                wake_at(&self.run, now).map(|at| Duration::from_millis(at.saturating_sub(now)));
+            if waits_for_log(&self.run) {
+                self.log.hurry();
+            }
+            self.executor
+                .wait(timeout, &mut reports)
+                .map_err(EngineError::Executor)?;
+            for report in reports.drain(..) {
+                self.take_report(report)?;
+            }
+        }
+    }
+
+    /// Records the command, then does the deed.
+    fn obey(&mut self, command: Command) -> Result<(), EngineError> {
+        if let Some(kind) = command.event() {
+            self.record(kind)?;
+        }
+        match command {
+            Command::Start { attempt } => self.start(attempt),
+            Command::Stop { attempt, how, .. } => {
+                self.executor.stop(attempt, how);
+                Ok(())
+            }
+            Command::Ask { step, question } => {
+                self.world.ask(step, &question);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&mut self, attempt: Attempt) -> Result<(), EngineError> {
+        let step = attempt.step;
+        let locks = match self.run.plan()[step].holds {
+            None => Vec::new(),
+            Some(_) => match self.world.occupy(step) {
+                Ok(locks) => locks,
+                Err(Denied::Held(Held { on, holder })) => {
+                    return self.record(Kind::StepBlocked {
+                        attempt,
+                        on,
+                        holder,
+                    });
+                }
+                Err(denied) => return Err(EngineError::Lock(denied)),
+            },
+        };
+        match self.context.job(&self.run, attempt, locks) {
+            Ok(job) => {
+                self.run.hand_over(attempt);
+                self.executor.start(job).map_err(EngineError::Executor)
+            }
+            Err(error) => {
+                let at = self.world.now();
+                let done = Done {
+                    exit: Exit::FailedToStart {
+                        errno: "EINVAL".into(),
+                    },
+                    started_at: at,
+                    ended_at: at,
+                    output: Default::default(),
+                    outputs: Default::default(),
+                    leaked: false,
+                    error: Some(error),
+                };
+                self.finish(attempt, done)
+            }
+        }
+    }
+
+    fn take_request(&mut self, request: Request) -> Result<(), EngineError> {
+        match request {
+            Request::Stop { why, by } => {
+                let firmer = match *self.run.phase() {
+                    RunPhase::Running => true,
+                    RunPhase::Stopping(before) => why > before,
+                    RunPhase::RollingBack | RunPhase::Cleanup => why == Stopping::Kill,
+                    RunPhase::Pending | RunPhase::Finished(_) => false,
+                };
+                if !firmer {
+                    return Ok(());
+                }
+                let reason = Reason::Request { by };
+                self.record(Kind::RunStopping { why, reason })
+            }
+            Request::Answer { step, yes, by } => match self.run.step(step).state {
+                StepState::Asked => self.record(Kind::StepAnswered { step, yes, by }),
+                _ => Ok(()),
+            },
+            Request::Unblocked { step } => self.unblock(step),
+        }
+    }
+
+    fn unblock(&mut self, step: StepIx) -> Result<(), EngineError> {
+        match self.run.blocked_attempt(step) {
+            Some(attempt) => self.record(Kind::StepUnblocked { attempt }),
+            None => Ok(()),
+        }
+    }
+
+    fn take_report(&mut self, report: Report) -> Result<(), EngineError> {
+        match report {
+            Report::Accepted { attempt } => self.record(Kind::StepStarted { attempt }),
+            Report::Finished { attempt, done } => self.finish(attempt, done),
+            Report::Interrupted { attempt } => self.interrupted(attempt),
+        }
+    }
+
+    fn found(&mut self, attempt: Attempt, found: Found) -> Result<(), EngineError> {
+        let record = self.run.step(attempt.step);
+        let running = matches!(record.state, StepState::Running { .. })
+            || matches!(record.undo, crate::run::UndoState::Running { .. });
+        match found {
+            Found::Finished(done) => self.finish(attempt, done),
+            Found::Alive if running => Ok(()),
+            Found::Alive => self.record(Kind::StepStarted { attempt }),
+            Found::NeverRan if !running => Ok(()),
+            Found::NeverRan | Found::Interrupted => self.interrupted(attempt),
+        }
+    }
+
+    fn interrupted(&mut self, attempt: Attempt) -> Result<(), EngineError> {
+        let at = self.world.now();
+        let since = match self.run.step(attempt.step).state {
+            StepState::Running { since, .. } => since,
+            _ => at,
+        };
+        let done = Done {
+            exit: Exit::Interrupted,
+            started_at: since,
+            ended_at: at,
+            output: Default::default(),
+            outputs: Default::default(),
+            leaked: false,
+            error: None,
+        };
+        self.finish(attempt, done)
+    }
+
+    fn finish(&mut self, attempt: Attempt, done: Done) -> Result<(), EngineError> {
+        if matches!(done.exit, Exit::TimedOut { .. }) {
+            self.record(Kind::StepTimeout { attempt })?;
+        }
+        let policy = &self.run.plan()[attempt.step].policy;
+        let end = Box::new(Finish {
+            verdict: retry::verdict(policy, &done.exit),
+            error: done.error.or_else(|| match &done.exit {
+                timeout @ Exit::TimedOut { .. } => Some(timeout.to_string()),
+                _ => None,
+            }),
+            exit: done.exit,
+            started_at: done.started_at,
+            ended_at: done.ended_at,
+            output: done.output,
+            outputs: done.outputs,
+            leaked: done.leaked,
+        });
+        self.record(Kind::StepFinished { attempt, end })
+    }
+
+    fn ask_again(&mut self, step: StepIx) {
+        let plan = self.run.plan().clone();
+        if let Some(question) = &plan[step].confirm {
+            self.world.ask(step, question);
+        }
+    }
+
+    fn record(&mut self, kind: Kind) -> Result<(), EngineError> {
+        let event = Event {
+            seq: self.run.seq() + 1,
+            at: self.world.now(),
+            kind,
+        };
+        self.run.apply(&event).map_err(EngineError::Illegal)?;
+        self.log.append(&event);
+        self.world.show(&self.run, &event);
+        Ok(())
+    }
+}

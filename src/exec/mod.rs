@@ -5,7 +5,6 @@
 //! what comes next is the core's business. It does not know the store, and it
 //! never learns what else is in the plan.
 
-pub mod dry;
 pub mod process;
 
 use std::collections::BTreeMap;
@@ -13,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::run::{Attempt, Exit, Millis, Output};
+use crate::run::{Attempt, Exit, Millis, Output, Stop};
 
 /// What an executor gets: one attempt, with nothing left to look up.
 #[derive(Clone, Debug)]
@@ -61,15 +60,6 @@ pub struct Done {
     pub error: Option<String>,
 }
 
-/// How firmly an attempt is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stop {
-    /// TERM to the whole tree, KILL after the grace period.
-    Grace,
-    /// KILL to the whole tree at once.
-    Now,
-}
-
 /// What a resumed engine finds of an attempt that an earlier one claimed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
@@ -91,6 +81,15 @@ pub trait Executor {
     /// # Errors
     /// The executor itself is broken; the attempt was not started.
     fn start(&mut self, job: Job) -> io::Result<()>;
+
+    /// How many attempts beyond those that run may be handed over to wait here.
+    /// One that waits starts as soon as another has ended, without a word to the
+    /// engine in between, and until then can be stopped without having run; it
+    /// holds its locks while it waits. Never do more attempts run than the
+    /// executor was made for.
+    fn ahead(&self) -> usize {
+        0
+    }
 
     /// Ends an attempt early. A report still follows. Unknown attempts are ignored.
     fn stop(&mut self, attempt: Attempt, how: Stop);

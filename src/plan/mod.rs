@@ -97,6 +97,10 @@ pub struct Plan {
     /// Capacity of each weighted resource, by name, in whatever unit the author counts it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<Box<str>, u32>,
+    /// What conditions may ask of the outside world (`env.HOME`, `IsLinux`),
+    /// as it was when the plan was made, so that a resumed run judges alike.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, String>,
     /// The files this plan was loaded from; [`Source::file`] points in here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
@@ -113,7 +117,12 @@ impl Plan {
     ///
     /// 64 hexadecimal digits (BLAKE3 of the serialised plan).
     pub fn content_id(&self) -> String {
-        blake3::hash(self.to_json().as_bytes()).to_hex().to_string()
+        Plan::content_id_of(&self.to_json())
+    }
+
+    /// The content id of a plan that is serialised already.
+    pub fn content_id_of(json: &str) -> String {
+        blake3::hash(json.as_bytes()).to_hex().to_string()
     }
 
     /// The plan as it is kept with a run.
@@ -146,10 +155,10 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Box<str>>,
     pub action: Action,
-    /// Steps whose success this one waits for.
+    /// Steps whose success this one waits for; ascending, each once.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub needs: Box<[StepIx]>,
-    /// Steps that this one only waits for, however they end.
+    /// Steps that this one only waits for, however they end; ascending, none of them in `needs`.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub after: Box<[StepIx]>,
     /// The step this one stands in for: it runs only when that one has failed,
@@ -213,8 +222,9 @@ pub enum Program {
     /// A program and its arguments, each passed on byte for byte.
     Argv(Box<[Text]>),
     /// A script for `/bin/sh -c`. Values never become part of the script:
-    /// the variables it names stand in the step's environment.
-    Shell(Box<str>),
+    /// the variables it names stand in the step's environment. `args` are the
+    /// script's positional parameters, `$1` and on.
+    Shell { script: Box<str>, args: Box<[Text]> },
 }
 
 /// What takes a step back.

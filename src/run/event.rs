@@ -66,18 +66,34 @@ pub enum Kind {
     RunStarted {
         /// Content id of the plan.
         plan: String,
+        /// What chance there is in this run (jitter) follows from this number.
+        seed: u64,
         engine: Engine,
     },
     /// Another engine took the run over; `epoch` grows with each.
     RunResumed { engine: Engine },
+    /// An ended run goes on: every step that has not succeeded is to be done again.
+    RunReopened { reason: Reason },
     /// The log says that the attempt may start. Nothing has started yet.
     StepClaimed {
         #[serde(flatten)]
         attempt: Attempt,
         reason: Reason,
     },
-    /// The attempt was handed to an executor.
+    /// The executor is about to run the program.
     StepStarted {
+        #[serde(flatten)]
+        attempt: Attempt,
+    },
+    /// The attempt is being ended early.
+    StepStopping {
+        #[serde(flatten)]
+        attempt: Attempt,
+        how: Stop,
+        reason: Reason,
+    },
+    /// The attempt took longer than it may. Its end follows.
+    StepTimeout {
         #[serde(flatten)]
         attempt: Attempt,
     },
@@ -96,17 +112,21 @@ pub enum Kind {
         not_before: Millis,
         reason: Reason,
     },
-    /// The step waits for something that another run holds.
+    /// The claimed attempt waits for something that another run holds.
     StepBlocked {
-        step: StepIx,
+        #[serde(flatten)]
+        attempt: Attempt,
         /// The lock, pool or resource.
         on: String,
         /// Who holds it and since when, as far as that is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         holder: Option<Holder>,
     },
-    /// What the step waited for became free.
-    StepUnblocked { step: StepIx },
+    /// What the attempt waited for may be free.
+    StepUnblocked {
+        #[serde(flatten)]
+        attempt: Attempt,
+    },
     /// A person is asked whether the step may run.
     StepAsked { step: StepIx, question: String },
     /// The person's answer.
@@ -132,6 +152,8 @@ pub enum Kind {
         undone: bool,
         reason: Reason,
     },
+    /// The run has stopped, and steps that always run do so now.
+    CleanupStarted,
     /// The run is over.
     RunFinished { outcome: RunOutcome, reason: Reason },
 }
@@ -315,18 +337,28 @@ pub enum RunOutcome {
     Quarantined,
 }
 
-/// Why nothing new starts any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Why nothing new starts any more, from the mildest to the firmest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stopping {
     /// A critical step failed.
     Abort,
+    /// The run's deadline passed; running steps are stopped with grace.
+    Deadline,
     /// Somebody asked; running steps are stopped with grace.
     Cancel,
     /// Somebody asked twice; running steps are killed.
     Kill,
-    /// The run's deadline passed.
-    Deadline,
+}
+
+/// How firmly an attempt is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// TERM to the whole tree, KILL after the grace period.
+    Grace,
+    /// KILL to the whole tree at once.
+    Now,
 }
 
 /// Why something was decided. Closed, so that `why` and the tests can rely on it.
@@ -368,6 +400,8 @@ pub enum Reason {
     Rollback,
     /// Taking the step back failed.
     UndoFailed { exit: String },
+    /// The rollback was cut short; these steps are still done.
+    NotUndone { steps: Vec<String> },
     /// All steps have ended well.
     AllDone { warnings: u32 },
     /// These steps failed and their failure counts.
@@ -414,6 +448,13 @@ impl fmt::Display for Reason {
             }
             Reason::Rollback => f.write_str("the run is being rolled back"),
             Reason::UndoFailed { exit } => write!(f, "taking it back failed: {exit}"),
+            Reason::NotUndone { steps } => {
+                write!(
+                    f,
+                    "the rollback was cut short; still done: {}",
+                    steps.join(", ")
+                )
+            }
             Reason::AllDone { warnings: 0 } => f.write_str("every step ended well"),
             Reason::AllDone { warnings: 1 } => {
                 f.write_str("every step ended well but one that may fail")

@@ -6,16 +6,23 @@
 //! others.
 //!
 //! Like `plan`, it does not know files, processes, threads, clocks or chance:
-//! time is an argument.
+//! time is an argument, and chance is a number in the run's first event.
 
+mod ending;
 pub mod event;
+mod facts;
+mod fold;
+mod legal;
+mod places;
+pub mod record;
 pub mod retry;
 pub mod schedule;
 pub mod state;
 
+pub use ending::exit_code;
 pub use event::{
-    Attempt, End, Event, Exit, Kind, LogRange, Millis, Outcome, Output, Reason, Role, RunOutcome,
-    Seq,
+    Attempt, End, Engine, Event, Exit, Finish, Holder, Kind, LogRange, Millis, Outcome, Output,
+    Reason, Role, RunOutcome, Seq, Stop, Stopping,
 };
-pub use schedule::{Command, next, wake_at};
-pub use state::{IllegalEvent, RunPhase, RunState, StepState};
+pub use schedule::{Command, next, waits_for_log, wake_at};
+pub use state::{Counts, IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState};

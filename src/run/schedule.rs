@@ -1,8 +1,523 @@
-use super::{Millis, RunState};
-pub enum Command {}
-pub fn next(_run: &RunState, _now: Millis) -> Vec<Command> {
-    Vec::new()
+//! What to do next: every decision the product makes about a run.
+//!
+//! [`next`] is a function of the whole state. It does not know which event came
+//! last, so a run that was cut off and replayed goes on exactly as it would
+//! have; asked twice, it says the same twice. It reads queues that the fold
+//! keeps (`places`), so a decision costs the same in a plan of ten steps and in
+//! one of a hundred thousand.
+//!
+//! Nothing here acts. The engine records each command as its event, and only
+//! then does the deed.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::ending::{end, roll_back, stop};
+use super::event::{
+    Attempt, Exit, Kind, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping,
+};
+use super::facts::{self, Judged};
+use super::retry;
+use super::state::{Queue, RunPhase, RunState, StepState, UndoState};
+use crate::plan::{Action, Policy, Retry, StepIx};
+
+/// What the core asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Let the log say that this attempt may start.
+    Claim { attempt: Attempt, reason: Reason },
+    /// Hand the attempt to its executor. Its claim is durable.
+    Start { attempt: Attempt },
+    /// End the attempt early.
+    Stop {
+        attempt: Attempt,
+        how: Stop,
+        reason: Reason,
+    },
+    /// Ask a person whether the step may run.
+    Ask { step: StepIx, question: String },
+    /// Make this attempt, not before the given time.
+    Retry {
+        attempt: Attempt,
+        not_before: Millis,
+        reason: Reason,
+    },
+    /// The step is over without, or after, its attempts.
+    Settle {
+        step: StepIx,
+        outcome: Outcome,
+        reason: Reason,
+    },
+    /// Let nothing new start.
+    Halt { why: Stopping, reason: Reason },
+    /// Take completed steps back.
+    RollBack { reason: Reason },
+    /// The step was taken back, or cannot be.
+    Undone {
+        step: StepIx,
+        undone: bool,
+        reason: Reason,
+    },
+    /// Run the steps that always run.
+    CleanUp,
+    /// The run is over.
+    Finish { outcome: RunOutcome, reason: Reason },
 }
-pub fn wake_at(_run: &RunState, _now: Millis) -> Option<Millis> {
-    None
+
+impl Command {
+    /// The event that records the command. Only a start has none of its own:
+    /// its record is the claim, and the executor says when the program begins.
+    pub fn event(&self) -> Option<Kind> {
+        Some(match self.clone() {
+            Command::Claim { attempt, reason } => Kind::StepClaimed { attempt, reason },
+            Command::Start { .. } => return None,
+            Command::Stop {
+                attempt,
+                how,
+                reason,
+            } => Kind::StepStopping {
+                attempt,
+                how,
+                reason,
+            },
+            Command::Ask { step, question } => Kind::StepAsked { step, question },
+            Command::Retry {
+                attempt,
+                not_before,
+                reason,
+            } => Kind::StepRetry {
+                attempt,
+                not_before,
+                reason,
+            },
+            Command::Settle {
+                step,
+                outcome,
+                reason,
+            } => Kind::StepSettled {
+                step,
+                outcome,
+                reason,
+            },
+            Command::Halt { why, reason } => Kind::RunStopping { why, reason },
+            Command::RollBack { reason } => Kind::RollbackStarted { reason },
+            Command::Undone {
+                step,
+                undone,
+                reason,
+            } => Kind::StepUndone {
+                step,
+                undone,
+                reason,
+            },
+            Command::CleanUp => Kind::CleanupStarted,
+            Command::Finish { outcome, reason } => Kind::RunFinished { outcome, reason },
+        })
+    }
+}
+
+/// At most this many decisions are returned at once, so that a layer of a
+/// hundred thousand skipped steps does not keep a finished one waiting.
+pub(super) const BATCH: usize = 1024;
+
+/// Claims kept ahead of the slots. One commit of the log then allows many
+/// starts, and no start waits for a commit of its own.
+fn claims_ahead(slots: usize) -> usize {
+    (4 * slots).max(64)
+}
+
+/// What to do now.
+pub fn next(run: &RunState, now: Millis) -> Vec<Command> {
+    let mut commands = Vec::new();
+    match run.phase {
+        RunPhase::Pending | RunPhase::Finished(_) => {}
+        RunPhase::Running => match halt(run, now) {
+            Some(halt) => commands.push(halt),
+            None => go_on(run, now, &mut commands),
+        },
+        RunPhase::Stopping(why) => stop(run, now, why, &mut commands),
+        RunPhase::RollingBack => roll_back(run, now, &mut commands),
+        RunPhase::Cleanup => go_on(run, now, &mut commands),
+    }
+    commands
+}
+
+/// When to ask again although nothing happens; never, if `None`.
+pub fn wake_at(run: &RunState, now: Millis) -> Option<Millis> {
+    let due = match run.phase {
+        RunPhase::Running | RunPhase::Cleanup => run.places.due.first().map(|(at, _)| *at),
+        RunPhase::RollingBack => run.undoable.last().and_then(|ix| match run.step(*ix).undo {
+            UndoState::Backoff { not_before, .. } => Some(not_before),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let deadline = match run.phase {
+        RunPhase::Running | RunPhase::Stopping(Stopping::Abort) => deadline(run),
+        _ => None,
+    };
+    [due, deadline]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(|at| at.max(now))
+}
+
+/// Whether a free slot waits only for the log to be durable.
+pub fn waits_for_log(run: &RunState) -> bool {
+    let places = &run.places;
+    let slots = run.plan.max_concurrency.get() as usize;
+    if run.phase == RunPhase::RollingBack {
+        return places.live.is_empty() && places.handed.is_empty() && run.durable < run.seq;
+    }
+    places.live.len() + places.handed.len() < slots
+        && places.classes.iter().any(|class| {
+            class
+                .startable
+                .iter()
+                .any(|(_, ix)| match run.step(*ix).state {
+                    StepState::Claimed { claimed, .. } => claimed > run.durable,
+                    _ => false,
+                })
+        })
+}
+
+fn deadline(run: &RunState) -> Option<Millis> {
+    let limit = run.plan.deadline?;
+    Some(run.started_at.saturating_add(limit.as_millis() as Millis))
+}
+
+/// The reason to stop the whole run, if there is one.
+pub(super) fn halt(run: &RunState, now: Millis) -> Option<Command> {
+    if let (Some(at), Some(limit)) = (deadline(run), run.plan.deadline)
+        && now >= at
+    {
+        let reason = Reason::Deadline { limit };
+        let why = Stopping::Deadline;
+        return Some(Command::Halt { why, reason });
+    }
+    let step = run.places.abort?;
+    let reason = match &run.step(step).state {
+        StepState::Settled {
+            reason: Some(reason),
+            ..
+        } if **reason == Reason::NotIdempotent => Reason::NotIdempotent,
+        _ => Reason::CriticalFailure {
+            step: run.plan[step].id.to_string(),
+        },
+    };
+    let why = Stopping::Abort;
+    Some(Command::Halt { why, reason })
+}
+
+/// The ordinary course: decide, start, claim; or find that all is done.
+fn go_on(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
+    decide(run, now, commands);
+    start(run, commands);
+    claim(run, now, commands);
+    if commands.is_empty() && is_idle(run) {
+        commands.push(match run.places.unsettled.is_empty() {
+            true => end(run),
+            false => stuck(run),
+        });
+    }
+}
+
+/// Nothing is under way that could move the run.
+fn is_idle(run: &RunState) -> bool {
+    let places = &run.places;
+    places.live.is_empty() && places.handed.is_empty() && places.claims.iter().all(|ix| {
+        // A claim that is durable and was not started now never will be.
+        matches!(run.step(*ix).state, StepState::Claimed { claimed, .. } if claimed <= run.durable)
+    }) && places.due.is_empty() && !places.unsettled.iter().any(|ix| {
+        matches!(
+            run.step(*ix).state,
+            StepState::Asked | StepState::Blocked { .. }
+        )
+    })
+}
+
+/// No plan that passed validation comes here; if one does, it ends with a
+/// diagnosis and does not hang.
+fn stuck(run: &RunState) -> Command {
+    let waiting = run.places.unsettled.iter().take(20);
+    Command::Halt {
+        why: match run.phase {
+            RunPhase::Running => Stopping::Abort,
+            _ => Stopping::Kill,
+        },
+        reason: Reason::Stuck {
+            steps: waiting.map(|ix| run.plan[*ix].id.to_string()).collect(),
+        },
+    }
+}
+
+/// Decisions that need no free slot.
+fn decide(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
+    for &ix in run.places.todo.iter().take(BATCH) {
+        let command = match run.step(ix).state {
+            StepState::Failing { attempt } => failing(run, ix, attempt, now),
+            _ => turn(run, ix),
+        };
+        commands.extend(command);
+    }
+}
+
+/// What a step's turn has come to, where it is not simply to run.
+fn turn(run: &RunState, ix: StepIx) -> Option<Command> {
+    let step = &run.plan[ix];
+    let record = run.step(ix);
+    let settle = |outcome, reason| {
+        Some(Command::Settle {
+            step: ix,
+            outcome,
+            reason,
+        })
+    };
+    if let Some(blocker) = run.blocker(ix)
+        && !step.policy.always
+    {
+        let reason = Reason::Dependency {
+            step: run.plan[blocker].id.to_string(),
+            outcome: run.step(blocker).outcome().unwrap_or(Outcome::Failed),
+        };
+        return settle(Outcome::Skipped, reason);
+    }
+    if let Some(principal) = step.fallback_of.filter(|_| run.fallback_not_needed(ix)) {
+        let step = run.plan[principal].id.to_string();
+        return settle(Outcome::Skipped, Reason::FallbackNotNeeded { step });
+    }
+    if let Some(by) = &record.declined {
+        let by = by.to_string();
+        return settle(Outcome::Skipped, Reason::Declined { by });
+    }
+    if let Some(when) = &step.when {
+        let text = when.text().to_owned();
+        match facts::judge(run, ix, when) {
+            Judged::Holds => {}
+            Judged::Fails(because) => {
+                return settle(Outcome::Skipped, Reason::Condition { text, because });
+            }
+            Judged::Broken(because) => {
+                return settle(Outcome::Failed, Reason::Condition { text, because });
+            }
+        }
+    }
+    if step.action == Action::Group {
+        return settle(Outcome::Succeeded, Reason::Ready);
+    }
+    if let Some(missing) = facts::missing_output(run, ix) {
+        return settle(Outcome::Failed, missing);
+    }
+    let question = step.confirm.as_ref().filter(|_| !record.confirmed)?;
+    Some(Command::Ask {
+        step: ix,
+        question: question.to_string(),
+    })
+}
+
+/// A failed attempt: is it made again, or has the step failed?
+pub(super) fn failing(run: &RunState, ix: StepIx, attempt: u32, now: Millis) -> Option<Command> {
+    let policy: &Policy = &run.plan[ix].policy;
+    let record = run.step(ix);
+    let last = record.last.as_ref()?;
+    let failed = Attempt {
+        step: ix,
+        number: attempt,
+        role: Role::Main,
+    };
+    let settle = |outcome, reason| {
+        Some(Command::Settle {
+            step: ix,
+            outcome,
+            reason,
+        })
+    };
+    let exit = last.error.clone().unwrap_or_else(|| last.exit.to_string());
+    match last.exit {
+        Exit::Interrupted if !policy.idempotent => {
+            return settle(Outcome::Failed, Reason::NotIdempotent);
+        }
+        Exit::Interrupted => return Some(again(failed, now, Reason::Interrupted)),
+        Exit::Canceled { .. } => {
+            let by = run.stopped.as_ref().map(|(why, _)| Reason::Stopping(*why));
+            return settle(Outcome::Canceled, by.unwrap_or(Reason::Exit(exit)));
+        }
+        _ => {}
+    }
+    let counted = attempt.saturating_sub(record.forgiven);
+    if counted > policy.retry.count {
+        let attempts = counted;
+        return settle(Outcome::Failed, Reason::Exhausted { exit, attempts });
+    }
+    let reason = Reason::Retry {
+        exit,
+        attempt: counted + 1,
+        of: policy.retry.count + 1,
+    };
+    Some(again(
+        failed,
+        later(run, &policy.retry, failed, counted, now),
+        reason,
+    ))
+}
+
+pub(super) fn later(
+    run: &RunState,
+    retry: &Retry,
+    failed: Attempt,
+    nth: u32,
+    now: Millis,
+) -> Millis {
+    now + retry::delay(retry, run.seed, failed, nth).as_millis() as Millis
+}
+
+pub(super) fn again(failed: Attempt, not_before: Millis, reason: Reason) -> Command {
+    Command::Retry {
+        attempt: Attempt {
+            number: failed.number + 1,
+            ..failed
+        },
+        not_before,
+        reason,
+    }
+}
+
+/// Hands claimed steps whose turn it is to the executor.
+fn start(run: &RunState, commands: &mut Vec<Command>) {
+    let places = &run.places;
+    let slots = run.plan.max_concurrency.get() as usize;
+    let mut busy = places.live.len() + places.handed.len();
+    let mut used: Vec<u32> = places.used.iter().map(|(_, used)| *used).collect();
+    for (class, ix) in in_order(run, |class| &class.startable) {
+        // A slot is handed its next step before it asks, so that it never
+        // stands idle for the time it takes to ask. What occupies something is
+        // not: it would occupy it while it only waits.
+        let room = if class == 0 { 2 * slots } else { slots };
+        if busy >= 2 * slots {
+            break;
+        }
+        let StepState::Claimed { attempt, claimed } = run.step(ix).state else {
+            continue;
+        };
+        if claimed > run.durable || busy >= room || !take(run, class, &mut used) {
+            continue;
+        }
+        busy += 1;
+        commands.push(Command::Start {
+            attempt: Attempt {
+                step: ix,
+                number: attempt,
+                role: Role::Main,
+            },
+        });
+    }
+}
+
+/// Claims what may soon start.
+fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
+    let slots = run.plan.max_concurrency.get() as usize;
+    let reason_ready = Reason::Ready;
+    for (_, ix) in run
+        .places
+        .due
+        .iter()
+        .take_while(|(at, _)| *at <= now)
+        .take(BATCH)
+    {
+        if let StepState::Backoff { attempt, .. } = run.step(*ix).state {
+            commands.push(claim_of(*ix, attempt, reason_ready.clone()));
+        }
+    }
+    claim_occupying(run, slots, commands);
+    let window = claims_ahead(slots);
+    let held = run.places.claims.len();
+    // Refilled only when half empty, so that one commit carries many claims.
+    if held > window / 2 {
+        return;
+    }
+    let ready = run.places.classes[0].ready.iter();
+    let soon = run.places.ahead.iter();
+    for (_, ix) in ready.chain(soon).take(window - held) {
+        commands.push(claim_of(
+            *ix,
+            run.step(*ix).attempts + 1,
+            reason_ready.clone(),
+        ));
+    }
+}
+
+/// Claims steps that occupy something, only as many as could start at once:
+/// claims of steps that cannot start would crowd out those that can.
+fn claim_occupying(run: &RunState, slots: usize, commands: &mut Vec<Command>) {
+    if run.places.classes.len() == 1 {
+        return;
+    }
+    let mut used: Vec<u32> = run.places.used.iter().map(|(_, used)| *used).collect();
+    let mut held = 0;
+    for (number, class) in run.places.classes.iter().enumerate().skip(1) {
+        for _ in &class.startable {
+            take(run, number, &mut used);
+            held += 1;
+        }
+    }
+    for (class, ix) in in_order(run, |class| &class.ready) {
+        if held >= slots {
+            break;
+        }
+        if class != 0 && take(run, class, &mut used) {
+            held += 1;
+            commands.push(claim_of(ix, run.step(ix).attempts + 1, Reason::Ready));
+        }
+    }
+}
+
+fn claim_of(step: StepIx, number: u32, reason: Reason) -> Command {
+    Command::Claim {
+        attempt: Attempt {
+            step,
+            number,
+            role: Role::Main,
+        },
+        reason,
+    }
+}
+
+/// Takes what a class of steps occupies, if all of it is free.
+fn take(run: &RunState, class: usize, used: &mut [u32]) -> bool {
+    let wants = &run.places.classes[class].wants;
+    let fits = |(name, units): &(usize, u32)| used[*name] + units <= run.places.used[*name].0;
+    if !wants.iter().all(fits) {
+        return false;
+    }
+    for (name, units) in wants {
+        used[*name] += units;
+    }
+    true
+}
+
+/// The steps of all classes' queues in the order in which they go. Costs as
+/// much as there are classes, of which even large plans have few.
+fn in_order<'a>(
+    run: &'a RunState,
+    queue: impl Fn(&'a super::places::Class) -> &'a Queue,
+) -> impl Iterator<Item = (usize, StepIx)> + 'a {
+    let mut queues: Vec<_> = run
+        .places
+        .classes
+        .iter()
+        .map(|class| queue(class).iter())
+        .collect();
+    let mut heads: BinaryHeap<_> = queues
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(class, queue)| Some(Reverse((*queue.next()?, class))))
+        .collect();
+    std::iter::from_fn(move || {
+        let Reverse(((_, ix), class)) = heads.pop()?;
+        if let Some(head) = queues[class].next() {
+            heads.push(Reverse((*head, class)));
+        }
+        Some((class, ix))
+    })
 }

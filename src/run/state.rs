@@ -1,4 +1,509 @@
-pub struct RunState;
-pub struct IllegalEvent;
-pub enum RunPhase {}
-pub enum StepState {}
+//! The fold: what is true of a run, given everything that happened to it.
+//!
+//! There is one way for a run to change, [`RunState::apply`] (`fold`), used alike
+//! by the engine that drives the run, by the one that resumes it, and by whoever
+//! only looks. The legal transitions are written once (`legal`); anything else
+//! is an [`IllegalEvent`]. The fold has no opinions: whether a failed step is tried again
+//! or given up is decided in `schedule` and arrives here as an event.
+//!
+//! Two things an engine knows are not events, since they are only about itself
+//! and end with it: how far the log is durable ([`RunState::acknowledge`]) and
+//! which claimed attempts it has handed to an executor ([`RunState::hand_over`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::event::{
+    Attempt, Engine, Event, Exit, Finish, Holder, Millis, Outcome, Reason, Role, RunOutcome, Seq,
+    Stop, Stopping,
+};
+use super::places::Places;
+use crate::plan::graph::Graph;
+use crate::plan::{OnFailure, Plan, StepIx};
+
+/// Where the run as a whole stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunPhase {
+    /// Nothing has happened. Ends when an engine starts the run.
+    Pending,
+    /// Steps start as they become ready. Ends when all have settled, or the run must stop.
+    Running,
+    /// Nothing new starts. Ends when nothing runs any more.
+    Stopping(Stopping),
+    /// Completed steps are being undone, newest first. Ends when none is left or one cannot be.
+    RollingBack,
+    /// Rollback is over; steps that always run are. Ends when they have settled.
+    Cleanup,
+    /// The run is over. Only reopening it leads out.
+    Finished(RunOutcome),
+}
+
+/// Where a step stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepState {
+    /// It is in the plan and takes no part in this run; it only passes order on.
+    Absent,
+    /// It waits: for other steps, or for its turn.
+    Pending,
+    /// A person was asked whether it may run. Ends with the answer.
+    Asked,
+    /// The log says that this attempt may start. Ends when it does, or is no longer wanted.
+    Claimed { attempt: u32, claimed: Seq },
+    /// A claimed attempt waits for something that another run holds.
+    Blocked {
+        attempt: u32,
+        claimed: Seq,
+        on: Box<str>,
+        holder: Option<Box<Holder>>,
+    },
+    /// The attempt's program runs.
+    Running { attempt: u32, since: Millis },
+    /// The attempt failed, and nothing is decided yet.
+    Failing { attempt: u32 },
+    /// The attempt failed, and another follows at the given time.
+    Backoff { attempt: u32, not_before: Millis },
+    /// Over. The reason is absent where the attempt's own end says it all.
+    Settled {
+        outcome: Outcome,
+        reason: Option<Box<Reason>>,
+    },
+}
+
+/// Everything a run knows of one step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRecord {
+    pub state: StepState,
+    /// Attempts claimed so far (for the step itself, not for undoing it).
+    pub attempts: u32,
+    /// How many of them do not count: made before the run was reopened, or interrupted.
+    pub forgiven: u32,
+    /// A person has agreed.
+    pub confirmed: bool,
+    /// A person has declined, and this is who.
+    pub declined: Option<Box<str>>,
+    /// The current attempt has been told to stop.
+    pub stopping: Option<Stop>,
+    /// The executor has the claimed attempt; it may start at any moment.
+    pub handed: bool,
+    /// When its first program started; 0 before.
+    pub started_at: Millis,
+    /// When it settled; 0 before.
+    pub ended_at: Millis,
+    /// How the last attempt ended.
+    pub last: Option<Box<Finish>>,
+    pub undo: UndoState,
+    /// Attempts at undoing it so far.
+    pub undo_attempts: u32,
+}
+
+/// How far taking a step back has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UndoState {
+    #[default]
+    None,
+    Claimed {
+        attempt: u32,
+        claimed: Seq,
+    },
+    Blocked {
+        attempt: u32,
+        claimed: Seq,
+        on: Box<str>,
+        holder: Option<Box<Holder>>,
+    },
+    Running {
+        attempt: u32,
+        since: Millis,
+    },
+    Failing {
+        attempt: u32,
+        exit: Exit,
+    },
+    Backoff {
+        attempt: u32,
+        not_before: Millis,
+    },
+    /// The attempt ended well, which is still to be recorded of the step.
+    Ending,
+    Undone,
+    Failed(Box<Reason>),
+}
+
+impl StepRecord {
+    pub(super) fn new(absent: bool) -> Self {
+        StepRecord {
+            state: if absent {
+                StepState::Absent
+            } else {
+                StepState::Pending
+            },
+            attempts: 0,
+            forgiven: 0,
+            confirmed: false,
+            declined: None,
+            stopping: None,
+            handed: false,
+            started_at: 0,
+            ended_at: 0,
+            last: None,
+            undo: UndoState::None,
+            undo_attempts: 0,
+        }
+    }
+
+    /// How the step ended, once it has.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.state {
+            StepState::Settled { outcome, .. } => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// The word for the step's state in the store and in JSON.
+    pub fn word(&self) -> &'static str {
+        match &self.state {
+            StepState::Absent => "skipped",
+            StepState::Running { .. } => "running",
+            StepState::Settled { outcome, .. } => outcome.word(),
+            _ => "pending",
+        }
+    }
+}
+
+/// An event that cannot have happened in this state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IllegalEvent {
+    pub seq: Seq,
+    pub message: String,
+}
+
+impl fmt::Display for IllegalEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "event {} cannot have happened: {}",
+            self.seq, self.message
+        )
+    }
+}
+
+impl std::error::Error for IllegalEvent {}
+
+/// A run, as far as its events tell.
+#[derive(Clone, Debug)]
+pub struct RunState {
+    pub(super) plan: Arc<Plan>,
+    pub(super) graph: Arc<Graph>,
+    /// Step ids in order, to look one up.
+    by_id: Arc<[StepIx]>,
+    pub(super) phase: RunPhase,
+    pub(super) seq: Seq,
+    pub(super) durable: Seq,
+    pub(super) engine: Option<Engine>,
+    /// The event with which the machine's present boot entered the run.
+    pub(super) booted: Seq,
+    pub(super) seed: u64,
+    /// When the last event was.
+    pub(super) last_at: Millis,
+    pub(super) started_at: Millis,
+    pub(super) ended_at: Millis,
+    pub(super) steps: Vec<StepRecord>,
+    /// Why the run stops, once it does; outlives the phase.
+    pub(super) stopped: Option<(Stopping, Reason)>,
+    pub(super) rolled_back: bool,
+    /// Why taking a step back failed, if it did: nothing more is taken back then.
+    pub(super) undo_failed: Option<Reason>,
+    /// Steps that can be undone, in the order in which they succeeded.
+    pub(super) undoable: Vec<StepIx>,
+    pub(super) ended: Option<Reason>,
+    /// Where each step stands in the queues; follows from all of the above.
+    pub(super) places: Places,
+}
+
+impl RunState {
+    /// A run to which nothing has happened.
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let graph = Arc::new(Graph::new(&plan));
+        let mut by_id: Vec<StepIx> = plan.indices().collect();
+        by_id.sort_by(|a, b| plan[*a].id.cmp(&plan[*b].id));
+        let steps = plan
+            .steps
+            .iter()
+            .map(|step| StepRecord::new(step.absent.is_some()))
+            .collect();
+        let mut run = RunState {
+            places: Places::empty(&plan),
+            plan,
+            graph,
+            by_id: by_id.into(),
+            phase: RunPhase::Pending,
+            seq: 0,
+            durable: 0,
+            engine: None,
+            booted: 0,
+            seed: 0,
+            last_at: 0,
+            started_at: 0,
+            ended_at: 0,
+            steps,
+            stopped: None,
+            rolled_back: false,
+            undo_failed: None,
+            undoable: Vec::new(),
+            ended: None,
+        };
+        run.rebuild_places();
+        run
+    }
+
+    /// The run that these events tell of.
+    ///
+    /// # Errors
+    /// The first event that cannot have happened.
+    pub fn replay<'a>(
+        plan: Arc<Plan>,
+        events: impl IntoIterator<Item = &'a Event>,
+    ) -> Result<Self, IllegalEvent> {
+        let mut run = RunState::new(plan);
+        for event in events {
+            run.apply(event)?;
+        }
+        run.acknowledge(run.seq);
+        Ok(run)
+    }
+
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    pub fn phase(&self) -> &RunPhase {
+        &self.phase
+    }
+
+    /// The last event's number.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// The engine that drives the run, or drove it last.
+    pub fn engine(&self) -> Option<&Engine> {
+        self.engine.as_ref()
+    }
+
+    pub fn started_at(&self) -> Millis {
+        self.started_at
+    }
+
+    /// When the last event was; 0 before the first.
+    pub fn last_at(&self) -> Millis {
+        self.last_at
+    }
+
+    /// When the run ended; 0 while it has not.
+    pub fn ended_at(&self) -> Millis {
+        self.ended_at
+    }
+
+    /// Why the run ended as it did.
+    pub fn ended_because(&self) -> Option<&Reason> {
+        self.ended.as_ref()
+    }
+
+    /// What stopped the run before its end, and why.
+    pub fn stopped(&self) -> Option<&(Stopping, Reason)> {
+        self.stopped.as_ref()
+    }
+
+    /// What is known of a step.
+    pub fn step(&self, ix: StepIx) -> &StepRecord {
+        &self.steps[ix.at()]
+    }
+
+    /// The step of that id.
+    pub fn find(&self, id: &str) -> Option<StepIx> {
+        let found = self
+            .by_id
+            .binary_search_by(|ix| self.plan[*ix].id.as_ref().cmp(id));
+        found.ok().map(|at| self.by_id[at])
+    }
+
+    /// Steps whose program runs now.
+    pub fn running(&self) -> impl Iterator<Item = StepIx> + '_ {
+        self.places.live.iter().copied()
+    }
+
+    /// Steps that have not settled yet, in the plan's order.
+    pub fn unsettled(&self) -> impl Iterator<Item = StepIx> + '_ {
+        self.places.unsettled.iter().copied()
+    }
+
+    /// How many steps have settled in each way, absent ones left out.
+    pub fn counts(&self) -> &Counts {
+        &self.places.counts
+    }
+
+    /// What the step still waits for, of that which it must wait for.
+    pub fn waiting_for(&self, ix: StepIx) -> Vec<StepIx> {
+        crate::plan::graph::waits(&self.plan, ix)
+            .filter(|from| !self.places.is_resolved(*from))
+            .collect()
+    }
+
+    /// The step whose failure keeps `ix` from running, if there is one.
+    pub fn blocker(&self, ix: StepIx) -> Option<StepIx> {
+        self.places.blocker[ix.at()]
+    }
+
+    /// Failures that the run forgives: what `--strict` counts.
+    pub fn tolerated_failures(&self) -> Vec<StepIx> {
+        let failed = self.places.failed.iter().copied();
+        failed.filter(|ix| !self.counts_as_failure(*ix)).collect()
+    }
+
+    /// Failures that fail the run.
+    pub fn counted_failures(&self) -> Vec<StepIx> {
+        let failed = self.places.failed.iter().copied();
+        failed.filter(|ix| self.counts_as_failure(*ix)).collect()
+    }
+
+    /// Whether this step's failure is the run's: it is critical, the plan does
+    /// not say to continue, and no fallback has made good for it.
+    pub fn counts_as_failure(&self, ix: StepIx) -> bool {
+        let policy = &self.plan[ix].policy;
+        let saved = self.places.fallback(ix).is_some_and(|fallback| {
+            self.steps[fallback.at()].outcome() == Some(Outcome::Succeeded)
+        });
+        policy.critical && policy.on_failure != OnFailure::Continue && !saved
+    }
+
+    /// Takes note that the log is durable up to and with `seq`.
+    pub fn acknowledge(&mut self, seq: Seq) {
+        self.durable = self.durable.max(seq.min(self.seq));
+    }
+
+    /// Takes note that the executor has this claimed attempt now.
+    pub fn hand_over(&mut self, attempt: Attempt) {
+        self.steps[attempt.step.at()].handed = true;
+        self.refresh(attempt.step);
+    }
+
+    /// What the last attempt put out for later steps.
+    pub fn output(&self, step: &str, key: &str) -> Option<&str> {
+        let last = self.steps[self.find(step)?.at()].last.as_ref()?;
+        last.outputs.get(key).map(AsRef::as_ref)
+    }
+
+    /// Attempts that the log claims and whose end it does not know: what a
+    /// resumed engine must ask its executor about.
+    pub fn open_attempts(&self) -> Vec<Attempt> {
+        let mut open = Vec::new();
+        for step in self.plan.indices() {
+            let record = &self.steps[step.at()];
+            if let StepState::Claimed {
+                attempt: number, ..
+            }
+            | StepState::Blocked {
+                attempt: number, ..
+            }
+            | StepState::Running {
+                attempt: number, ..
+            } = record.state
+            {
+                open.push(Attempt {
+                    step,
+                    number,
+                    role: Role::Main,
+                });
+            }
+            if let UndoState::Claimed {
+                attempt: number, ..
+            }
+            | UndoState::Blocked {
+                attempt: number, ..
+            }
+            | UndoState::Running {
+                attempt: number, ..
+            } = record.undo
+            {
+                open.push(Attempt {
+                    step,
+                    number,
+                    role: Role::Undo,
+                });
+            }
+        }
+        open
+    }
+
+    /// Whether the attempt was claimed before the machine was last restarted.
+    /// An executor's own records may have lost their tail then, so their
+    /// silence no longer proves that the attempt never ran.
+    pub fn claimed_before_boot(&self, attempt: Attempt) -> bool {
+        let record = &self.steps[attempt.step.at()];
+        let claimed = match (attempt.role, &record.state, &record.undo) {
+            (
+                Role::Undo,
+                _,
+                UndoState::Claimed { claimed, .. } | UndoState::Blocked { claimed, .. },
+            ) => *claimed,
+            (_, StepState::Claimed { claimed, .. } | StepState::Blocked { claimed, .. }, _) => {
+                *claimed
+            }
+            _ => return true,
+        };
+        claimed < self.booted
+    }
+
+    /// The step's attempt that waits for something another run holds.
+    pub fn blocked_attempt(&self, step: StepIx) -> Option<Attempt> {
+        let record = &self.steps[step.at()];
+        let of = |number, role| Some(Attempt { step, number, role });
+        match (&record.state, &record.undo) {
+            (StepState::Blocked { attempt, .. }, _) => of(*attempt, Role::Main),
+            (_, UndoState::Blocked { attempt, .. }) => of(*attempt, Role::Undo),
+            _ => None,
+        }
+    }
+
+    /// Steps whose interrupted attempt waits for a person's word.
+    pub fn needs_word(&self) -> Vec<StepIx> {
+        let failed = self.places.failed.iter().copied();
+        failed.filter(|ix| self.waits_for_word(*ix)).collect()
+    }
+
+    /// Nobody saw how its attempt ended, and it must not simply be run again.
+    pub(super) fn waits_for_word(&self, ix: StepIx) -> bool {
+        matches!(
+            &self.steps[ix.at()].state,
+            StepState::Settled { reason: Some(reason), .. } if **reason == Reason::NotIdempotent
+        )
+    }
+}
+
+/// How many steps have settled in each way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Steps that take part in the run.
+    pub total: u32,
+    pub succeeded: u32,
+    pub failed: u32,
+    pub skipped: u32,
+    pub canceled: u32,
+}
+
+impl Counts {
+    /// Steps that have settled.
+    pub fn settled(&self) -> u32 {
+        self.succeeded + self.failed + self.skipped + self.canceled
+    }
+}
+
+/// Names of things that steps occupy, with their capacities.
+pub(super) type Capacities = BTreeMap<Box<str>, u32>;
+/// Steps in the order in which they go.
+pub(super) type Queue = BTreeSet<(std::cmp::Reverse<i32>, StepIx)>;

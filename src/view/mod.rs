@@ -1,1 +1,33 @@
+//! What people and programs see of a run. One view, one file.
+//!
+//! Each view is a fold over events or a function of a
+//! [`RunState`](crate::run::RunState), and writes to whatever it is given. None
+//! reads the clock, the environment or a terminal: the time, the zone and the
+//! width are arguments, so that a test sees what a person sees. All that came
+//! from a file, a program or another machine goes through [`escape`] first.
+//!
+//! Views write colours always; whoever owns the stream takes them out where
+//! they are not wanted.
+
+pub mod board;
+pub mod command;
 pub mod diagnostic;
+pub mod escape;
+pub mod estimate;
+pub mod graph;
+pub mod jsonl;
+pub mod order;
+pub mod plain;
+pub mod preview;
+pub mod progress;
+pub mod status;
+pub mod style;
+pub mod summary;
+pub mod time;
+pub mod timeline;
+pub mod tree;
+pub mod why;
+pub mod words;
+
+#[cfg(test)]
+pub(crate) mod testing;

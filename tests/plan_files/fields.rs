@@ -7,6 +7,13 @@ use quintet::plan::{OnAbort, OnFailure, Part, Rollback, StepIx, Text, Verdict};
 
 use super::*;
 
+fn shell(script: &str, args: &[&str]) -> Program {
+    Program::Shell {
+        script: script.into(),
+        args: args.iter().map(|arg| Text::from(*arg)).collect(),
+    }
+}
+
 #[test]
 fn every_good_file_is_a_plan_without_warnings() {
     for path in fixtures("good") {
@@ -118,7 +125,7 @@ fn every_field_reaches_the_plan() {
 
     let one = &plan.steps[1];
     let script = "for i in 1 2 3; do echo \"$i ${NAME} $1\"; done";
-    assert_eq!(argv(one), ["/bin/sh", "-c", script, "sh", "first"]);
+    assert_eq!(command(one).program, shell(script, &["first"]));
     assert_eq!(*command(one).env, [("NAME".into(), "abc".into())]);
     assert_eq!(one.policy.timeout, None, "0 is no limit");
     assert_eq!(one.policy.grace, Duration::from_secs(11));
@@ -141,10 +148,7 @@ fn every_field_reaches_the_plan() {
 
     let other = &plan.steps[2];
     assert_eq!(other.fallback_of, Some(StepIx::new(1)));
-    assert_eq!(
-        command(other).program,
-        Program::Shell("echo ${COUNT} ${DRY}".into())
-    );
+    assert_eq!(command(other).program, shell("echo ${COUNT} ${DRY}", &[]));
     assert_eq!(
         *command(other).env,
         [("COUNT".into(), "7".into()), ("DRY".into(), "true".into())]
@@ -255,7 +259,7 @@ fn p6_values_reach_scripts_as_environment() {
     let text = r#"{"steps": [{"id": "a", "shell": true, "command": "echo ${V} $V $$${V}"}]}"#;
     let plan = loaded_with(text, &with_var("V", "; touch X")).plan;
     let run = command(&plan.steps[0]);
-    assert_eq!(run.program, Program::Shell("echo ${V} $V $${V}".into()));
+    assert_eq!(run.program, shell("echo ${V} $V $${V}", &[]));
     assert_eq!(*run.env, [("V".into(), "; touch X".into())]);
 }
 
@@ -366,6 +370,34 @@ fn a_variable_that_was_given_and_is_not_used_is_a_warning() {
     );
     let asked = one_step(r#""condition": "vars.BRNCH == 'x'""#);
     assert_eq!(loaded_with(&asked, &with_var("BRNCH", "x")).warnings, []);
+}
+
+#[test]
+fn secrets_are_beside_the_plan_and_never_in_it() {
+    let text = r#"{"variables": {"TOKEN": {"secret": true}, "OPEN": "x"}, "steps": [
+        {"id": "a", "command": "echo", "args": ["${TOKEN}"], "env": {"T": "${TOKEN}"}}]}"#;
+    let loaded = loaded_with(text, &with_var("TOKEN", "hunter2"));
+    assert_eq!(loaded.secrets.len(), 1);
+    assert_eq!(loaded.secrets["TOKEN"], "hunter2");
+    assert!(!loaded.plan.to_json().contains("hunter2"));
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    let named = text.replace("\"id\"", "\"name\": \"${TOKEN}\", \"id\"");
+    let refusal = refused_with(&named, &with_var("TOKEN", "hunter2"));
+    assert!(!shown(&refusal).contains("hunter2"));
+}
+
+#[test]
+fn the_outside_world_is_what_it_was_when_the_plan_was_made() {
+    let text = one_step(r#""condition": "env.HOME == '/root' and env.UNSET == null and IsLinux""#);
+    let env = [("HOME", "/root"), ("OTHER", "x")];
+    let request = Request {
+        env: Some(env.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+        ..request()
+    };
+    let facts = loaded_with(&text, &request).plan.facts;
+    assert_eq!(facts.len(), 2, "only what is asked for: {facts:?}");
+    assert_eq!(facts["env.HOME"], "/root");
+    assert_eq!(facts["IsLinux"], cfg!(target_os = "linux").to_string());
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn command(step: &Step) -> &Command {
 fn argv(step: &Step) -> Vec<String> {
     match &command(step).program {
         Program::Argv(argv) => argv.iter().map(|text| text.shown().into_owned()).collect(),
-        Program::Shell(_) => panic!("step {} is a script", step.id),
+        Program::Shell { .. } => panic!("step {} is a script", step.id),
     }
 }
 

@@ -112,6 +112,7 @@ pub fn lower(walk: &mut Walk<'_>, root: &Record<'_>, stem: &str) -> (Plan, Defau
         lock: None,
         pools: BTreeMap::new(),
         resources: BTreeMap::new(),
+        facts: BTreeMap::new(),
         files: Vec::new(),
         steps: Vec::new(),
     };

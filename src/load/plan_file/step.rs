@@ -240,7 +240,10 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
                 self.outputs(std::slice::from_ref(text), program.span());
             }
             self.add_given(&mut variables, given, env.unwrap_or(program), path);
-            made.program = shell_program(script, arguments);
+            made.program = Program::Shell {
+                script,
+                args: arguments.into(),
+            };
         } else if let Some(name) = self.walk.argument(program, &place) {
             self.outputs(std::slice::from_ref(&name), program.span());
             if matches!(&name, Text::Plain(name) if name.is_empty()) {
@@ -305,10 +308,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
                 for id in condition.steps() {
                     self.place(id, node.span());
                 }
-                for name in condition.variables() {
-                    // So that the variable counts as used.
-                    self.walk.scope.get(name);
-                }
+                self.walk.facts(&condition);
                 Some(Box::new(condition))
             }
             Err(error) => {
@@ -548,19 +548,4 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
         }
         (about != About::default()).then(|| Box::new(about))
     }
-}
-
-/// A script for the shell. Arguments become its positional parameters.
-fn shell_program(script: Box<str>, arguments: Vec<Text>) -> Program {
-    if arguments.is_empty() {
-        return Program::Shell(script);
-    }
-    // The shell takes what follows the script as $0 and on; $0 is itself.
-    let head = [
-        "/bin/sh".into(),
-        "-c".into(),
-        Text::Plain(script),
-        "sh".into(),
-    ];
-    Program::Argv(head.into_iter().chain(arguments).collect())
 }

@@ -179,6 +179,8 @@ impl Finish {
                     list.push(to);
                 }
             }
+            needs.sort_unstable();
+            after.sort_unstable();
             self.plan[ix].needs = needs.as_slice().into();
             self.plan[ix].after = after.as_slice().into();
         }
@@ -196,11 +198,16 @@ impl Finish {
                 let Some(to) = self.target(ix, link, "asks about") else {
                     continue;
                 };
+                let step = &self.plan[ix];
+                if step.needs.contains(&to) || step.after.contains(&to) {
+                    continue;
+                }
                 let ancestry = ancestry.get_or_insert_with(|| Ancestry::new(&self.plan));
                 // An edge that was there in other form already does no harm.
                 if ancestry.any(&self.plan, ix, |before| before == to) != Some(true) {
                     let mut after = self.plan[ix].after.to_vec();
                     after.push(to);
+                    after.sort_unstable();
                     self.forward |= to > ix;
                     self.plan[ix].after = after.into();
                 }

@@ -256,7 +256,7 @@ impl Builder {
 fn for_each_output(command: &Command, f: &mut impl FnMut(&str)) {
     let argv: &[Text] = match &command.program {
         Program::Argv(argv) => argv,
-        Program::Shell(_) => &[],
+        Program::Shell { args, .. } => args,
     };
     let env = command.env.iter().map(|(_, text)| text);
     for text in argv.iter().chain(env).chain(&command.stdin) {

@@ -263,7 +263,10 @@ impl<'a> Lexer<'a> {
             let known = DASHED.iter().map(|(spelling, ..)| *spelling);
             match nearest(written, known.chain(["and", "or", "not"])) {
                 Some(near) => error.help(format!("did you mean `-{near}`?")),
-                None => error.help("there are -eq -ne -lt -le -gt -ge -in -notin -contains -notcontains -like -notlike -match -notmatch -and -or -not"),
+                None => error.help(
+                    "there are -eq -ne -lt -le -gt -ge -in -notin -contains -notcontains \
+                     -like -notlike -match -notmatch -and -or -not",
+                ),
             }
         })
     }
@@ -423,7 +426,8 @@ fn check_step_path(path: &[Box<str>], at: Range<usize>) -> Result<(), SyntaxErro
         _ => SyntaxError::new(at, "this asks nothing of a step"),
     };
     Err(error.help(
-        "`prev.ID.status`, `.exit_code`, `.attempts` or `.outputs.KEY`; `prev['ID']` where the id holds `.` or `/`",
+        "`prev.ID.status`, `.exit_code`, `.attempts` or `.outputs.KEY`; \
+         `prev['ID']` where the id holds `.` or `/`",
     ))
 }
 

@@ -122,6 +122,11 @@ impl Condition {
         self.names_under("vars")
     }
 
+    /// The environment variables it names, each once, in the order of the text.
+    pub fn env(&self) -> Vec<&str> {
+        self.names_under("env")
+    }
+
     /// Whether it holds, and why.
     ///
     /// # Errors

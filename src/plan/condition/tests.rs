@@ -124,6 +124,7 @@ fn a25_the_words_of_powershell_ignore_case() {
     ]);
     none_holds(&[
         "Environment -contains 'prod'",
+        "'Prod' -in $Environment",
         "Environment -ceq 'production'",
         "-not $IsLinux",
         "$env:NONE.Length -gt 0",

@@ -82,7 +82,8 @@ impl Declaration {
         let name = &self.name;
         if !is_name(name) {
             wrong(format!(
-                "{name:?} cannot be a variable's name: a name is letters, digits and `_`, and does not begin with a digit"
+                "{name:?} cannot be a variable's name: a name is letters, digits and `_`, \
+                 and does not begin with a digit"
             ));
         }
         if self.kind == Kind::Choice && self.choices.is_empty() {
@@ -211,7 +212,7 @@ fn compile(pattern: &str) -> Result<Regex, String> {
         .build()
         .map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => "is too big".to_owned(),
-            _ => format!("is no regular expression: {pattern}"),
+            _ => format!("is no regular expression: {}", shown(pattern)),
         })
 }
 

@@ -1,0 +1,248 @@
+//! The world as it really is: what the engine's loop needs of it, on this machine.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::clock::Clock;
+use super::ears::Heard;
+use super::lock::{Denied, Held, LockSpace, Waiting, Want};
+use super::{Log, LogError, Request, World};
+use crate::exec::Waker;
+use crate::plan::{Holds, Plan, StepIx};
+use crate::run::{Event, Holder, Kind, Millis, RunState, Seq, Stopping, exit_code};
+use crate::store::{RunWriter, Store, StoreError, What};
+
+/// Who is told what happens, and who is asked.
+pub trait Audience {
+    /// An event has just been folded into the run.
+    fn event(&mut self, run: &RunState, event: &Event);
+
+    /// A person is to be asked. The answer comes through `answers`, now or later.
+    fn ask(&mut self, step: StepIx, question: &str, answers: &Answers);
+
+    /// The whole run waits for a lock that another run holds.
+    fn waits(&mut self, held: &Held);
+}
+
+/// Where answers go.
+#[derive(Clone)]
+pub struct Answers {
+    inbox: Sender<Heard>,
+    waker: Waker,
+}
+
+impl Answers {
+    /// Answers the question of a step. `by` says who or what answered.
+    pub fn give(&self, step: StepIx, yes: bool, by: &str) {
+        let by = by.to_owned();
+        // If the engine is gone, nobody waits for the answer.
+        let _ = self
+            .inbox
+            .send(Heard::Said(Request::Answer { step, yes, by }));
+        self.waker.wake();
+    }
+}
+
+/// What the log's thread has said last.
+#[derive(Default)]
+pub(super) struct Acknowledged {
+    durable: AtomicU64,
+    failed: Mutex<Option<StoreError>>,
+}
+
+impl Acknowledged {
+    /// To be called from the log's thread.
+    pub fn take(&self, said: Result<Seq, StoreError>) {
+        match said {
+            Ok(seq) => self.durable.store(seq, Ordering::Release),
+            Err(error) => *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+        }
+    }
+
+    fn read(&self) -> Result<Seq, StoreError> {
+        match &*self.failed.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error.clone()),
+            None => Ok(self.durable.load(Ordering::Acquire)),
+        }
+    }
+}
+
+/// A run's log in the store.
+pub(super) struct StoreLog {
+    pub writer: Arc<RunWriter>,
+    pub acknowledged: Arc<Acknowledged>,
+    /// Whether a tolerated failure makes the exit code 1.
+    pub strict: bool,
+}
+
+impl Log for StoreLog {
+    fn append(&mut self, event: &Event) {
+        match &event.kind {
+            Kind::RunFinished { outcome, reason } => {
+                let code = exit_code(*outcome, reason, self.strict);
+                self.writer.finish(event.clone(), code);
+            }
+            _ => self.writer.append(event.clone()),
+        }
+    }
+
+    fn durable(&mut self) -> Result<Seq, LogError> {
+        self.acknowledged.read().map_err(LogError::from)
+    }
+
+    fn hurry(&mut self) {
+        self.writer.hurry();
+    }
+
+    fn flush(&mut self) -> Result<(), LogError> {
+        self.writer.flush().map_err(LogError::from)
+    }
+}
+
+impl From<StoreError> for LogError {
+    fn from(error: StoreError) -> Self {
+        LogError(error.to_string())
+    }
+}
+
+/// This machine.
+pub(super) struct Outside<'a> {
+    pub clock: Clock,
+    pub inbox: Receiver<Heard>,
+    pub answers: Answers,
+    pub locks: LockSpace,
+    /// Steps that wait for something to become free.
+    pub waiting: BTreeMap<StepIx, Waiting>,
+    pub store: Store,
+    pub writer: Arc<RunWriter>,
+    /// The number of the last request taken from the store.
+    pub asked: i64,
+    /// Requests that the loop has been given; their events follow.
+    pub given: Vec<i64>,
+    pub plan: Arc<Plan>,
+    pub run_id: String,
+    pub audience: &'a mut dyn Audience,
+}
+
+impl Answers {
+    pub(super) fn new(inbox: Sender<Heard>, waker: Waker) -> Self {
+        Answers { inbox, waker }
+    }
+}
+
+impl Outside<'_> {
+    /// Requests in the store that the loop has not seen. One that cannot be
+    /// read now stays there, and the next ring tries again.
+    fn stored_requests(&mut self) -> Vec<Request> {
+        let stored = self
+            .store
+            .requests(&self.run_id, self.asked)
+            .unwrap_or_default();
+        let mut requests = Vec::new();
+        for (number, request) in stored {
+            self.asked = number;
+            self.given.push(number);
+            requests.extend(self.request(request.what, request.by));
+        }
+        requests
+    }
+
+    fn request(&self, what: What, by: String) -> Option<Request> {
+        Some(match what {
+            What::Cancel => Request::Stop {
+                why: Stopping::Cancel,
+                by,
+            },
+            What::Kill => Request::Stop {
+                why: Stopping::Kill,
+                by,
+            },
+            What::Answer { step, value } => {
+                let mut indices = self.plan.indices();
+                let step = indices.find(|ix| *self.plan[*ix].id == *step)?;
+                Request::Answer {
+                    step,
+                    yes: value == "yes",
+                    by,
+                }
+            }
+        })
+    }
+
+    fn holder(&self, step: StepIx) -> Holder {
+        Holder {
+            run: self.run_id.clone(),
+            step: self.plan[step].id.to_string(),
+            pid: std::process::id(),
+            since: self.clock.now(),
+        }
+    }
+}
+
+impl World for Outside<'_> {
+    fn now(&mut self) -> Millis {
+        self.clock.now()
+    }
+
+    fn requests(&mut self) -> Vec<Request> {
+        // What was given last time has its events in the log by now.
+        for number in self.given.drain(..) {
+            self.writer.handled(number);
+        }
+        let mut requests = Vec::new();
+        let mut rung = false;
+        while let Ok(heard) = self.inbox.try_recv() {
+            match heard {
+                Heard::Said(request) => requests.push(request),
+                Heard::Bell => rung = true,
+            }
+        }
+        if rung {
+            requests.extend(self.stored_requests());
+        }
+        requests
+    }
+
+    fn ask(&mut self, step: StepIx, question: &str) {
+        self.audience.ask(step, question, &self.answers);
+    }
+
+    fn occupy(&mut self, step: StepIx) -> Result<Vec<Arc<File>>, Denied> {
+        let Some(holds) = &self.plan[step].holds else {
+            return Ok(Vec::new());
+        };
+        let wants = wants(&self.plan, holds);
+        let taken = self.locks.try_acquire(&wants, &self.holder(step));
+        if let Err(Denied::Held(_)) = taken {
+            let answers = self.answers.clone();
+            let waiting = self.locks.wait_free(&wants, move || {
+                // If the engine is gone, nobody waits any more.
+                let _ = answers.inbox.send(Heard::Said(Request::Unblocked { step }));
+                answers.waker.wake();
+            })?;
+            self.waiting.insert(step, waiting);
+        }
+        taken
+    }
+
+    fn show(&mut self, run: &RunState, event: &Event) {
+        self.audience.event(run, event);
+    }
+}
+
+/// What a step occupies, with the capacities that its plan gives.
+fn wants(plan: &Plan, holds: &Holds) -> Vec<Want> {
+    let mut wants: Vec<Want> = holds.locks.iter().map(|lock| Want::lock(lock)).collect();
+    if let Some((pool, units)) = &holds.pool {
+        let capacity = plan.pools.get(pool).copied().unwrap_or(*units);
+        wants.push(Want::pool(pool, *units, capacity));
+    }
+    for (resource, units) in &holds.resources {
+        let capacity = plan.resources.get(resource).copied().unwrap_or(*units);
+        wants.push(Want::resource(resource, *units, capacity));
+    }
+    wants
+}

@@ -1,0 +1,419 @@
+//! A run on this machine, from its beginning to its end: everything that has to
+//! be in place around the loop, put up in the one order that is safe.
+//!
+//! First the run's directory and the zygote's promise of supervisors, then the
+//! store (no connection to it may be carried over a fork), then ownership, the
+//! executor, the ears, and last the loop.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use super::clock::Clock;
+use super::ears::{Ears, Heard, Signals};
+use super::lock::{Denied, LockSpace, Want};
+use super::outside::{Acknowledged, Answers, Audience, Outside, StoreLog};
+use super::{Engine, EngineError, JobContext};
+use crate::exec::process::{Local, LocalConfig, Zygote};
+use crate::exec::{Executor, Waker};
+use crate::paths::StateDir;
+use crate::plan::{Plan, StepIx};
+use crate::run::{
+    Engine as EngineId, Holder, Millis, RunOutcome, RunPhase, RunState, Seq, exit_code,
+};
+use crate::store::{
+    Durability, NewRun, NotOwned, Owner, RunWriter, Store, StoreError, reserve_run,
+};
+
+/// What a run needs besides its plan.
+pub struct Session<'a> {
+    pub state: StateDir,
+    pub durability: Durability,
+    /// Made before any other thread, and before any store was opened.
+    pub zygote: Zygote,
+    /// Signals that ask the run to stop, if this process listens for them.
+    pub signals: Option<Signals>,
+    /// Values of secret variables.
+    pub secrets: BTreeMap<String, String>,
+    /// Whether a tolerated failure makes the exit code 1.
+    pub strict: bool,
+    /// For the record: the command that began or resumed the run.
+    pub command_line: Vec<String>,
+    pub audience: &'a mut dyn Audience,
+}
+
+/// How to go on with a run.
+#[derive(Clone, Debug, Default)]
+pub struct Again {
+    /// Steps that a person takes as done.
+    pub done: Vec<StepIx>,
+    /// Steps that a person lets run again although they say `idempotent: false`.
+    pub rerun: Vec<StepIx>,
+    /// Stop the run as soon as it is taken over, rather than go on with it.
+    pub cancel: bool,
+    /// Who asks.
+    pub by: String,
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub run_id: String,
+    pub outcome: RunOutcome,
+    /// The exit code of a program that drove the run: see [`exit_code`].
+    pub exit_code: i32,
+    pub state: RunState,
+}
+
+/// Why a run was not driven to its end.
+#[derive(Debug)]
+pub enum Refused {
+    /// Another run holds the lock of this plan; or another process drives this run.
+    Busy(String),
+    /// An interrupted step must not simply be run again, and nobody has said
+    /// what is to be done about it.
+    NeedsWord {
+        run_id: String,
+        steps: Vec<String>,
+    },
+    /// There is nothing left to do.
+    Succeeded {
+        run_id: String,
+    },
+    Store(StoreError),
+    /// The loop had to stop. Steps that run are left to their supervisors.
+    Engine {
+        run_id: String,
+        error: EngineError,
+    },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Busy(by) => f.write_str(by),
+            Refused::NeedsWord { run_id, steps } => write!(
+                f,
+                "run {run_id} needs a person's word: nobody saw how {} ended, and it must not simply be run again",
+                steps.join(", ")
+            ),
+            Refused::Succeeded { run_id } => {
+                write!(f, "run {run_id} succeeded; there is nothing to resume")
+            }
+            Refused::Store(error) => error.fmt(f),
+            Refused::Engine { error, .. } => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Refused::Store(error)
+    }
+}
+
+impl From<NotOwned> for Refused {
+    fn from(error: NotOwned) -> Self {
+        match error {
+            NotOwned::Busy { .. } => Refused::Busy(error.to_string()),
+            NotOwned::Store(error) => Refused::Store(error),
+        }
+    }
+}
+
+/// What is in place before the loop is.
+struct Stage {
+    store: Store,
+    writer: Arc<RunWriter>,
+    line: Line,
+    clock: Clock,
+    /// The run's lock, held as long as this is.
+    _lock: Vec<Arc<File>>,
+}
+
+impl Session<'_> {
+    /// Runs a plan. `announce` is told the run's id before anything starts.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn begin(mut self, plan: Plan, announce: &mut dyn FnMut(&str)) -> Result<Ended, Refused> {
+        let clock = Clock::start();
+        let dir = reserve_run(&self.state, clock.now())?;
+        let lock = match self.lock_run(&plan, &dir.run_id, &clock) {
+            Ok(lock) => lock,
+            Err(refused) => {
+                // Nothing of the run exists yet but its empty directory.
+                let _ = std::fs::remove_dir(&dir.path);
+                return Err(refused);
+            }
+        };
+        let plan = Arc::new(plan);
+        let plan_json = plan.to_json();
+        let content_id = Plan::content_id_of(&plan_json);
+        let store = Store::open(&self.state, self.durability)?;
+        let line = Line::default();
+        let run = NewRun {
+            run_id: dir.run_id.clone(),
+            plan: plan.clone(),
+            plan_json,
+            content_id: content_id.clone(),
+            created_at: clock.now(),
+            command_line: self.command_line.clone(),
+            owner: owner(clock.now()),
+        };
+        let writer = store.begin(run, line.callback())?;
+        announce(&dir.run_id);
+        let stage = Stage {
+            store,
+            writer: Arc::new(writer),
+            line,
+            clock,
+            _lock: lock,
+        };
+        let engine = engine_id(stage.writer.epoch());
+        self.drive(stage, RunState::new(plan), |engine_loop| {
+            engine_loop.begin(content_id, seed()?, engine)
+        })
+    }
+
+    /// Goes on with a run whose engine is gone, or that has ended otherwise
+    /// than well.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn resume(mut self, run_id: &str, again: &Again) -> Result<Ended, Refused> {
+        let store = Store::open(&self.state, self.durability)?;
+        let ownership = store.own(run_id, &owner(Clock::start().now()))?;
+        let plan = Arc::new(store.plan(run_id)?);
+        let state = replay(&store, run_id, &plan)?;
+        refuse_pointless(&state, run_id, again)?;
+        let clock = Clock::start_after(state.last_at());
+        let lock = self.lock_run(&plan, run_id, &clock)?;
+        let line = Line::default();
+        line.acknowledged.take(Ok(state.seq()));
+        let writer = store.resume(ownership, plan, line.callback())?;
+        let stage = Stage {
+            store,
+            writer: Arc::new(writer),
+            line,
+            clock,
+            _lock: lock,
+        };
+        let engine = engine_id(stage.writer.epoch());
+        self.drive(stage, state, |engine_loop| match engine_loop.run.phase() {
+            RunPhase::Pending => {
+                let content_id = engine_loop.run.plan().content_id();
+                engine_loop.begin(content_id, seed()?, engine)
+            }
+            phase => {
+                let ended = matches!(phase, RunPhase::Finished(_));
+                engine_loop.take_over(engine)?;
+                if ended {
+                    engine_loop.reopen(&again.by)?;
+                }
+                engine_loop.take_word(&again.done, &again.rerun, &again.by)?;
+                match again.cancel {
+                    true => engine_loop.cancel(&again.by),
+                    false => Ok(()),
+                }
+            }
+        })
+    }
+
+    /// Takes the lock that the plan asks for, and waits for it as long as the
+    /// plan says.
+    fn lock_run(
+        &mut self,
+        plan: &Plan,
+        run_id: &str,
+        clock: &Clock,
+    ) -> Result<Vec<Arc<File>>, Refused> {
+        let Some(lock) = &plan.lock else {
+            return Ok(Vec::new());
+        };
+        let who = Holder {
+            run: run_id.to_owned(),
+            step: String::new(),
+            pid: std::process::id(),
+            since: clock.now(),
+        };
+        let space = LockSpace::open(&self.state.locks());
+        let wants = [Want::lock(&lock.name)];
+        let deadline = Instant::now() + lock.wait;
+        let audience = &mut self.audience;
+        let taken = space.acquire_within(&wants, &who, deadline, |held| audience.waits(held));
+        taken.map_err(|denied| match denied {
+            Denied::Store(error) => Refused::Store(error),
+            denied => Refused::Busy(denied.to_string()),
+        })
+    }
+
+    /// Puts up what the loop needs, lets `open` begin or take over the run, and
+    /// drives it.
+    fn drive(
+        self,
+        stage: Stage,
+        state: RunState,
+        open: impl FnOnce(&mut Engine<Local, StoreLog, Outside>) -> Result<(), EngineError>,
+    ) -> Result<Ended, Refused> {
+        let run_id = stage.writer.run_id().to_owned();
+        let plan = state.plan().clone();
+        let refused = |error| Refused::Engine {
+            run_id: run_id.clone(),
+            error,
+        };
+        let broken = |error: io::Error| refused(EngineError::Executor(error));
+        let mut executor = Local::new(
+            self.zygote,
+            LocalConfig {
+                run_dir: self.state.run(&run_id),
+                run_id: run_id.clone(),
+                epoch: stage.writer.epoch(),
+                slots: plan.max_concurrency.get() as usize,
+                env: std::env::vars_os().collect(),
+                nonce: format!("{:016x}", random_number().map_err(refused)?),
+            },
+        )
+        .map_err(broken)?;
+        stage.line.connect(executor.waker());
+        let (sender, inbox) = channel();
+        // Whatever was asked of the run before its engine listened.
+        let _ = sender.send(Heard::Bell);
+        let bell = stage.store.doorbell(&run_id)?;
+        let _ears =
+            Ears::open(self.signals, bell, sender.clone(), executor.waker()).map_err(broken)?;
+        let mut log = StoreLog {
+            writer: stage.writer.clone(),
+            acknowledged: stage.line.acknowledged.clone(),
+            strict: self.strict,
+        };
+        let mut world = Outside {
+            clock: stage.clock,
+            inbox,
+            answers: Answers::new(sender, executor.waker()),
+            locks: LockSpace::open(&self.state.locks()),
+            waiting: BTreeMap::new(),
+            store: stage.store,
+            writer: stage.writer.clone(),
+            asked: 0,
+            given: Vec::new(),
+            plan,
+            run_id: run_id.clone(),
+            audience: self.audience,
+        };
+        let mut engine_loop = Engine {
+            run: state,
+            executor: &mut executor,
+            log: &mut log,
+            world: &mut world,
+            context: JobContext {
+                run_id: run_id.clone(),
+                secrets: self.secrets,
+            },
+        };
+        open(&mut engine_loop).map_err(refused)?;
+        let outcome = engine_loop.drive().map_err(refused)?;
+        let state = engine_loop.run;
+        let reason = state.ended_because();
+        let exit_code = reason.map_or(1, |reason| exit_code(outcome, reason, self.strict));
+        Ok(Ended {
+            run_id,
+            outcome,
+            exit_code,
+            state,
+        })
+    }
+}
+
+/// The line between the log's thread, which starts first, and the executor's
+/// waker, which exists only later.
+#[derive(Default)]
+struct Line {
+    acknowledged: Arc<Acknowledged>,
+    waker: Arc<OnceLock<Waker>>,
+}
+
+impl Line {
+    fn callback(&self) -> impl FnMut(Result<Seq, StoreError>) + Send + 'static {
+        let acknowledged = self.acknowledged.clone();
+        let waker = self.waker.clone();
+        move |said| {
+            acknowledged.take(said);
+            if let Some(waker) = waker.get() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn connect(&self, waker: Waker) {
+        // Only ever called once for a line.
+        let _ = self.waker.set(waker);
+    }
+}
+
+fn replay(store: &Store, run_id: &str, plan: &Arc<Plan>) -> Result<RunState, Refused> {
+    let events = store.events(run_id, 0, usize::MAX)?;
+    RunState::replay(plan.clone(), &events).map_err(|illegal| Refused::Engine {
+        run_id: run_id.to_owned(),
+        error: EngineError::Illegal(illegal),
+    })
+}
+
+fn refuse_pointless(state: &RunState, run_id: &str, again: &Again) -> Result<(), Refused> {
+    let run_id = run_id.to_owned();
+    if let RunPhase::Finished(RunOutcome::Succeeded) = state.phase() {
+        return Err(Refused::Succeeded { run_id });
+    }
+    let unsaid = |step: &StepIx| !again.done.contains(step) && !again.rerun.contains(step);
+    let waiting = state.needs_word().into_iter().filter(unsaid);
+    let steps: Vec<String> = waiting.map(|ix| state.plan()[ix].id.to_string()).collect();
+    match steps.is_empty() {
+        true => Ok(()),
+        false => Err(Refused::NeedsWord { run_id, steps }),
+    }
+}
+
+fn owner(since: Millis) -> Owner {
+    Owner {
+        pid: std::process::id(),
+        host: host(),
+        since,
+    }
+}
+
+fn engine_id(epoch: u32) -> EngineId {
+    EngineId {
+        epoch,
+        pid: std::process::id(),
+        host: host(),
+        boot: boot(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn host() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// What tells one boot of this machine from the next; empty where the system
+/// has no such thing.
+fn boot() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
+}
+
+/// Small enough to be a number in any reader of JSON.
+fn seed() -> Result<u64, EngineError> {
+    Ok(random_number()? >> 11)
+}
+
+fn random_number() -> Result<u64, EngineError> {
+    getrandom::u64().map_err(|error| EngineError::Executor(io::Error::other(error.to_string())))
+}

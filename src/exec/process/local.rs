@@ -1,0 +1,516 @@
+//! The local executor, as the engine holds it: one thread, one `epoll`, a
+//! socket to each supervisor.
+//!
+//! Which slot gets which job is the [roster](super::roster)'s business; here
+//! its deeds are done and the supervisors' answers are turned into reports.
+//! A slot that has become free gets its next job before anything else happens.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::channel::{Channel, Landing, MOST_FILES, Peer};
+use super::files::{Directory, Records, SlotName};
+use super::roster::{Deed, Entry, Place, Roster, Seat};
+use super::slot::never_began;
+use super::tree;
+use super::wire::{Answer, Order, Record, Setup};
+use super::zygote::{Notice, Zygote};
+use crate::exec::{Done, Executor, Found, Job, Report, Stop, Waker};
+use crate::run::{Attempt, Exit};
+
+/// Tokens beside those of seats.
+const BELL: u64 = u64::MAX;
+const ZYGOTE: u64 = u64::MAX - 1;
+
+/// A job whose supervisors die before they begin it is given up after so many.
+const MOST_LOST: u32 = 3;
+
+/// What the local executor must know of the run.
+#[derive(Clone, Debug)]
+pub struct LocalConfig {
+    /// The run's own directory: absolute, there already, private to the user.
+    pub run_dir: PathBuf,
+    pub run_id: String,
+    /// Never used before for this run, and higher than all that were.
+    pub epoch: u32,
+    /// At most this many attempts run at once.
+    pub slots: usize,
+    /// The whole environment that a step's own is laid over: nothing else is inherited.
+    pub env: Vec<(OsString, OsString)>,
+    /// Hard to guess; marks the processes of this engine's attempts.
+    pub nonce: String,
+}
+
+/// Runs attempts as processes of this machine.
+///
+/// An error from [`start`](Executor::start) or [`wait`](Executor::wait) means
+/// that nothing new is started any more: the attempts it is about, and those
+/// that still waited, were not. What runs goes on and is still reported by
+/// further calls of `wait`.
+pub struct Local {
+    pub(super) config: LocalConfig,
+    pub(super) directory: Directory,
+    zygote: Option<Zygote>,
+    epoll: Epoll,
+    bell: Arc<EventFd>,
+    roster: Roster,
+    lines: Vec<Option<Line>>,
+    next_number: u32,
+    ready: Vec<Report>,
+    broken: Option<io::Error>,
+    pub(super) landing: Landing,
+}
+
+/// The connection to one supervisor.
+struct Line {
+    channel: Channel,
+    name: SlotName,
+    /// A child of our own zygote, which then has the last word on its end.
+    ours: bool,
+    /// It said that it cannot work.
+    failed: bool,
+    awaits_room: bool,
+    is_open: bool,
+}
+
+impl Local {
+    /// Opens the run's directory for this epoch. Nothing is started yet.
+    ///
+    /// # Errors
+    /// The directory cannot be used, or the epoch was used before.
+    pub fn new(zygote: Zygote, config: LocalConfig) -> io::Result<Local> {
+        if !config.run_dir.is_absolute() {
+            let why = format!("{} is not an absolute path", config.run_dir.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let directory = Directory::make(&config.run_dir)?;
+        directory.open_epoch(config.epoch)?;
+        allow_open_files(config.slots);
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+        let bell = Arc::new(EventFd::from_flags(flags)?);
+        epoll.add(&*bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
+        epoll.add(&zygote, EpollEvent::new(EpollFlags::EPOLLIN, ZYGOTE))?;
+        Ok(Local {
+            roster: Roster::new(config.slots.max(1)),
+            config,
+            directory,
+            zygote: Some(zygote),
+            epoll,
+            bell,
+            lines: Vec::new(),
+            next_number: 0,
+            ready: Vec::new(),
+            broken: None,
+            landing: Landing::new(64 * 1024),
+        })
+    }
+
+    /// Nothing new starts after this.
+    fn break_with(&mut self, e: io::Error) {
+        self.roster.halt();
+        self.broken.get_or_insert(e);
+    }
+
+    fn do_deeds(&mut self) {
+        while let Some(deed) = self.roster.next_deed() {
+            match deed {
+                Deed::Open(seat) => {
+                    if let Err(e) = self.open(seat) {
+                        self.roster.lost(seat);
+                        self.break_with(e);
+                    }
+                }
+                Deed::Give(seat, attempt) => {
+                    if let Some(job) = self.roster.job(seat, attempt) {
+                        let (frame, locks) = (Order::start_frame(job), job.locks.clone());
+                        self.send(seat, frame, locks);
+                    }
+                }
+                Deed::Accept(attempt) => {
+                    if let Some(Place::Seat(_)) = self.roster.place(attempt) {
+                        self.ready.push(Report::Accepted { attempt });
+                    }
+                }
+                Deed::Revoke(seat, attempt) => {
+                    self.send(seat, Order::Revoke(attempt).to_frame(), Vec::new());
+                }
+            }
+        }
+    }
+
+    /// Has a supervisor made. It is written to at once: what it is told waits
+    /// for it in its socket.
+    fn open(&mut self, seat: Seat) -> io::Result<()> {
+        let number = self.next_number;
+        self.next_number += 1;
+        let (ours, theirs) = UnixStream::pair()?;
+        let zygote = self.zygote.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        zygote.request(number, theirs)?;
+        let line = Line {
+            channel: Channel::new(ours),
+            name: SlotName {
+                epoch: self.config.epoch,
+                number,
+            },
+            ours: true,
+            failed: false,
+            awaits_room: false,
+            is_open: true,
+        };
+        self.install(seat, line)
+    }
+
+    fn install(&mut self, seat: Seat, line: Line) -> io::Result<()> {
+        let interest = EpollEvent::new(EpollFlags::EPOLLIN, seat as u64);
+        self.epoll.add(&line.channel, interest)?;
+        let setup = Order::Setup(self.setup(line.name.number)).to_frame();
+        if self.lines.len() <= seat {
+            self.lines.resize_with(seat + 1, || None);
+        }
+        self.lines[seat] = Some(line);
+        self.send(seat, setup, Vec::new());
+        Ok(())
+    }
+
+    fn setup(&self, number: u32) -> Setup {
+        let bytes = |text: &OsString| text.as_bytes().to_vec();
+        Setup {
+            run_dir: self.config.run_dir.as_os_str().as_bytes().to_vec(),
+            run_id: self.config.run_id.clone(),
+            epoch: self.config.epoch,
+            slot: number,
+            nonce: self.config.nonce.clone(),
+            env: self
+                .config
+                .env
+                .iter()
+                .map(|(key, value)| (bytes(key), bytes(value)))
+                .collect(),
+        }
+    }
+
+    /// Takes over a supervisor that an earlier engine has left, with what it runs.
+    pub(super) fn take_over(
+        &mut self,
+        name: SlotName,
+        channel: Channel,
+        running: Attempt,
+    ) -> io::Result<()> {
+        let seat = self.roster.take_over(Some(running), Instant::now());
+        let line = Line {
+            channel,
+            name,
+            ours: false,
+            failed: false,
+            awaits_room: false,
+            is_open: true,
+        };
+        self.install(seat, line)
+    }
+
+    fn send(&mut self, seat: Seat, frame: Vec<u8>, files: Vec<Arc<std::fs::File>>) {
+        if let Some(line) = self.lines.get_mut(seat).and_then(Option::as_mut) {
+            // That it is gone shows when it is read from, with its last words.
+            let _ = line.channel.send(frame, files);
+            self.await_room(seat);
+        }
+    }
+
+    /// Has `epoll` tell when a full socket has room again.
+    fn await_room(&mut self, seat: Seat) {
+        let Some(line) = self.lines.get_mut(seat).and_then(Option::as_mut) else {
+            return;
+        };
+        if line.channel.is_blocked() == line.awaits_room || !line.is_open {
+            return;
+        }
+        line.awaits_room = !line.awaits_room;
+        let mut interests = EpollFlags::EPOLLIN;
+        interests.set(EpollFlags::EPOLLOUT, line.awaits_room);
+        let mut event = EpollEvent::new(interests, seat as u64);
+        if let Err(e) = self.epoll.modify(&line.channel, &mut event) {
+            self.break_with(e.into());
+        }
+    }
+
+    /// Takes in what a supervisor says.
+    fn hear(&mut self, seat: Seat) {
+        let Some(line) = self.lines.get_mut(seat).and_then(Option::as_mut) else {
+            return;
+        };
+        let sent = line.channel.flush();
+        let received = line.channel.receive(&mut self.landing);
+        let gone = loop {
+            let Some(line) = self.lines.get_mut(seat).and_then(Option::as_mut) else {
+                return;
+            };
+            match line.channel.next(|payload, _| Answer::read(payload)) {
+                Ok(Some(answer)) => self.take(seat, answer),
+                Ok(None) => break received == Peer::Gone || sent == Peer::Gone,
+                Err(_) => break true,
+            }
+        };
+        if gone {
+            self.hang_up(seat);
+        } else {
+            self.await_room(seat);
+        }
+    }
+
+    fn take(&mut self, seat: Seat, answer: Answer) {
+        let now = Instant::now();
+        match answer {
+            Answer::Finished(attempt, done) => {
+                if self.roster.finished(seat, attempt, now) {
+                    self.ready.push(Report::Finished { attempt, done });
+                    self.do_deeds();
+                }
+            }
+            Answer::Revoked(attempt) => {
+                self.roster.given_back(seat, attempt, now);
+                self.do_deeds();
+            }
+            Answer::Unrecordable(attempt, why) => {
+                let why = format!("the start of an attempt cannot be recorded: {why}");
+                self.break_with(io::Error::other(why));
+                self.roster.finished(seat, attempt, now);
+            }
+            Answer::Broken(why) => {
+                if let Some(line) = self.lines.get_mut(seat).and_then(Option::as_mut) {
+                    line.failed = true;
+                }
+                let why = format!("a slot cannot be set up: {why}");
+                self.break_with(io::Error::other(why));
+            }
+            // Only said to who has just connected.
+            Answer::Hello(_) => {}
+        }
+    }
+
+    /// A supervisor is gone. Its zygote makes sure that what it ran is too, and
+    /// says so; without it that is on us.
+    fn hang_up(&mut self, seat: Seat) {
+        let Some(line) = self.lines.get_mut(seat).and_then(Option::as_mut) else {
+            return;
+        };
+        if std::mem::take(&mut line.is_open) {
+            // Closing it would do as well, but for copies on their way to the zygote.
+            let _ = self.epoll.delete(&line.channel);
+        }
+        let ours = line.ours;
+        if !ours || self.zygote.is_none() {
+            self.bury(seat, false);
+        }
+    }
+
+    /// Finds out what became of a dead supervisor's attempts.
+    fn bury(&mut self, seat: Seat, swept: bool) {
+        let Some(line) = self.lines.get_mut(seat).and_then(Option::take) else {
+            return;
+        };
+        let entries = self.roster.lost(seat);
+        if line.failed {
+            return;
+        }
+        // A supervisor that never came so far has no records.
+        let records = Records::read(&self.directory, line.name).ok();
+        for entry in entries {
+            let record = records.as_ref().and_then(|r| r.of(entry.attempt));
+            self.account_for(entry, record, swept);
+        }
+        self.roster.hand_out(Instant::now());
+        self.do_deeds();
+    }
+
+    fn account_for(&mut self, entry: Entry, record: Option<&Record>, swept: bool) {
+        let attempt = entry.attempt;
+        match record {
+            Some(Record::Ended { done, .. }) => self.ready.push(Report::Finished {
+                attempt,
+                done: done.clone(),
+            }),
+            Some(Record::Started { mark, .. }) => {
+                if !swept && let Err(e) = tree::end_marked(mark) {
+                    self.break_with(e);
+                }
+                self.ready.push(Report::Interrupted { attempt });
+            }
+            None if entry.lost + 1 < MOST_LOST && entry.job.is_some() => {
+                let lost = entry.lost + 1;
+                self.roster.requeue(Entry { lost, ..entry }, Instant::now());
+            }
+            None => {
+                let why = "its supervisor died before the program could start, again and again";
+                self.refuse(attempt, "ECHILD", why);
+            }
+        }
+    }
+
+    fn refuse(&mut self, attempt: Attempt, errno: &str, why: &str) {
+        let exit = Exit::FailedToStart {
+            errno: errno.into(),
+        };
+        let error = Some(why.to_string());
+        let done = Done {
+            exit,
+            error,
+            ..never_began()
+        };
+        self.ready.push(Report::Finished { attempt, done });
+    }
+
+    fn hear_zygote(&mut self) {
+        let Some(zygote) = &mut self.zygote else {
+            return;
+        };
+        let mut notices = Vec::new();
+        let peer = zygote.hear(&mut self.landing, &mut notices);
+        for notice in notices {
+            self.heed(notice);
+        }
+        if peer == Peer::Gone {
+            self.lose_zygote();
+        }
+    }
+
+    fn heed(&mut self, notice: Notice) {
+        let (Notice::Gone(number) | Notice::Refused(number, _)) = notice;
+        let is_it = |line: &Line| line.ours && line.name.number == number;
+        let found = |line: &Option<Line>| line.as_ref().is_some_and(is_it);
+        let Some(seat) = self.lines.iter().position(found) else {
+            return;
+        };
+        match notice {
+            Notice::Gone(_) => {
+                // Its last words may still be in the socket.
+                self.hear(seat);
+                self.bury(seat, true);
+            }
+            Notice::Refused(_, errno) => {
+                self.lines[seat] = None;
+                for entry in self.roster.lost(seat) {
+                    let why = format!("no room for another process: {}", errno.desc());
+                    self.refuse(entry.attempt, &format!("{errno:?}"), &why);
+                }
+                self.roster.hand_out(Instant::now());
+            }
+        }
+    }
+
+    fn lose_zygote(&mut self) {
+        if let Some(zygote) = self.zygote.take() {
+            // Closed with it; only an open copy could keep it registered.
+            let _ = self.epoll.delete(&zygote);
+        }
+        for seat in 0..self.lines.len() {
+            if self.lines[seat].as_ref().is_some_and(|line| !line.is_open) {
+                self.bury(seat, false);
+            }
+        }
+    }
+}
+
+impl Executor for Local {
+    fn start(&mut self, job: Job) -> io::Result<()> {
+        if let Some(e) = self.broken.take() {
+            return Err(e);
+        }
+        let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        if job.locks.len() > MOST_FILES {
+            return refuse("an attempt cannot run under so many locks");
+        }
+        if self.roster.place(job.attempt).is_some() {
+            return refuse("the attempt was started before");
+        }
+        self.roster.start(job, Instant::now());
+        self.do_deeds();
+        self.broken.take().map_or(Ok(()), Err)
+    }
+
+    fn stop(&mut self, attempt: Attempt, how: Stop) {
+        match self.roster.place(attempt) {
+            Some(Place::Seat(seat)) => {
+                self.send(seat, Order::Stop(attempt, how).to_frame(), Vec::new());
+            }
+            Some(Place::Queue) if self.roster.call_off(attempt) => {
+                let done = never_began();
+                self.ready.push(Report::Finished { attempt, done });
+            }
+            _ => {}
+        }
+    }
+
+    fn ahead(&self) -> usize {
+        self.config.slots
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>, reports: &mut Vec<Report>) -> io::Result<()> {
+        let at_once = !self.ready.is_empty() || self.broken.is_some();
+        let timeout = if at_once {
+            EpollTimeout::ZERO
+        } else {
+            whole_millis(timeout)
+        };
+        let mut events = [EpollEvent::empty(); 64];
+        let n = match self.epoll.wait(&mut events, timeout) {
+            Err(nix::errno::Errno::EINTR) => 0,
+            waited => waited?,
+        };
+        for event in &events[..n] {
+            match event.data() {
+                BELL => {
+                    // Read only to make it quiet again.
+                    let _ = self.bell.read();
+                }
+                ZYGOTE => self.hear_zygote(),
+                seat => self.hear(seat as Seat),
+            }
+        }
+        self.do_deeds();
+        reports.append(&mut self.ready);
+        self.broken.take().map_or(Ok(()), Err)
+    }
+
+    fn waker(&self) -> Waker {
+        let bell = Arc::clone(&self.bell);
+        Waker::new(move || {
+            // Fails only when it rings already.
+            let _ = bell.write(1);
+        })
+    }
+
+    fn recover(&mut self, claimed: &[Attempt]) -> io::Result<Vec<(Attempt, Found)>> {
+        super::recover::recover(self, claimed)
+    }
+}
+
+/// Up, so that waiting for a deadline does not end a moment before it.
+fn whole_millis(timeout: Option<Duration>) -> EpollTimeout {
+    let Some(timeout) = timeout else {
+        return EpollTimeout::NONE;
+    };
+    let millis = timeout.as_nanos().div_ceil(1_000_000);
+    EpollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX)
+}
+
+/// Makes room for a socket per slot, as far as the system lets us. Steps keep
+/// the limit that the zygote was born with.
+fn allow_open_files(slots: usize) {
+    let wanted = slots as u64 + 256;
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < wanted
+    {
+        // Where this fails, a slot too many says so when it is made.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard);
+    }
+}

@@ -1,0 +1,217 @@
+//! What a supervisor keeps of its slot between attempts: the files, the
+//! environment, and the order in which things are written.
+
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::attempt::{Clock, Running};
+use super::files::{Directory, RecordFile, SlotName};
+use super::launch::{self, Base, Refusal};
+use super::output::{Outputs, Stream, take_outputs};
+use super::sys::Stack;
+use super::wire::{Record, Setup};
+use crate::exec::{Done, Job};
+use crate::run::{Attempt, Exit, Output};
+
+/// A slot that is set up.
+pub struct Slot {
+    pub name: SlotName,
+    pub directory: Directory,
+    setup: Setup,
+    base: Base,
+    records: RecordFile,
+    stdout: Stream,
+    stderr: Stream,
+    null: std::fs::File,
+    stack: Stack,
+    /// Counts attempts, for the names of files of their own.
+    serial: u64,
+    outputs_serial: u32,
+    outputs_path: String,
+}
+
+/// What came of a job.
+pub enum Begun {
+    Running(Running),
+    /// Its program did not start.
+    Refused(Attempt, Done),
+    /// It was not started, since that could not be written down.
+    Unrecordable(Attempt, io::Error),
+}
+
+impl Slot {
+    /// # Errors
+    /// The files cannot be made, or the run belongs to a later engine.
+    pub fn new(setup: Setup) -> io::Result<Slot> {
+        let run_dir = Path::new(std::ffi::OsStr::from_bytes(&setup.run_dir));
+        let directory = Directory::open(run_dir)?;
+        let name = SlotName {
+            epoch: setup.epoch,
+            number: setup.slot,
+        };
+        let records = RecordFile::create(&directory, name)?;
+        // Asked with the lock held: a later engine either is seen here, or sees the lock.
+        if directory.epochs()?.last().map(|(last, _)| *last) != Some(setup.epoch) {
+            return Err(io::Error::other("a later engine has taken the run over"));
+        }
+        Ok(Slot {
+            stdout: Stream::create(&directory, name, "out")?,
+            stderr: Stream::create(&directory, name, "err")?,
+            null: std::fs::File::open("/dev/null")?,
+            stack: Stack::new(),
+            base: Base::new(&setup),
+            outputs_path: outputs_path(&directory, name, 0),
+            outputs_serial: 0,
+            serial: 0,
+            name,
+            directory,
+            setup,
+            records,
+        })
+    }
+
+    /// Works for another engine from now on. The slot's files stay what they are.
+    pub fn change_hands(&mut self, setup: Setup) {
+        self.base = Base::new(&setup);
+        self.setup = setup;
+    }
+
+    /// Writes down that the job starts, and starts it.
+    pub fn begin(&mut self, job: Job) -> Begun {
+        let attempt = job.attempt;
+        let clock = Clock::start();
+        let mark = launch::mark(&self.setup, attempt);
+        let image = match launch::image(&self.base, &job, &mark, &self.outputs_path) {
+            Ok(image) => image,
+            Err(refusal) => return Begun::Refused(attempt, refused(refusal, clock)),
+        };
+        if let Err(e) = self.record_start(attempt, mark) {
+            return Begun::Unrecordable(attempt, e);
+        }
+        self.serial += 1;
+        match self.launch(&job, &image) {
+            Ok(main) => Begun::Running(Running::new(job, main, clock)),
+            Err(refusal) => Begun::Refused(attempt, refused(refusal, clock)),
+        }
+    }
+
+    fn record_start(&mut self, attempt: Attempt, mark: String) -> io::Result<()> {
+        self.stdout.make_ready(&self.directory)?;
+        self.stderr.make_ready(&self.directory)?;
+        self.records.append(&Record::Started {
+            attempt,
+            epoch: self.setup.epoch,
+            mark,
+        })
+    }
+
+    fn launch(
+        &mut self,
+        job: &Job,
+        image: &super::sys::Image,
+    ) -> Result<nix::unistd::Pid, Refusal> {
+        use std::os::fd::AsFd;
+        let given = job.stdin.as_deref().map(launch::stdin_with).transpose()?;
+        let null = self.null.as_fd();
+        let stdin = given.as_ref().map_or(null, AsFd::as_fd);
+        let stdout = self.stdout.target().unwrap_or(null);
+        let stderr = self.stderr.target().unwrap_or(null);
+        launch::launch(image, stdin, stdout, stderr, &mut self.stack)
+    }
+
+    /// Gathers what an attempt left, when nothing of it can write any more.
+    pub fn gather(&mut self, over: &Running) -> Done {
+        let mut errors = Vec::new();
+        let exit = over.exit();
+        if let Exit::TimedOut { .. } = exit {
+            errors.push(exit.to_string());
+        }
+        let mut collect = |stream: &mut Stream| {
+            let kept = stream.collect(&self.directory, over.own_log, self.serial);
+            kept.unwrap_or_else(|e| {
+                errors.push(format!("its output could not be kept: {e}"));
+                None
+            })
+        };
+        let output = Output {
+            stdout: collect(&mut self.stdout),
+            stderr: collect(&mut self.stderr),
+        };
+        let outputs = self.take_outputs();
+        errors.extend(outputs.complaint);
+        Done {
+            exit,
+            started_at: over.clock().started_at,
+            ended_at: over.clock().now(),
+            output,
+            outputs: outputs.values,
+            leaked: over.leaked(),
+            error: (!errors.is_empty()).then(|| errors.join("; ")),
+        }
+    }
+
+    fn take_outputs(&mut self) -> Outputs {
+        let name = self.name.outputs(self.outputs_serial);
+        let (outputs, free) = take_outputs(&self.directory, &name);
+        if !free {
+            // What lies there must not be taken for the next step's.
+            self.outputs_serial += 1;
+            self.outputs_path = outputs_path(&self.directory, self.name, self.outputs_serial);
+        }
+        outputs
+    }
+
+    /// # Errors
+    /// It could not be written, and must be tried again.
+    pub fn record_end(&mut self, attempt: Attempt, done: &Done) -> io::Result<()> {
+        self.records.append(&Record::Ended {
+            attempt,
+            done: done.clone(),
+        })
+    }
+
+    /// Leaves only what somebody may still want to read.
+    pub fn close(&self) {
+        self.stdout.close(&self.directory);
+        self.stderr.close(&self.directory);
+    }
+}
+
+fn outputs_path(directory: &Directory, name: SlotName, serial: u32) -> String {
+    let path = directory.path_of(&name.outputs(serial));
+    // A run's directory that is not UTF-8 cannot stand in an environment of texts.
+    path.to_string_lossy().into_owned()
+}
+
+fn refused(refusal: Refusal, clock: Clock) -> Done {
+    Done {
+        exit: Exit::FailedToStart {
+            errno: refusal.errno,
+        },
+        started_at: clock.started_at,
+        ended_at: clock.now(),
+        output: Output::default(),
+        outputs: Default::default(),
+        leaked: false,
+        error: Some(refusal.error),
+    }
+}
+
+/// The end of an attempt that was called off before it began.
+pub fn never_began() -> Done {
+    let clock = Clock::start();
+    Done {
+        exit: Exit::Canceled { signal: None },
+        started_at: clock.started_at,
+        ended_at: clock.started_at,
+        output: Output::default(),
+        outputs: Default::default(),
+        leaked: false,
+        error: None,
+    }
+}
+
+/// Between two tries to write down what a full disk has refused.
+pub const TRY_AGAIN: Duration = Duration::from_secs(1);

@@ -1,0 +1,351 @@
+//! The process that looks after one slot: it runs one attempt at a time, ends
+//! what has to be ended, writes down what became of it, and outlives its engine.
+//!
+//! It is forked by the [zygote](super::zygote), never executed, and reused from
+//! attempt to attempt. It has one thread. All signals are blocked, not ignored:
+//! whoever wants to end a run asks the engine, which knows how; a supervisor
+//! that died of a stray TERM would take its step's exit code along. What a step
+//! starts has default signals, since no disposition was ever changed.
+//!
+//! When the engine is gone, a supervisor starts nothing more, lets what runs go
+//! on, and waits at a socket in the run's directory for the next engine. It
+//! exits when nothing runs and all that happened is written down.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Instant;
+
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::sys::stat::{Mode, umask};
+use nix::sys::time::TimeSpec;
+use nix::unistd::Uid;
+
+use super::attempt::Running;
+use super::channel::{Channel, Landing, Peer};
+use super::slot::{Begun, Slot, TRY_AGAIN, never_began};
+use super::wire::{Answer, Order};
+use crate::exec::{Done, Job, Stop};
+use crate::run::Attempt;
+
+/// Bytes taken in at once: a few jobs. Larger ones take more rounds.
+const LANDING: usize = 8 * 1024;
+
+/// Looks after a slot until there is nothing more to look after.
+///
+/// # Errors
+/// The system refuses the little that is needed from the start.
+pub fn supervise(engine: UnixStream) -> io::Result<()> {
+    nix::unistd::setsid()?;
+    nix::sys::prctl::set_child_subreaper(true)?;
+    // Only for people who look at the list of processes.
+    let _ = nix::sys::prctl::set_name(c"quintet-slot");
+    Supervisor::new(engine)?.run()
+}
+
+/// The signals a supervisor wants to know of: the ends of children.
+pub fn child_signals() -> io::Result<SignalFd> {
+    let mut ends = SigSet::empty();
+    ends.add(Signal::SIGCHLD);
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    Ok(SignalFd::with_flags(&ends, flags)?)
+}
+
+struct Supervisor {
+    /// Absent when it is dead.
+    engine: Option<Channel>,
+    /// There while the engine is not, if anything is left to tell the next one.
+    listener: Option<UnixListener>,
+    landing: Landing,
+    child_ends: SignalFd,
+    slot: Option<Slot>,
+    running: Option<Running>,
+    /// Handed over ahead of time.
+    waiting: VecDeque<Box<Job>>,
+    /// Over, and refused by the disk so far.
+    unwritten: Option<(Attempt, Done)>,
+    try_again_at: Option<Instant>,
+}
+
+/// What woke a supervisor.
+#[derive(Default)]
+struct Ready {
+    child: bool,
+    engine: bool,
+    stranger: bool,
+}
+
+impl Supervisor {
+    fn new(engine: UnixStream) -> io::Result<Supervisor> {
+        Ok(Supervisor {
+            engine: Some(Channel::new(engine)),
+            listener: None,
+            landing: Landing::new(LANDING),
+            child_ends: child_signals()?,
+            slot: None,
+            running: None,
+            waiting: VecDeque::new(),
+            unwritten: None,
+            try_again_at: None,
+        })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        while !self.is_done() {
+            let ready = self.wait()?;
+            if ready.child {
+                // Only says that there is something to reap; there is at most one.
+                let _ = self.child_ends.read_signal();
+                self.reap();
+            }
+            if ready.engine {
+                self.hear();
+            }
+            if ready.stranger {
+                self.meet();
+            }
+            self.on_time();
+            self.begin_next();
+        }
+        if let Some(slot) = &self.slot {
+            slot.close();
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.engine.is_none() && self.running.is_none() && self.unwritten.is_none()
+    }
+
+    fn wait(&self) -> io::Result<Ready> {
+        let mut interests = PollFlags::POLLIN;
+        if self.engine.as_ref().is_some_and(Channel::is_blocked) {
+            interests |= PollFlags::POLLOUT;
+        }
+        let peer = match (&self.engine, &self.listener) {
+            (Some(engine), _) => Some(engine.as_fd()),
+            (None, listener) => listener.as_ref().map(AsFd::as_fd),
+        };
+        let mut polled = vec![PollFd::new(self.child_ends.as_fd(), PollFlags::POLLIN)];
+        polled.extend(peer.map(|peer| PollFd::new(peer, interests)));
+        let due = self.running.as_ref().and_then(Running::wake_at);
+        let due = due.into_iter().chain(self.try_again_at).min();
+        let timeout =
+            due.map(|due| TimeSpec::from_duration(due.saturating_duration_since(Instant::now())));
+        match ppoll(&mut polled, timeout, None) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let is_ready = |n: usize| polled.get(n).and_then(PollFd::any).unwrap_or(false);
+        Ok(Ready {
+            child: is_ready(0),
+            engine: is_ready(1) && self.engine.is_some(),
+            stranger: is_ready(1) && self.engine.is_none(),
+        })
+    }
+
+    /// Takes ends of children; where the attempt is over with that, finishes it.
+    fn reap(&mut self) {
+        if self.running.as_mut().is_some_and(Running::reap)
+            && let Some((over, slot)) = self.running.take().zip(self.slot.as_mut())
+        {
+            let done = slot.gather(&over);
+            self.conclude(over.attempt, done);
+            // Not before the end is written: its locks go free with this.
+            drop(over);
+            // Whether the engine still lives is asked before anything new starts.
+            self.hear();
+        }
+    }
+
+    /// First the record, then the report: the report may be lost with the engine.
+    fn conclude(&mut self, attempt: Attempt, done: Done) {
+        if let Some(slot) = &mut self.slot
+            && slot.record_end(attempt, &done).is_err()
+        {
+            self.unwritten = Some((attempt, done.clone()));
+            self.try_again_at = Some(Instant::now() + TRY_AGAIN);
+        }
+        self.tell(&Answer::Finished(attempt, done));
+    }
+
+    fn tell(&mut self, answer: &Answer) {
+        if let Some(engine) = &mut self.engine
+            && engine.send(answer.to_frame(), Vec::new()) == Peer::Gone
+        {
+            self.lose_engine();
+        }
+    }
+
+    /// Takes in what the engine says, and notices its death.
+    fn hear(&mut self) {
+        let Some(engine) = &mut self.engine else {
+            return;
+        };
+        let peer = engine.receive(&mut self.landing);
+        let sent = engine.flush();
+        while let Some(engine) = &mut self.engine {
+            let read = engine.next(|payload, files| {
+                Order::read(payload, |n| {
+                    (n <= files.len()).then(|| files.drain(..n).collect())
+                })
+            });
+            match read {
+                Ok(Some(order)) => self.obey(order),
+                Ok(None) => break,
+                Err(_) => return self.lose_engine(),
+            }
+        }
+        if peer == Peer::Gone || sent == Peer::Gone {
+            self.lose_engine();
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Setup(setup) => match &mut self.slot {
+                Some(slot) => slot.change_hands(setup),
+                None => match Slot::new(setup) {
+                    Ok(slot) => self.slot = Some(slot),
+                    Err(e) => {
+                        self.tell(&Answer::Broken(e.to_string()));
+                        self.lose_engine();
+                    }
+                },
+            },
+            Order::Start(job) => self.waiting.push_back(job),
+            Order::Stop(attempt, how) => self.stop(attempt, how),
+            Order::Revoke(attempt) => {
+                if self.call_off(attempt) {
+                    self.tell(&Answer::Revoked(attempt));
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self, attempt: Attempt, how: Stop) {
+        match &mut self.running {
+            Some(running) if running.attempt == attempt => running.stop(how, Instant::now()),
+            _ => {
+                if self.call_off(attempt) {
+                    self.tell(&Answer::Finished(attempt, never_began()));
+                }
+            }
+        }
+    }
+
+    /// Forgets a job that only waits; false where there is none.
+    fn call_off(&mut self, attempt: Attempt) -> bool {
+        let before = self.waiting.len();
+        self.waiting.retain(|job| job.attempt != attempt);
+        self.waiting.len() < before
+    }
+
+    /// Starts what waits, if nothing runs.
+    fn begin_next(&mut self) {
+        while self.running.is_none()
+            && let Some(slot) = &mut self.slot
+            && let Some(job) = self.waiting.pop_front()
+        {
+            if self.unwritten.is_some() {
+                let why = "the end of an earlier attempt could not be recorded yet".to_string();
+                self.tell(&Answer::Unrecordable(job.attempt, why));
+                continue;
+            }
+            match slot.begin(*job) {
+                Begun::Running(running) => self.running = Some(running),
+                Begun::Refused(attempt, done) => self.conclude(attempt, done),
+                Begun::Unrecordable(attempt, e) => {
+                    self.tell(&Answer::Unrecordable(attempt, e.to_string()));
+                }
+            }
+        }
+    }
+
+    fn on_time(&mut self) {
+        if self.running.is_none() && self.try_again_at.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        if let Some(running) = &mut self.running {
+            running.on_time(now);
+        }
+        if self.try_again_at.is_some_and(|due| due <= now) {
+            self.try_again_at = None;
+            self.try_again(now);
+        }
+    }
+
+    /// Does again what a full disk has refused.
+    fn try_again(&mut self, now: Instant) {
+        if let Some((slot, (attempt, done))) = self.slot.as_mut().zip(self.unwritten.take())
+            && slot.record_end(attempt, &done).is_err()
+        {
+            self.unwritten = Some((attempt, done));
+        }
+        if self.engine.is_none() && self.listener.is_none() {
+            self.listener = self.listen();
+        }
+        let unlistened = self.engine.is_none() && self.listener.is_none();
+        if self.unwritten.is_some() || unlistened {
+            self.try_again_at = Some(now + TRY_AGAIN);
+        }
+    }
+
+    /// Goes on without the engine. What it handed over ahead is not started:
+    /// the next engine finds that it never ran.
+    fn lose_engine(&mut self) {
+        self.engine = None;
+        self.waiting.clear();
+        if !self.is_done() {
+            self.listener = self.listen();
+            if self.listener.is_none() {
+                self.try_again_at.get_or_insert(Instant::now() + TRY_AGAIN);
+            }
+        }
+    }
+
+    fn listen(&self) -> Option<UnixListener> {
+        let slot = self.slot.as_ref()?;
+        let name = slot.name.socket();
+        // From when it lost an engine before this one.
+        slot.directory.remove(&name).ok()?;
+        // Nobody else has a thread here that could notice.
+        let before = umask(Mode::S_IXUSR | Mode::S_IRWXG | Mode::S_IRWXO);
+        let listener = UnixListener::bind(slot.directory.short_path_of(&name));
+        umask(before);
+        let listener = listener.ok()?;
+        listener.set_nonblocking(true).ok()?;
+        Some(listener)
+    }
+
+    /// Takes another engine for its own.
+    fn meet(&mut self) {
+        let Some((listener, slot)) = self.listener.as_ref().zip(self.slot.as_ref()) else {
+            return;
+        };
+        let Ok((stranger, _)) = listener.accept() else {
+            return;
+        };
+        let me = Uid::effective();
+        let is_ours = |uid: u32| uid == me.as_raw() || uid == 0;
+        if !getsockopt(&stranger, PeerCredentials).is_ok_and(|peer| is_ours(peer.uid())) {
+            return;
+        }
+        // Not needed any more; a socket file that stays is in nobody's way.
+        let _ = slot.directory.remove(&slot.name.socket());
+        self.listener = None;
+        self.engine = Some(Channel::new(stranger));
+        let current = self.running.as_ref().map(|running| running.attempt);
+        let unwritten = self.unwritten.clone();
+        let told = unwritten.as_ref().map(|(attempt, _)| *attempt);
+        self.tell(&Answer::Hello(current.or(told)));
+        if let Some((attempt, done)) = unwritten {
+            self.tell(&Answer::Finished(attempt, done));
+        }
+    }
+}

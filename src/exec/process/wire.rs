@@ -1,0 +1,682 @@
+//! The bytes between engine, supervisors and record files.
+//!
+//! A small codec of our own, since both ends are the same few types, a record
+//! must be readable after a torn write, and a supervisor that outlives its
+//! engine may be met by a newer one: every frame and record begins with its
+//! length and its kind, and a kind that is not known is refused, not guessed.
+//!
+//! Integers are little-endian, texts and lists carry their length in front.
+//! Nothing here knows sockets or files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::exec::{Done, Job, Stop};
+use crate::plan::StepIx;
+use crate::run::{Attempt, Exit, LogRange, Output, Role};
+
+/// A frame longer than this is nonsense: argv and environment end at a few megabytes.
+pub const LONGEST_FRAME: usize = 256 << 20;
+
+/// What a supervisor must know before its first attempt, and again whenever
+/// another engine takes it over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// Absolute path of the run's directory.
+    pub run_dir: Vec<u8>,
+    pub run_id: String,
+    pub epoch: u32,
+    /// The slot's number under that epoch.
+    pub slot: u32,
+    /// Part of the mark in every step's environment.
+    pub nonce: String,
+    /// The whole environment a step starts from.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What an engine tells a supervisor.
+#[derive(Debug)]
+pub enum Order {
+    Setup(Setup),
+    /// Run this when nothing else runs. Its locks travel beside the frame.
+    Start(Box<Job>),
+    /// End this attempt; one that only waits never begins. A report follows.
+    Stop(Attempt, Stop),
+    /// Give this attempt back, if it only waits. Not answered otherwise.
+    Revoke(Attempt),
+}
+
+/// What a supervisor tells an engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// To an engine that connected: this attempt runs.
+    Hello(Option<Attempt>),
+    Finished(Attempt, Done),
+    Revoked(Attempt),
+    /// The attempt was not started, since its start could not be recorded.
+    Unrecordable(Attempt, String),
+    /// The slot cannot work at all.
+    Broken(String),
+}
+
+/// What a slot writes down.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// The attempt's program is about to start. `mark` stands in its environment.
+    Started {
+        attempt: Attempt,
+        epoch: u32,
+        mark: String,
+    },
+    /// The attempt is over, and nothing of it is left.
+    Ended { attempt: Attempt, done: Done },
+}
+
+impl Order {
+    /// The frame, its length in front.
+    pub fn to_frame(&self) -> Vec<u8> {
+        frame(|w| match self {
+            Order::Setup(setup) => {
+                w.u8(1);
+                w.bytes(&setup.run_dir);
+                w.bytes(setup.run_id.as_bytes());
+                w.u32(setup.epoch);
+                w.u32(setup.slot);
+                w.bytes(setup.nonce.as_bytes());
+                w.len(setup.env.len());
+                for (key, value) in &setup.env {
+                    w.bytes(key);
+                    w.bytes(value);
+                }
+            }
+            Order::Start(job) => w.start(job),
+            Order::Stop(attempt, how) => {
+                w.u8(3);
+                w.attempt(*attempt);
+                w.u8(u8::from(*how == Stop::Now));
+            }
+            Order::Revoke(attempt) => {
+                w.u8(4);
+                w.attempt(*attempt);
+            }
+        })
+    }
+
+    /// The frame of [`Order::Start`] for a job that stays with the engine.
+    pub fn start_frame(job: &Job) -> Vec<u8> {
+        frame(|w| w.start(job))
+    }
+
+    /// Reads a frame's payload. `locks` hands over that many received files.
+    pub fn read(
+        payload: &[u8],
+        locks: impl FnOnce(usize) -> Option<Vec<Arc<File>>>,
+    ) -> Option<Order> {
+        let mut r = Reader(payload);
+        let order = match r.u8()? {
+            1 => Order::Setup(Setup {
+                run_dir: r.bytes()?.to_vec(),
+                run_id: r.text()?,
+                epoch: r.u32()?,
+                slot: r.u32()?,
+                nonce: r.text()?,
+                env: r.list(|r| Some((r.bytes()?.to_vec(), r.bytes()?.to_vec())))?,
+            }),
+            2 => Order::Start(Box::new(r.job(locks)?)),
+            3 => Order::Stop(
+                r.attempt()?,
+                if r.u8()? == 0 { Stop::Grace } else { Stop::Now },
+            ),
+            4 => Order::Revoke(r.attempt()?),
+            _ => return None,
+        };
+        r.end(order)
+    }
+}
+
+impl Answer {
+    /// The frame, its length in front.
+    pub fn to_frame(&self) -> Vec<u8> {
+        frame(|w| match self {
+            Answer::Hello(current) => {
+                w.u8(1);
+                w.option(current.as_ref(), |w, attempt| w.attempt(*attempt));
+            }
+            Answer::Finished(attempt, done) => {
+                w.u8(2);
+                w.attempt(*attempt);
+                w.done(done);
+            }
+            Answer::Revoked(attempt) => {
+                w.u8(3);
+                w.attempt(*attempt);
+            }
+            Answer::Unrecordable(attempt, why) => {
+                w.u8(4);
+                w.attempt(*attempt);
+                w.bytes(why.as_bytes());
+            }
+            Answer::Broken(why) => {
+                w.u8(5);
+                w.bytes(why.as_bytes());
+            }
+        })
+    }
+
+    pub fn read(payload: &[u8]) -> Option<Answer> {
+        let mut r = Reader(payload);
+        let answer = match r.u8()? {
+            1 => Answer::Hello(r.option(Reader::attempt)?),
+            2 => Answer::Finished(r.attempt()?, r.done()?),
+            3 => Answer::Revoked(r.attempt()?),
+            4 => Answer::Unrecordable(r.attempt()?, r.text()?),
+            5 => Answer::Broken(r.text()?),
+            _ => return None,
+        };
+        r.end(answer)
+    }
+}
+
+impl Record {
+    /// The record as it is appended: length, checksum, payload.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut w = Writer(vec![0; RECORD_HEAD]);
+        match self {
+            Record::Started {
+                attempt,
+                epoch,
+                mark,
+            } => {
+                w.u8(1);
+                w.attempt(*attempt);
+                w.u32(*epoch);
+                w.bytes(mark.as_bytes());
+            }
+            Record::Ended { attempt, done } => {
+                w.u8(2);
+                w.attempt(*attempt);
+                w.done(done);
+            }
+        }
+        let mut bytes = w.0;
+        let len = (bytes.len() - RECORD_HEAD) as u32;
+        let sum = checksum(&bytes[RECORD_HEAD..]);
+        bytes[..4].copy_from_slice(&len.to_le_bytes());
+        bytes[4..RECORD_HEAD].copy_from_slice(&sum);
+        bytes
+    }
+
+    /// All whole records at the front of a record file. A torn or damaged one
+    /// ends the list: what follows it cannot be told apart from noise.
+    pub fn read_all(mut bytes: &[u8]) -> Vec<Record> {
+        let mut records = Vec::new();
+        while let Some((record, rest)) = Record::read_one(bytes) {
+            records.push(record);
+            bytes = rest;
+        }
+        records
+    }
+
+    fn read_one(bytes: &[u8]) -> Option<(Record, &[u8])> {
+        let mut head = Reader(bytes);
+        let len = head.u32()? as usize;
+        let sum = head.take(RECORD_HEAD - 4)?;
+        let payload = head.take(len)?;
+        if checksum(payload) != sum {
+            return None;
+        }
+        let mut r = Reader(payload);
+        let record = match r.u8()? {
+            1 => Record::Started {
+                attempt: r.attempt()?,
+                epoch: r.u32()?,
+                mark: r.text()?,
+            },
+            2 => Record::Ended {
+                attempt: r.attempt()?,
+                done: r.done()?,
+            },
+            _ => return None,
+        };
+        Some((r.end(record)?, head.0))
+    }
+}
+
+/// Length (4 bytes) and checksum (8 bytes).
+const RECORD_HEAD: usize = 12;
+
+fn checksum(payload: &[u8]) -> [u8; 8] {
+    let hash = blake3::hash(payload);
+    std::array::from_fn(|i| hash.as_bytes()[i])
+}
+
+/// Splits the first whole frame's payload off the front of what was received.
+/// `Ok(None)` asks for more bytes; `Err` says that this is no frame.
+pub fn split_frame(bytes: &[u8]) -> Result<Option<(&[u8], usize)>, ()> {
+    let Some((head, rest)) = bytes.split_first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let len = u32::from_le_bytes(*head) as usize;
+    if len > LONGEST_FRAME {
+        return Err(());
+    }
+    Ok(rest.get(..len).map(|payload| (payload, 4 + len)))
+}
+
+fn frame(fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut w = Writer(vec![0; 4]);
+    fill(&mut w);
+    let len = (w.0.len() - 4) as u32;
+    w.0[..4].copy_from_slice(&len.to_le_bytes());
+    w.0
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn u8(&mut self, v: u8) {
+        self.0.push(v);
+    }
+
+    fn u32(&mut self, v: u32) {
+        self.0.extend_from_slice(&v.to_le_bytes());
+    }
+
+    fn u64(&mut self, v: u64) {
+        self.0.extend_from_slice(&v.to_le_bytes());
+    }
+
+    /// Lengths are 32 bits wide; what is longer than a frame may be is
+    /// refused by the reader's limit.
+    fn len(&mut self, n: usize) {
+        self.u32(u32::try_from(n).unwrap_or(u32::MAX));
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.len(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        self.u8(u8::from(value.is_some()));
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
+    fn pairs<'a>(&mut self, pairs: impl ExactSizeIterator<Item = (&'a str, &'a str)>) {
+        self.len(pairs.len());
+        for (key, value) in pairs {
+            self.bytes(key.as_bytes());
+            self.bytes(value.as_bytes());
+        }
+    }
+
+    fn duration(&mut self, d: Duration) {
+        self.u64(u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    fn attempt(&mut self, attempt: Attempt) {
+        self.u32(attempt.step.at() as u32);
+        self.u32(attempt.number);
+        self.u8(match attempt.role {
+            Role::Main => 0,
+            Role::Remedy => 1,
+            Role::Undo => 2,
+        });
+    }
+
+    fn start(&mut self, job: &Job) {
+        self.u8(2);
+        self.attempt(job.attempt);
+        self.len(job.argv.len());
+        for arg in &job.argv {
+            self.bytes(arg.as_bytes());
+        }
+        self.bytes(job.cwd.as_bytes());
+        self.pairs(job.env.iter().map(|(k, v)| (&**k, &**v)));
+        self.option(job.stdin.as_deref(), |w, text| w.bytes(text.as_bytes()));
+        self.option(job.timeout, Self::duration);
+        self.duration(job.grace);
+        self.u8(u8::from(job.own_log));
+        self.len(job.locks.len());
+    }
+
+    fn signal(&mut self, signal: Option<i32>) {
+        self.option(signal, |w, s| w.u32(s as u32));
+    }
+
+    fn exit(&mut self, exit: &Exit) {
+        match exit {
+            Exit::Exited { code } => {
+                self.u8(1);
+                self.u32(*code as u32);
+            }
+            Exit::Signaled { signal, core } => {
+                self.u8(2);
+                self.u32(*signal as u32);
+                self.u8(u8::from(*core));
+            }
+            Exit::TimedOut { after, signal } => {
+                self.u8(3);
+                self.duration(*after);
+                self.signal(*signal);
+            }
+            Exit::Canceled { signal } => {
+                self.u8(4);
+                self.signal(*signal);
+            }
+            Exit::FailedToStart { errno } => {
+                self.u8(5);
+                self.bytes(errno.as_bytes());
+            }
+            Exit::Interrupted => self.u8(6),
+        }
+    }
+
+    fn range(&mut self, range: &LogRange) {
+        self.bytes(range.file.as_bytes());
+        self.u64(range.start);
+        self.u64(range.len);
+    }
+
+    fn done(&mut self, done: &Done) {
+        self.exit(&done.exit);
+        self.u64(done.started_at);
+        self.u64(done.ended_at);
+        self.option(done.output.stdout.as_ref(), Self::range);
+        self.option(done.output.stderr.as_ref(), Self::range);
+        self.pairs(done.outputs.iter().map(|(k, v)| (&**k, &**v)));
+        self.u8(u8::from(done.leaked));
+        self.option(done.error.as_deref(), |w, text| w.bytes(text.as_bytes()));
+    }
+}
+
+/// Every read answers `None` where the bytes end too early or make no sense.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(n)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        Some(self.take(1)?[0])
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        Some(self.u8()? != 0)
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let len = self.u32()? as usize;
+        self.take(len)
+    }
+
+    fn text(&mut self) -> Option<String> {
+        String::from_utf8(self.bytes()?.to_vec()).ok()
+    }
+
+    fn boxed(&mut self) -> Option<Box<str>> {
+        self.text().map(String::into_boxed_str)
+    }
+
+    /// The outer `None` is nonsense, the inner one an absent value.
+    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        match self.u8()? {
+            0 => Some(None),
+            _ => Some(Some(read(self)?)),
+        }
+    }
+
+    /// Collects without reserving: the count is not to be trusted with memory.
+    fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let n = self.u32()?;
+        (0..n).map(|_| read(self)).collect()
+    }
+
+    fn duration(&mut self) -> Option<Duration> {
+        self.u64().map(Duration::from_millis)
+    }
+
+    fn attempt(&mut self) -> Option<Attempt> {
+        Some(Attempt {
+            step: StepIx::new(self.u32()? as usize),
+            number: self.u32()?,
+            role: match self.u8()? {
+                0 => Role::Main,
+                1 => Role::Remedy,
+                2 => Role::Undo,
+                _ => return None,
+            },
+        })
+    }
+
+    fn job(&mut self, locks: impl FnOnce(usize) -> Option<Vec<Arc<File>>>) -> Option<Job> {
+        Some(Job {
+            attempt: self.attempt()?,
+            argv: self.list(Self::text)?,
+            cwd: self.text()?.into(),
+            env: self.list(|r| Some((r.text()?, r.text()?)))?,
+            stdin: self.option(Self::text)?,
+            timeout: self.option(Self::duration)?,
+            grace: self.duration()?,
+            own_log: self.flag()?,
+            locks: locks(self.u32()? as usize)?,
+        })
+    }
+
+    fn signal(&mut self) -> Option<Option<i32>> {
+        self.option(|r| Some(r.u32()? as i32))
+    }
+
+    fn exit(&mut self) -> Option<Exit> {
+        Some(match self.u8()? {
+            1 => Exit::Exited {
+                code: self.u32()? as i32,
+            },
+            2 => Exit::Signaled {
+                signal: self.u32()? as i32,
+                core: self.flag()?,
+            },
+            3 => Exit::TimedOut {
+                after: self.duration()?,
+                signal: self.signal()?,
+            },
+            4 => Exit::Canceled {
+                signal: self.signal()?,
+            },
+            5 => Exit::FailedToStart {
+                errno: self.text()?,
+            },
+            6 => Exit::Interrupted,
+            _ => return None,
+        })
+    }
+
+    fn range(&mut self) -> Option<LogRange> {
+        Some(LogRange {
+            file: self.boxed()?,
+            start: self.u64()?,
+            len: self.u64()?,
+        })
+    }
+
+    fn done(&mut self) -> Option<Done> {
+        Some(Done {
+            exit: self.exit()?,
+            started_at: self.u64()?,
+            ended_at: self.u64()?,
+            output: Output {
+                stdout: self.option(Self::range)?,
+                stderr: self.option(Self::range)?,
+            },
+            outputs: self
+                .list(|r| Some((r.boxed()?, r.boxed()?)))?
+                .into_iter()
+                .collect::<BTreeMap<_, _>>(),
+            leaked: self.flag()?,
+            error: self.option(Self::text)?,
+        })
+    }
+
+    /// The value, if nothing is left over.
+    fn end<T>(&self, value: T) -> Option<T> {
+        self.0.is_empty().then_some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(step: usize) -> Attempt {
+        Attempt {
+            step: StepIx::new(step),
+            number: 2,
+            role: Role::Undo,
+        }
+    }
+
+    fn done() -> Done {
+        Done {
+            exit: Exit::TimedOut {
+                after: Duration::from_secs(3),
+                signal: Some(9),
+            },
+            started_at: 1,
+            ended_at: u64::MAX,
+            output: Output {
+                stdout: Some(LogRange {
+                    file: "slots/1-0.out".into(),
+                    start: 1 << 40,
+                    len: 7,
+                }),
+                stderr: None,
+            },
+            outputs: [("key".into(), "välue\n".into())].into(),
+            leaked: true,
+            error: Some("Timeout after 3s".into()),
+        }
+    }
+
+    fn records() -> Vec<Record> {
+        vec![
+            Record::Started {
+                attempt: attempt(0),
+                epoch: 3,
+                mark: "QUINTET_ATTEMPT=r:0:undo:2:n".into(),
+            },
+            Record::Ended {
+                attempt: attempt(0),
+                done: done(),
+            },
+            Record::Started {
+                attempt: attempt(70_000),
+                epoch: 3,
+                mark: "m".into(),
+            },
+        ]
+    }
+
+    #[test]
+    fn every_exit_comes_back_as_it_was() {
+        for exit in [
+            Exit::Exited { code: -1 },
+            Exit::Signaled {
+                signal: 64,
+                core: true,
+            },
+            Exit::TimedOut {
+                after: Duration::from_millis(1),
+                signal: None,
+            },
+            Exit::Canceled { signal: Some(15) },
+            Exit::FailedToStart {
+                errno: "ENOENT".into(),
+            },
+            Exit::Interrupted,
+        ] {
+            let answer = Answer::Finished(attempt(5), Done { exit, ..done() });
+            let frame = answer.to_frame();
+            let (payload, used) = split_frame(&frame).expect("a frame").expect("a whole one");
+            assert_eq!(used, frame.len());
+            assert_eq!(Answer::read(payload), Some(answer));
+        }
+    }
+
+    #[test]
+    fn a_job_comes_back_as_it_was() {
+        let job = Job {
+            attempt: attempt(1),
+            argv: vec!["printf".into(), String::new(), "a\nb".into()],
+            cwd: "/tmp".into(),
+            env: vec![("A".into(), "=".into())],
+            stdin: Some("text".into()),
+            timeout: Some(Duration::from_millis(1500)),
+            grace: Duration::ZERO,
+            own_log: true,
+            locks: Vec::new(),
+        };
+        let frame = Order::start_frame(&job);
+        let (payload, _) = split_frame(&frame).expect("a frame").expect("a whole one");
+        let Some(Order::Start(read)) = Order::read(payload, |_| Some(Vec::new())) else {
+            panic!("it is a start");
+        };
+        assert_eq!(format!("{read:?}"), format!("{job:?}"));
+    }
+
+    #[test]
+    fn records_torn_at_any_byte_keep_all_before() {
+        let records = records();
+        let bytes: Vec<u8> = records.iter().flat_map(Record::to_bytes).collect();
+        let ends: Vec<usize> = records
+            .iter()
+            .scan(0, |end, record| {
+                *end += record.to_bytes().len();
+                Some(*end)
+            })
+            .collect();
+        for cut in 0..=bytes.len() {
+            let whole = ends.iter().filter(|&&end| end <= cut).count();
+            assert_eq!(Record::read_all(&bytes[..cut]), records[..whole]);
+            let mut zeros = bytes[..cut].to_vec();
+            zeros.resize(bytes.len() + 4096, 0);
+            assert_eq!(Record::read_all(&zeros), records[..whole], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_is_never_read_as_a_record() {
+        let record = records().remove(1);
+        let bytes = record.to_bytes();
+        for i in 0..bytes.len() * 8 {
+            let mut broken = bytes.clone();
+            broken[i / 8] ^= 1 << (i % 8);
+            assert_eq!(Record::read_all(&broken), [], "bit {i}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_never_panics() {
+        let frame = Answer::Finished(attempt(1), done()).to_frame();
+        for cut in 0..frame.len() - 4 {
+            assert_eq!(Answer::read(&frame[4..4 + cut]), None);
+        }
+        assert!(split_frame(&[255; 8]).is_err());
+        assert_eq!(split_frame(&[9, 0, 0, 0, 1]), Ok(None));
+        assert!(Order::read(&[77], |_| Some(Vec::new())).is_none());
+    }
+}

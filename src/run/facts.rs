@@ -1,0 +1,139 @@
+//! What a step's condition and texts may ask of the run.
+//!
+//! Answers come from the plan (variables, the outside world as it was when the
+//! plan was made) and from the steps that have settled; the plan's builder has
+//! seen to it that a step asked about settles first. So an answer, once a step
+//! is ready, never changes.
+
+use super::event::{Outcome, Reason};
+use super::state::RunState;
+use crate::plan::condition::{Facts, Value};
+use crate::plan::{Action, Condition, Part, Program, StepIx, Text};
+
+/// What a condition came to.
+pub(super) enum Judged {
+    Holds,
+    /// It does not, and this is why: the values that decided.
+    Fails(String),
+    /// It compares what cannot be compared.
+    Broken(String),
+}
+
+/// Judges the condition of a step whose turn it is.
+pub(super) fn judge(run: &RunState, ix: StepIx, when: &Condition) -> Judged {
+    match when.judge(&Known { run, ix }) {
+        Ok(judgement) if judgement.holds => Judged::Holds,
+        Ok(judgement) => Judged::Fails(judgement.because),
+        Err(error) => Judged::Broken(error.to_string()),
+    }
+}
+
+pub(super) fn holds(run: &RunState, ix: StepIx, when: &Condition) -> bool {
+    matches!(judge(run, ix, when), Judged::Holds)
+}
+
+/// The first output that the step's command asks for and nobody has put out.
+pub(super) fn missing_output(run: &RunState, ix: StepIx) -> Option<Reason> {
+    let Action::Command(command) = &run.plan[ix].action else {
+        return None;
+    };
+    let argv: &[Text] = match &command.program {
+        Program::Argv(argv) => argv,
+        Program::Shell { args, .. } => args,
+    };
+    let env = command.env.iter().map(|(_, text)| text);
+    let texts = argv.iter().chain(env).chain(&command.stdin);
+    texts.filter_map(|text| missing_in(run, text)).next()
+}
+
+fn missing_in(run: &RunState, text: &Text) -> Option<Reason> {
+    let Text::Parts(parts) = text else {
+        return None;
+    };
+    parts.iter().find_map(|part| match part {
+        Part::Output {
+            step,
+            key,
+            default: None,
+        } if run.output(step, key).is_none() => Some(Reason::MissingOutput {
+            step: step.to_string(),
+            key: key.to_string(),
+        }),
+        _ => None,
+    })
+}
+
+struct Known<'a> {
+    run: &'a RunState,
+    ix: StepIx,
+}
+
+impl Facts for Known<'_> {
+    fn look_up(&self, path: &[&str]) -> Value {
+        match path {
+            ["prev" | "steps", id, field @ ..] => self.step(id, field),
+            ["env", name] => self.env(name),
+            ["vars", name] => text(self.run.plan.variables.get(*name).map(String::as_str)),
+            [name] => match self.run.plan.variables.get(*name) {
+                Some(value) => text(Some(value)),
+                None => self.outside(name),
+            },
+            _ => Value::Null,
+        }
+    }
+}
+
+impl Known<'_> {
+    fn step(&self, id: &str, field: &[&str]) -> Value {
+        let Some(ix) = self.run.find(id) else {
+            return Value::Null;
+        };
+        let record = self.run.step(ix);
+        match field {
+            ["status" | "state" | "outcome"] => match record.outcome() {
+                Some(outcome) => text(Some(outcome.word())),
+                None => text(Some(record.word())),
+            },
+            ["exit_code"] => match record.last.as_ref().and_then(|last| last.exit.code()) {
+                Some(code) if record.outcome() != Some(Outcome::Skipped) => {
+                    Value::Number(f64::from(code))
+                }
+                _ => Value::Null,
+            },
+            ["attempts"] => Value::Number(f64::from(record.attempts)),
+            ["outputs", key] => text(self.run.output(id, key)),
+            _ => Value::Null,
+        }
+    }
+
+    /// The step's own environment, then the plan's, then the outside world's.
+    fn env(&self, name: &str) -> Value {
+        let own: &[(Box<str>, Text)] = match &self.run.plan[self.ix].action {
+            Action::Command(command) => &command.env,
+            Action::Group => &[],
+        };
+        let said = own
+            .iter()
+            .chain(&self.run.plan.env)
+            .find(|(key, _)| key.as_ref() == name);
+        match said {
+            Some((_, value)) => {
+                let filled = value.fill(&|step, key| self.run.output(step, key), &|_| None);
+                text(filled.ok().as_deref())
+            }
+            None => self.outside(&format!("env.{name}")),
+        }
+    }
+
+    fn outside(&self, name: &str) -> Value {
+        match self.run.plan.facts.get(name).map(String::as_str) {
+            Some("true") => Value::Bool(true),
+            Some("false") => Value::Bool(false),
+            other => text(other),
+        }
+    }
+}
+
+fn text(value: Option<&str>) -> Value {
+    value.map_or(Value::Null, |value| Value::Text(value.to_owned()))
+}

@@ -1,0 +1,320 @@
+//! How each event changes the state: the only way in which a run changes.
+//!
+//! No event is judged here: `legal` has said that it can have happened, and
+//! `schedule` will say what follows from it.
+
+use super::event::{
+    Attempt, Engine, Event, Finish, Holder, Kind, Millis, Outcome, Reason, Role, Seq, Stopping,
+};
+use super::state::{IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState};
+use crate::plan::{StepIx, Verdict};
+
+impl RunState {
+    /// Folds one event in.
+    ///
+    /// # Errors
+    /// The event cannot have happened in this state; nothing has changed.
+    pub fn apply(&mut self, event: &Event) -> Result<(), IllegalEvent> {
+        self.check(event).map_err(|message| IllegalEvent {
+            seq: event.seq,
+            message,
+        })?;
+        self.seq = event.seq;
+        self.last_at = event.at;
+        match &event.kind {
+            Kind::RunStarted { seed, engine, .. } => {
+                self.phase = RunPhase::Running;
+                self.seed = *seed;
+                self.started_at = event.at;
+                self.engine = Some(engine.clone());
+            }
+            Kind::RunResumed { engine } => self.resumed(engine, event.seq),
+            Kind::RunReopened { .. } => self.reopened(event.at),
+            Kind::StepClaimed { attempt, .. } => self.claimed(*attempt, event.seq),
+            Kind::StepStarted { attempt } => self.started(*attempt, event.at),
+            Kind::StepStopping { attempt, how, .. } => {
+                self.steps[attempt.step.at()].stopping = Some(*how);
+            }
+            Kind::StepTimeout { .. } => {}
+            Kind::StepFinished { attempt, end } => self.finished(*attempt, end, event.at),
+            Kind::StepRetry {
+                attempt,
+                not_before,
+                reason,
+            } => self.retrying(*attempt, *not_before, reason),
+            Kind::StepBlocked {
+                attempt,
+                on,
+                holder,
+            } => self.blocked(*attempt, on, holder.as_ref()),
+            Kind::StepUnblocked { attempt } => self.unblocked(*attempt),
+            Kind::StepAsked { step, .. } => {
+                self.steps[step.at()].state = StepState::Asked;
+                self.refresh(*step);
+            }
+            Kind::StepAnswered { step, yes, by } => {
+                let record = &mut self.steps[step.at()];
+                record.state = StepState::Pending;
+                record.confirmed = *yes;
+                record.declined = (!*yes).then(|| by.as_str().into());
+                self.refresh(*step);
+            }
+            Kind::StepSettled {
+                step,
+                outcome,
+                reason,
+            } => self.settle(*step, *outcome, Some(Box::new(reason.clone())), event.at),
+            Kind::RunStopping { why, reason } => {
+                if self.stopped.is_none() || *why == Stopping::Kill {
+                    self.stopped = Some((*why, reason.clone()));
+                }
+                self.phase = RunPhase::Stopping(*why);
+            }
+            Kind::RollbackStarted { .. } => {
+                self.phase = RunPhase::RollingBack;
+                self.rolled_back = true;
+            }
+            Kind::StepUndone {
+                step,
+                undone,
+                reason,
+            } => self.undone(*step, *undone, reason),
+            Kind::CleanupStarted => self.phase = RunPhase::Cleanup,
+            Kind::RunFinished { outcome, reason } => {
+                self.phase = RunPhase::Finished(*outcome);
+                self.ended_at = event.at;
+                self.ended = Some(reason.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn resumed(&mut self, engine: &Engine, seq: Seq) {
+        if self
+            .engine
+            .as_ref()
+            .is_none_or(|before| before.boot != engine.boot)
+        {
+            self.booted = seq;
+        }
+        self.engine = Some(engine.clone());
+        // What an engine handed over or told to stop died with it: the next
+        // one asks its executor anew, and says again what must stop.
+        for ix in self.plan.indices() {
+            let record = &mut self.steps[ix.at()];
+            if record.handed || record.stopping.is_some() {
+                record.handed = false;
+                record.stopping = None;
+                self.refresh(ix);
+            }
+        }
+    }
+
+    fn reopened(&mut self, at: Millis) {
+        self.phase = RunPhase::Running;
+        self.stopped = None;
+        self.ended = None;
+        self.ended_at = 0;
+        self.rolled_back = false;
+        self.undo_failed = None;
+        self.started_at = at;
+        for record in &mut self.steps {
+            let kept =
+                record.outcome() == Some(Outcome::Succeeded) && record.undo == UndoState::None;
+            if kept || record.state == StepState::Absent {
+                continue;
+            }
+            *record = StepRecord {
+                attempts: record.attempts,
+                forgiven: record.attempts,
+                undo_attempts: record.undo_attempts,
+                started_at: record.started_at,
+                last: record.last.take(),
+                ..StepRecord::new(false)
+            };
+        }
+        let steps = &self.steps;
+        self.undoable
+            .retain(|ix| steps[ix.at()].outcome() == Some(Outcome::Succeeded));
+        self.rebuild_places();
+    }
+
+    fn claimed(&mut self, attempt: Attempt, claimed: Seq) {
+        let record = &mut self.steps[attempt.step.at()];
+        record.stopping = None;
+        record.handed = false;
+        match attempt.role {
+            Role::Undo => {
+                record.undo_attempts = attempt.number;
+                record.undo = UndoState::Claimed {
+                    attempt: attempt.number,
+                    claimed,
+                };
+            }
+            Role::Main | Role::Remedy => {
+                record.attempts = attempt.number;
+                record.state = StepState::Claimed {
+                    attempt: attempt.number,
+                    claimed,
+                };
+                self.soon(attempt.step);
+            }
+        }
+        self.refresh(attempt.step);
+    }
+
+    fn started(&mut self, attempt: Attempt, at: Millis) {
+        let record = &mut self.steps[attempt.step.at()];
+        match attempt.role {
+            Role::Undo => {
+                record.undo = UndoState::Running {
+                    attempt: attempt.number,
+                    since: at,
+                };
+            }
+            Role::Main | Role::Remedy => {
+                record.state = StepState::Running {
+                    attempt: attempt.number,
+                    since: at,
+                };
+                if record.started_at == 0 {
+                    record.started_at = at;
+                }
+            }
+        }
+        record.handed = false;
+        self.refresh(attempt.step);
+    }
+
+    fn finished(&mut self, attempt: Attempt, end: &Finish, at: Millis) {
+        let failed = end.verdict == Verdict::Failure;
+        let record = &mut self.steps[attempt.step.at()];
+        record.handed = false;
+        record.stopping = None;
+        if attempt.role == Role::Undo {
+            record.undo = match failed {
+                true => UndoState::Failing {
+                    attempt: attempt.number,
+                    exit: end.exit.clone(),
+                },
+                false => UndoState::Ending,
+            };
+            self.refresh(attempt.step);
+            return;
+        }
+        if record.started_at == 0 {
+            record.started_at = end.started_at;
+        }
+        record.last = Some(Box::new(end.clone()));
+        if failed {
+            record.state = StepState::Failing {
+                attempt: attempt.number,
+            };
+            self.refresh(attempt.step);
+        } else {
+            if self.plan[attempt.step].undo.is_some() && !self.plan[attempt.step].policy.always {
+                self.undoable.push(attempt.step);
+            }
+            self.settle(attempt.step, Outcome::Succeeded, None, at);
+        }
+    }
+
+    fn retrying(&mut self, attempt: Attempt, not_before: Millis, reason: &Reason) {
+        let record = &mut self.steps[attempt.step.at()];
+        match attempt.role {
+            Role::Undo => {
+                record.undo = UndoState::Backoff {
+                    attempt: attempt.number,
+                    not_before,
+                };
+            }
+            Role::Main | Role::Remedy => {
+                record.state = StepState::Backoff {
+                    attempt: attempt.number,
+                    not_before,
+                };
+                if *reason == Reason::Interrupted {
+                    record.forgiven += 1;
+                }
+            }
+        }
+        self.refresh(attempt.step);
+    }
+
+    fn blocked(&mut self, blocked: Attempt, on: &str, holder: Option<&Holder>) {
+        let record = &mut self.steps[blocked.step.at()];
+        let on: Box<str> = on.into();
+        let holder = holder.map(|holder| Box::new(holder.clone()));
+        match (blocked.role, &record.state, &record.undo) {
+            (Role::Undo, _, UndoState::Claimed { attempt, claimed }) => {
+                record.undo = UndoState::Blocked {
+                    attempt: *attempt,
+                    claimed: *claimed,
+                    on,
+                    holder,
+                };
+            }
+            (_, StepState::Claimed { attempt, claimed }, _) => {
+                record.state = StepState::Blocked {
+                    attempt: *attempt,
+                    claimed: *claimed,
+                    on,
+                    holder,
+                };
+            }
+            _ => {}
+        }
+        self.refresh(blocked.step);
+    }
+
+    fn unblocked(&mut self, unblocked: Attempt) {
+        let record = &mut self.steps[unblocked.step.at()];
+        match (unblocked.role, &record.state, &record.undo) {
+            (
+                Role::Undo,
+                _,
+                UndoState::Blocked {
+                    attempt, claimed, ..
+                },
+            ) => {
+                record.undo = UndoState::Claimed {
+                    attempt: *attempt,
+                    claimed: *claimed,
+                };
+            }
+            (
+                _,
+                StepState::Blocked {
+                    attempt, claimed, ..
+                },
+                _,
+            ) => {
+                record.state = StepState::Claimed {
+                    attempt: *attempt,
+                    claimed: *claimed,
+                };
+            }
+            _ => {}
+        }
+        self.refresh(unblocked.step);
+    }
+
+    fn settle(&mut self, ix: StepIx, outcome: Outcome, reason: Option<Box<Reason>>, at: Millis) {
+        let record = &mut self.steps[ix.at()];
+        record.state = StepState::Settled { outcome, reason };
+        record.handed = false;
+        record.ended_at = at;
+        self.settled(ix, outcome);
+    }
+
+    fn undone(&mut self, step: StepIx, undone: bool, reason: &Reason) {
+        if undone {
+            self.steps[step.at()].undo = UndoState::Undone;
+        } else {
+            self.steps[step.at()].undo = UndoState::Failed(Box::new(reason.clone()));
+            self.undo_failed = Some(reason.clone());
+        }
+        self.undoable.retain(|ix| *ix != step);
+        self.refresh(step);
+    }
+}

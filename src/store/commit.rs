@@ -1,0 +1,482 @@
+//! One batch of a run's log: into the database, then into `events.jsonl`.
+//!
+//! Every transaction begins by comparing the run's epoch with ours, so an
+//! engine that was replaced while it was frozen can do no harm when it wakes.
+//! The run's own row changes in the same transaction as the events that change
+//! it.
+//!
+//! After an error the connection is thrown away. The next attempt opens a new
+//! one and asks it how far the log goes: whether the failed commit was made or
+//! not, each event is there once.
+//!
+//! This file does not know threads or who waits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde_json::Value;
+
+use crate::paths::StateDir;
+use crate::plan::Plan;
+use crate::run::record::Encoded;
+use crate::run::{Event, Kind, Millis, Reason, RunOutcome, Seq};
+
+use super::jsonl::Jsonl;
+use super::writer::{Item, NewRun};
+use super::{Access, Durability, Ownership, StoreError, connect, jsonl};
+
+/// The phase of runs whose plan names none.
+const PHASE: &str = "ORCHESTRATED";
+
+/// Where one run's events go.
+pub(super) struct Log {
+    database: PathBuf,
+    jsonl_path: PathBuf,
+    durability: Durability,
+    run_id: String,
+    epoch: u32,
+    plan: Arc<Plan>,
+    /// The run, while it is not known to be in the database.
+    birth: Option<NewRun>,
+    /// The batch at hand failed before; in part or in whole, it may be there.
+    again: bool,
+    open: Option<Open>,
+}
+
+/// What is open after the first batch, and until an error.
+struct Open {
+    conn: Connection,
+    jsonl: Jsonl,
+    /// The run's key; none while it is not in the database.
+    key: Option<i64>,
+    /// The last event that the database has.
+    last: Seq,
+    /// Lines of the batch at hand; kept for its memory.
+    lines: String,
+}
+
+impl Log {
+    pub fn of_a_new_run(state: &StateDir, durability: Durability, run: NewRun) -> Log {
+        Log {
+            database: state.database(),
+            jsonl_path: jsonl::path(state, &run.run_id),
+            durability,
+            run_id: run.run_id.clone(),
+            epoch: 1,
+            plan: Arc::clone(&run.plan),
+            birth: Some(run),
+            again: false,
+            open: None,
+        }
+    }
+
+    pub fn of_a_known_run(
+        state: &StateDir,
+        durability: Durability,
+        ownership: &Ownership,
+        plan: Arc<Plan>,
+    ) -> Log {
+        Log {
+            database: state.database(),
+            jsonl_path: jsonl::path(state, ownership.run_id()),
+            durability,
+            run_id: ownership.run_id().into(),
+            epoch: ownership.epoch(),
+            plan,
+            birth: None,
+            again: false,
+            open: None,
+        }
+    }
+
+    pub fn database(&self) -> &Path {
+        &self.database
+    }
+
+    /// Makes the batch durable; gives the last sequence number that now is.
+    ///
+    /// # Errors
+    /// Nothing of the batch may be taken as durable. The same batch may be
+    /// given again, if the error is one that passes.
+    pub fn commit(&mut self, batch: &[Item]) -> Result<Seq, StoreError> {
+        let open = self.open.take();
+        let written = open
+            .map_or_else(|| self.connect(), Ok)
+            .and_then(|mut open| {
+                open.last = self.write(&mut open, batch)?;
+                open.jsonl.append(&open.lines)?;
+                Ok(open)
+            });
+        self.again = written.is_err();
+        let open = written?;
+        self.birth = None;
+        Ok(self.open.insert(open).last)
+    }
+
+    fn sql(&self) -> impl Fn(rusqlite::Error) -> StoreError + use<'_> {
+        |e| StoreError::sqlite(&self.database, &e)
+    }
+
+    /// Opens both files and finds how far they go.
+    fn connect(&self) -> Result<Open, StoreError> {
+        let conn = connect(&self.database, self.durability, Access::Write)?;
+        let known: Option<(i64, Seq)> = conn
+            .query_row(
+                "SELECT key, (SELECT coalesce(max(seq), 0) FROM event WHERE run = key)
+                 FROM run WHERE run_id = ?1",
+                [&self.run_id],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()
+            .map_err(self.sql())?;
+        let (jsonl, _) = Jsonl::mended(
+            &self.jsonl_path,
+            &self.plan,
+            &self.run_id,
+            &conn,
+            &self.database,
+            known.map(|(key, _)| key),
+        )?;
+        Ok(Open {
+            conn,
+            jsonl,
+            key: known.map(|(key, _)| key),
+            last: known.map_or(0, |(_, last)| last),
+            lines: String::new(),
+        })
+    }
+
+    /// One transaction. Leaves the lines of what it wrote in `open.lines`.
+    fn write(&self, open: &mut Open, batch: &[Item]) -> Result<Seq, StoreError> {
+        let Open {
+            conn, key, lines, ..
+        } = open;
+        let tx = conn
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(self.sql())?;
+        let run = match *key {
+            Some(run) => run,
+            None => self.enter(&tx)?,
+        };
+        self.check_epoch(&tx, run)?;
+        lines.clear();
+        let mut last = open.last;
+        for item in batch {
+            match item {
+                Item::Event(event, _) if self.again && event.seq <= open.last => {}
+                Item::Event(event, exit_code) => {
+                    if event.seq != last + 1 {
+                        return Err(StoreError::OutOfOrder {
+                            run_id: self.run_id.clone(),
+                            expected: last + 1,
+                            got: event.seq,
+                        });
+                    }
+                    self.insert(&tx, run, event, lines)
+                        .and_then(|()| summarize(&tx, run, event, *exit_code))
+                        .map_err(self.sql())?;
+                    last = event.seq;
+                }
+                Item::Handled(request) => {
+                    tx.prepare_cached("DELETE FROM request WHERE key = ?1 AND run = ?2")
+                        .and_then(|mut delete| delete.execute(params![request, run]))
+                        .map_err(self.sql())?;
+                }
+            }
+        }
+        tx.commit().map_err(self.sql())?;
+        *key = Some(run);
+        Ok(last)
+    }
+
+    fn check_epoch(&self, tx: &Transaction<'_>, run: i64) -> Result<(), StoreError> {
+        let current: u32 = tx
+            .prepare_cached("SELECT epoch FROM run WHERE key = ?1")
+            .and_then(|mut epoch| epoch.query_row([run], |row| row.get(0)))
+            .map_err(self.sql())?;
+        if current == self.epoch {
+            return Ok(());
+        }
+        Err(StoreError::Stale {
+            run_id: self.run_id.clone(),
+            epoch: self.epoch,
+            current,
+        })
+    }
+
+    fn insert(
+        &self,
+        tx: &Transaction<'_>,
+        run: i64,
+        event: &Event,
+        lines: &mut String,
+    ) -> rusqlite::Result<()> {
+        let encoded = Encoded::new(event);
+        let row = encoded.row();
+        tx.prepare_cached(
+            "INSERT INTO event (run, seq, at, type, step, attempt, data)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            run,
+            row.seq,
+            moment(row.at),
+            row.kind,
+            row.step,
+            row.attempt,
+            row.data
+        ])?;
+        row.push_line(&self.plan, &self.run_id, lines);
+        Ok(())
+    }
+
+    /// Enters the run, and its plan if this is the first run of it.
+    fn enter(&self, tx: &Transaction<'_>) -> Result<i64, StoreError> {
+        let Some(run) = &self.birth else {
+            return Err(StoreError::Missing {
+                path: self.jsonl_path.clone(),
+            });
+        };
+        let plan = enter_plan(tx, run).map_err(self.sql())?;
+        let command_line = Value::from(run.command_line.clone()).to_string();
+        tx.execute(
+            "INSERT INTO run (run_id, plan, state, epoch, created_at, command_line)
+             VALUES (?1, ?2, 'pending', ?3, ?4, ?5)",
+            params![
+                run.run_id,
+                plan,
+                self.epoch,
+                moment(run.created_at),
+                command_line
+            ],
+        )
+        .map_err(self.sql())?;
+        Ok(tx.last_insert_rowid())
+    }
+}
+
+fn enter_plan(tx: &Transaction<'_>, run: &NewRun) -> rusqlite::Result<i64> {
+    let known = "SELECT key FROM plan WHERE content_id = ?1";
+    if let Some(key) = tx
+        .query_row(known, [&run.content_id], |row| row.get(0))
+        .optional()?
+    {
+        return Ok(key);
+    }
+    let plan = &run.plan;
+    let mut metadata: serde_json::Map<String, Value> = plan.metadata.clone().into_iter().collect();
+    metadata.insert("plan_id".into(), plan.id.clone().into());
+    metadata.insert("plan_version".into(), plan.version.clone().into());
+    let word = |name: &str| plan.metadata.get(name).map(as_text);
+    tx.execute(
+        "INSERT INTO plan (content_id, plan_id, name, version, project_id, phase_id, metadata, json)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            run.content_id,
+            plan.id,
+            plan.name,
+            plan.version,
+            word("project"),
+            word("phase_id").unwrap_or_else(|| PHASE.into()),
+            Value::from(metadata).to_string(),
+            run.plan_json
+        ],
+    )?;
+    let key = tx.last_insert_rowid();
+    let mut insert = tx.prepare("INSERT INTO step (plan, ix, id, name) VALUES (?1, ?2, ?3, ?4)")?;
+    for (ix, step) in plan.steps.iter().enumerate() {
+        let name = step.name.as_ref().unwrap_or(&step.id);
+        insert.execute(params![key, ix as i64, step.id, name])?;
+    }
+    Ok(key)
+}
+
+/// A string as it is, anything else as JSON.
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What an event changes of the run's own row, if it does.
+fn summarize(
+    tx: &Transaction<'_>,
+    run: i64,
+    event: &Event,
+    exit_code: Option<i32>,
+) -> rusqlite::Result<()> {
+    match &event.kind {
+        Kind::RunStarted { .. } => tx.execute(
+            "UPDATE run SET state = 'running', started_at = ?2 WHERE key = ?1",
+            params![run, moment(event.at)],
+        )?,
+        Kind::RunResumed { .. } => tx.execute(
+            "UPDATE run SET state = 'running', ended_at = NULL, exit_code = NULL,
+                 error_message = NULL WHERE key = ?1",
+            [run],
+        )?,
+        Kind::RunFinished { outcome, reason } => tx.execute(
+            "UPDATE run SET state = ?2, ended_at = ?3, exit_code = ?4, error_message = ?5
+             WHERE key = ?1",
+            params![
+                run,
+                outcome.word(),
+                moment(event.at),
+                exit_code.unwrap_or_else(|| usual_exit_code(*outcome, reason)),
+                (*outcome != RunOutcome::Succeeded).then(|| reason.to_string())
+            ],
+        )?,
+        _ => 0,
+    };
+    Ok(())
+}
+
+/// The program's exit code where the engine named none.
+fn usual_exit_code(outcome: RunOutcome, reason: &Reason) -> i32 {
+    match outcome {
+        RunOutcome::Succeeded => 0,
+        _ if matches!(reason, Reason::Deadline { .. }) => 124,
+        RunOutcome::Failed => 1,
+        RunOutcome::Quarantined => 3,
+        RunOutcome::Canceled => 130,
+    }
+}
+
+/// A moment as SQLite keeps it, whatever a clock may claim.
+pub(super) fn moment(at: Millis) -> i64 {
+    i64::try_from(at).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{Home, event};
+    use crate::store::{NotOwned, Owner, Store, files};
+
+    fn batch(seqs: std::ops::RangeInclusive<Seq>) -> Vec<Item> {
+        seqs.map(|seq| Item::Event(event(seq), None)).collect()
+    }
+
+    fn new_log(home: &Home) -> (Store, Log, String) {
+        let (store, run) = (home.store(), home.new_run());
+        let run_id = run.run_id.clone();
+        let log = Log::of_a_new_run(&home.state, Durability::Full, run);
+        (store, log, run_id)
+    }
+
+    fn seqs(store: &Store, run_id: &str) -> Vec<Seq> {
+        let events = store.events(run_id, 0, usize::MAX).unwrap();
+        events.iter().map(|event| event.seq).collect()
+    }
+
+    fn lines(home: &Home, run_id: &str) -> Vec<Seq> {
+        std::fs::read_to_string(jsonl::path(&home.state, run_id))
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .map(|line| line["seq"].as_u64().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_commit_that_was_made_and_yet_failed_is_not_made_twice() {
+        let home = Home::new();
+        let (store, mut log, run_id) = new_log(&home);
+        log.commit(&batch(1..=2)).unwrap();
+        // The database will take the next batch, and the copy of it will fail.
+        let path = jsonl::path(&home.state, &run_id);
+        log.open.as_mut().unwrap().jsonl = Jsonl::unwritable(&path);
+        assert!(log.commit(&batch(3..=4)).is_err());
+        assert_eq!(seqs(&store, &run_id), [1, 2, 3, 4]);
+        assert_eq!(lines(&home, &run_id), [1, 2]);
+
+        assert_eq!(log.commit(&batch(3..=4)), Ok(4));
+        assert_eq!(log.commit(&batch(5..=5)), Ok(5));
+        assert_eq!(seqs(&store, &run_id), [1, 2, 3, 4, 5]);
+        assert_eq!(lines(&home, &run_id), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_run_that_was_entered_in_a_failed_batch_is_entered_once() {
+        let home = Home::new();
+        let (store, mut log, run_id) = new_log(&home);
+        let path = jsonl::path(&home.state, &run_id);
+        let mut open = log.connect().unwrap();
+        open.jsonl = Jsonl::unwritable(&path);
+        log.open = Some(open);
+        assert!(log.commit(&batch(1..=1)).is_err());
+        assert_eq!(log.commit(&batch(1..=1)), Ok(1));
+        assert_eq!(seqs(&store, &run_id), [1]);
+        assert_eq!(store.runs(&Default::default()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_event_out_of_turn_is_refused_with_its_whole_batch() {
+        let home = Home::new();
+        let (store, mut log, run_id) = new_log(&home);
+        log.commit(&batch(1..=2)).unwrap();
+        for wrong in [2, 3, 5] {
+            let mut items = batch(3..=3);
+            items.extend(batch(wrong..=wrong));
+            let refused = log.commit(&items);
+            assert!(
+                matches!(refused, Err(StoreError::OutOfOrder { expected: 4, got, .. }) if got == wrong),
+                "{refused:?}"
+            );
+            log.again = false;
+        }
+        assert_eq!(seqs(&store, &run_id), [1, 2]);
+    }
+
+    #[test]
+    fn xa10_an_owner_that_was_replaced_while_it_was_frozen_writes_nothing() {
+        let home = Home::new();
+        let (store, mut frozen, run_id) = new_log(&home);
+        frozen.commit(&batch(1..=1)).unwrap();
+        // No lock is held here, as if it had been lost with the file system.
+        let owner = Owner::default();
+        let ownership = store.own(&run_id, &owner).unwrap();
+        assert_eq!(ownership.epoch(), 2);
+        assert!(matches!(
+            store.own(&run_id, &owner),
+            Err(NotOwned::Busy { .. })
+        ));
+        let plan = Arc::new(store.plan(&run_id).unwrap());
+        let mut next = Log::of_a_known_run(&home.state, Durability::Full, &ownership, plan);
+
+        let late = frozen.commit(&batch(2..=2));
+        assert!(
+            matches!(
+                late,
+                Err(StoreError::Stale {
+                    epoch: 1,
+                    current: 2,
+                    ..
+                })
+            ),
+            "{late:?}"
+        );
+        assert_eq!(next.commit(&batch(2..=3)), Ok(3));
+        assert!(frozen.commit(&batch(2..=2)).is_err());
+        assert_eq!(seqs(&store, &run_id), [1, 2, 3]);
+        assert_eq!(lines(&home, &run_id), [1, 2, 3]);
+    }
+
+    #[test]
+    fn xh04_a_trap_in_the_place_of_the_copy_stops_the_log() {
+        let home = Home::new();
+        let (store, mut log, run_id) = new_log(&home);
+        let victim = home.state.root().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        std::fs::hard_link(&victim, jsonl::path(&home.state, &run_id)).unwrap();
+        assert!(matches!(
+            log.commit(&batch(1..=1)),
+            Err(StoreError::Unsafe { .. })
+        ));
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+        assert!(store.runs(&Default::default()).unwrap().is_empty());
+        assert!(files::exists(&victim).is_err());
+    }
+}

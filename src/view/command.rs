@@ -1,0 +1,126 @@
+//! A command as a person could type it.
+//!
+//! Words that a shell would take apart are quoted, holes that are filled when
+//! the step starts are shown as they were written, and nothing is filled in:
+//! what is shown here is never run.
+
+use std::fmt;
+
+use super::escape::{clean, is_hostile};
+use crate::plan::{Action, Command, Part, Program, Text};
+
+/// What the step does, on one line.
+pub fn of_action(action: &Action) -> Shown<'_> {
+    Shown(match action {
+        Action::Command(command) => Some(command),
+        Action::Group => None,
+    })
+}
+
+/// The command on one line.
+pub fn of_command(command: &Command) -> Shown<'_> {
+    Shown(Some(command))
+}
+
+/// See [`of_action`].
+#[derive(Clone, Copy)]
+pub struct Shown<'a>(Option<&'a Command>);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.map(|command| &command.program) {
+            None => f.write_str("(a meeting point; runs nothing)"),
+            Some(Program::Argv(argv)) => words(f, argv, ""),
+            Some(Program::Shell { script, args }) => {
+                write!(f, "{}", clean(script.trim_end()))?;
+                words(f, args, " ")
+            }
+        }
+    }
+}
+
+fn words(f: &mut fmt::Formatter<'_>, texts: &[Text], before: &str) -> fmt::Result {
+    let mut before = before;
+    for text in texts {
+        f.write_str(before)?;
+        word(f, text)?;
+        before = " ";
+    }
+    Ok(())
+}
+
+fn word(f: &mut fmt::Formatter<'_>, text: &Text) -> fmt::Result {
+    let shown = text.shown();
+    let literal = |part: &Part| match part {
+        Part::Literal(literal) => is_plain(literal),
+        // A hole is one word whatever will be in it.
+        _ => true,
+    };
+    let plain = match text {
+        Text::Plain(text) => !text.is_empty() && is_plain(text),
+        Text::Parts(parts) => parts.iter().all(literal),
+    };
+    if plain {
+        f.write_str(&shown)
+    } else if shown.contains(is_hostile) {
+        // No shell reads this, and it must not harm the terminal.
+        write!(f, "'{}'", clean(&shown))
+    } else {
+        write!(f, "'{}'", shown.replace('\'', r"'\''"))
+    }
+}
+
+fn is_plain(word: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
+    word.chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(program: Program) -> String {
+        let command = Command {
+            program,
+            cwd: "/".into(),
+            env: Box::default(),
+            stdin: None,
+        };
+        of_action(&Action::Command(Box::new(command))).to_string()
+    }
+
+    fn argv(words: &[&str]) -> Program {
+        Program::Argv(words.iter().map(|word| Text::from(*word)).collect())
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_need_it() {
+        assert_eq!(
+            shown(argv(&["git", "commit", "-m", "it's done", "", "--all=$x"])),
+            r"git commit -m 'it'\''s done' '' '--all=$x'"
+        );
+    }
+
+    #[test]
+    fn holes_are_shown_as_written_and_need_no_quotes() {
+        let hole = Part::Output {
+            step: "a".into(),
+            key: "K".into(),
+            default: None,
+        };
+        let text = Text::Parts(Box::new([Part::Literal("--x=".into()), hole]));
+        let program = Program::Argv(Box::new([Text::from("run"), text]));
+        assert_eq!(shown(program), "run --x=${steps.a.outputs.K}");
+    }
+
+    #[test]
+    fn a_script_is_shown_on_one_line_and_harmless() {
+        let script = "echo a\nprintf '\u{1b}[2J'\n".into();
+        let args = Box::new([Text::from("a b")]);
+        assert_eq!(
+            shown(Program::Shell { script, args }),
+            r"echo a\nprintf '\u{1b}[2J' 'a b'"
+        );
+        assert_eq!(shown(argv(&["\u{202e}"])), r"'\u{202e}'");
+    }
+}

@@ -1,0 +1,352 @@
+//! What a run of the plan would do, without doing any of it.
+//!
+//! Steps stand in the order in which they could run: layer by layer, where a
+//! layer is what may run once all layers before it have. Each says whether it
+//! would run at once, what it waits for, or why it would not run; conditions
+//! are shown as they are, since what they ask about has not happened.
+//!
+//! A plan may have 100,000 steps, so everything here is a few passes over
+//! arrays, and each step is written and forgotten.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::command::of_action;
+use super::escape::clean;
+use super::estimate::Estimate;
+use super::style::{FAINT, HEADING, ODD};
+use super::time::took;
+use super::words::{self, counted};
+use crate::plan::graph::Graph;
+use crate::plan::{Plan, StepIx};
+use crate::run::Millis;
+
+/// The answer to "what would happen?".
+pub struct Preview<'a> {
+    plan: &'a Plan,
+    /// Layer of each step, from 0; absent steps have that of what they stand between.
+    layer: Vec<u32>,
+    /// Steps that take part, layer by layer, in the plan's order within each.
+    order: Vec<StepIx>,
+    layers: u32,
+    predicted_ms: Option<u64>,
+}
+
+impl<'a> Preview<'a> {
+    /// Looks at a plan. `usual` is how many milliseconds steps took in earlier
+    /// runs, by id; it may be empty.
+    pub fn new(plan: &'a Plan, usual: &BTreeMap<String, Millis>) -> Self {
+        let graph = Graph::new(plan);
+        let mut layer = vec![0u32; plan.steps.len()];
+        for ix in graph.topological(plan) {
+            let present = u32::from(plan[ix].absent.is_none());
+            for to in graph.dependents(ix) {
+                layer[to.at()] = layer[to.at()].max(layer[ix.at()] + present);
+            }
+        }
+        let mut order: Vec<StepIx> = plan
+            .indices()
+            .filter(|ix| plan[*ix].absent.is_none())
+            .collect();
+        order.sort_by_key(|ix| layer[ix.at()]);
+        let layers = order.last().map_or(0, |ix| layer[ix.at()] + 1);
+        let mut estimate = Estimate::new(plan, &graph, usual);
+        Preview {
+            plan,
+            layer,
+            order,
+            layers,
+            predicted_ms: estimate.as_mut().map(|estimate| estimate.left_ms([])),
+        }
+    }
+
+    /// For people.
+    ///
+    /// # Errors
+    /// The stream does not take it.
+    pub fn text(&self, out: &mut impl Write) -> io::Result<()> {
+        let plan = self.plan;
+        writeln!(
+            out,
+            "{HEADING}{}{HEADING:#} ({}, version {})",
+            clean(&plan.name),
+            clean(&plan.id),
+            clean(&plan.version)
+        )?;
+        if !plan.description.is_empty() {
+            writeln!(out, "{}", clean(&plan.description))?;
+        }
+        self.totals(out)?;
+        let mut current = None;
+        for ix in &self.order {
+            let layer = self.layer[ix.at()];
+            if current != Some(layer) {
+                writeln!(out, "\n{HEADING}layer {}{HEADING:#}", layer + 1)?;
+                current = Some(layer);
+            }
+            self.step_text(*ix, out)?;
+        }
+        let mut absent = plan
+            .indices()
+            .filter(|ix| plan[*ix].absent.is_some())
+            .peekable();
+        if absent.peek().is_some() {
+            writeln!(out, "\n{HEADING}would not run{HEADING:#}")?;
+        }
+        for ix in absent {
+            writeln!(
+                out,
+                "  {}  {FAINT}{}{FAINT:#}",
+                clean(&plan[ix].id),
+                words::absent(plan, ix)
+            )?;
+        }
+        Ok(())
+    }
+
+    fn totals(&self, out: &mut impl Write) -> io::Result<()> {
+        let (all, selected) = (self.plan.steps.len(), self.order.len());
+        write!(out, "{}", counted(all, "step"))?;
+        if selected != all {
+            write!(out, ", {selected} would run")?;
+        }
+        write!(
+            out,
+            ", {}, at most {} at once",
+            counted(self.layers as usize, "layer"),
+            self.plan.max_concurrency
+        )?;
+        if let Some(ms) = self.predicted_ms {
+            write!(out, ", about {} going by earlier runs", took(ms))?;
+        }
+        writeln!(out)
+    }
+
+    fn step_text(&self, ix: StepIx, out: &mut impl Write) -> io::Result<()> {
+        let step = &self.plan[ix];
+        write!(out, "  {}", clean(&step.id))?;
+        if let Some(name) = step.name.as_deref().filter(|name| **name != *step.id) {
+            write!(out, "  {FAINT}{}{FAINT:#}", clean(name))?;
+        }
+        writeln!(out, "  {}", Why(self.plan, ix))?;
+        writeln!(out, "      {}", of_action(&step.action))?;
+        if let Some(when) = &step.when {
+            writeln!(
+                out,
+                "      {ODD}condition decided at run time{ODD:#}: {}",
+                clean(when.text())
+            )?;
+        }
+        if let Some(question) = &step.confirm {
+            writeln!(out, "      {ODD}asks first{ODD:#}: {}", clean(question))?;
+        }
+        Ok(())
+    }
+
+    /// For programs. Written piece by piece: the whole of it is never in memory.
+    ///
+    /// # Errors
+    /// The stream does not take it.
+    pub fn json(&self, out: &mut impl Write) -> io::Result<()> {
+        let plan = self.plan;
+        let head: Value = json!({
+            "plan_id": plan.id,
+            "name": plan.name,
+            "version": plan.version,
+            "totals": {
+                "steps": plan.steps.len(),
+                "selected": self.order.len(),
+                "layers": self.layers,
+                "critical_path_length": self.layers,
+                "max_concurrency": plan.max_concurrency,
+                "predicted_ms": self.predicted_ms,
+            },
+        });
+        let head = head.to_string();
+        write!(
+            out,
+            "{},\"steps\":[",
+            head.strip_suffix('}').unwrap_or(&head)
+        )?;
+        let absent = plan.indices().filter(|ix| plan[*ix].absent.is_some());
+        for (n, ix) in self.order.iter().copied().chain(absent).enumerate() {
+            out.write_all(if n == 0 { b"\n" } else { b",\n" })?;
+            serde_json::to_writer(&mut *out, &self.step_json(ix))?;
+        }
+        writeln!(out, "\n]}}")
+    }
+
+    fn step_json(&self, ix: StepIx) -> StepJson<'a> {
+        let plan = self.plan;
+        let step = &plan[ix];
+        let absent = step.absent.is_some();
+        StepJson {
+            step_id: &step.id,
+            name: step.name.as_deref().unwrap_or(&step.id),
+            layer: (!absent).then(|| self.layer[ix.at()] + 1),
+            command: of_action(&step.action).to_string(),
+            needs: step
+                .needs
+                .iter()
+                .map(|need| plan[*need].id.as_ref())
+                .collect(),
+            after: step
+                .after
+                .iter()
+                .map(|from| plan[*from].id.as_ref())
+                .collect(),
+            condition: step.when.as_ref().map(|when| when.text()),
+            tags: &step.tags,
+            would_run: match (absent, step.when.is_some() || step.fallback_of.is_some()) {
+                (true, _) => "no",
+                (false, true) => "decided_at_run_time",
+                (false, false) => "yes",
+            },
+            why: Why(plan, ix).to_string(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct StepJson<'a> {
+    step_id: &'a str,
+    name: &'a str,
+    layer: Option<u32>,
+    command: String,
+    needs: Vec<&'a str>,
+    after: Vec<&'a str>,
+    condition: Option<&'a str>,
+    tags: &'a [Box<str>],
+    would_run: &'static str,
+    why: String,
+}
+
+/// Why a step would run at once, later, or not at all.
+struct Why<'a>(&'a Plan, StepIx);
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Why(plan, ix) = *self;
+        let step = &plan[ix];
+        if step.absent.is_some() {
+            return f.write_str(words::absent(plan, ix));
+        }
+        if let Some(principal) = step.fallback_of {
+            return write!(f, "only if {} fails", clean(&plan[principal].id));
+        }
+        let waits = words::would_wait_for(plan, ix);
+        if waits.is_empty() {
+            return f.write_str("ready");
+        }
+        write!(f, "waits for {}", words::Ids(plan, &waits))?;
+        match step.policy.always {
+            true => f.write_str(", and runs however they end"),
+            false => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Absent;
+    use crate::view::testing;
+
+    fn plan() -> Plan {
+        let mut plan = testing::plan(&[
+            "fetch",
+            "lint: fetch",
+            "build: lint",
+            "docs",
+            "mend",
+            "tidy: build",
+        ]);
+        testing::step(&mut plan, "lint").absent = Some(Absent::NotSelected);
+        testing::step(&mut plan, "docs").confirm = Some("Publish?\u{7}".into());
+        testing::step(&mut plan, "mend").fallback_of = Some(StepIx::new(2));
+        testing::step(&mut plan, "build").name = Some("Build it".into());
+        testing::policy(&mut plan, "tidy", |policy| policy.always = true);
+        plan
+    }
+
+    #[test]
+    fn the_order_the_commands_and_the_reasons() {
+        let plan = plan();
+        let usual = ["fetch", "build", "docs"].map(|id| (id.to_owned(), 2_000));
+        let preview = Preview::new(&plan, &usual.into());
+        insta::assert_snapshot!(testing::written(|out| preview.text(out)), @r#"
+        A test (TEST, version 1)
+        6 steps, 5 would run, 3 layers, at most 2 at once, about 6.0s going by earlier runs
+
+        layer 1
+          fetch  ready
+              echo fetch
+          docs  ready
+              echo docs
+              asks first: Publish?\u{7}
+
+        layer 2
+          build  Build it  waits for fetch
+              echo build
+
+        layer 3
+          mend  only if build fails
+              echo mend
+          tidy  waits for build, and runs however they end
+              echo tidy
+
+        would not run
+          lint  not selected
+        "#);
+    }
+
+    #[test]
+    fn without_earlier_runs_nothing_is_predicted() {
+        let plan = plan();
+        let text = testing::written(|out| Preview::new(&plan, &BTreeMap::new()).text(out));
+        assert!(!text.contains("about"), "{text}");
+    }
+
+    #[test]
+    fn the_json_holds_the_same() {
+        let plan = plan();
+        let json = testing::written(|out| Preview::new(&plan, &BTreeMap::new()).json(out));
+        let json: Value = serde_json::from_str(&json).expect("it is JSON");
+        assert_eq!(json["totals"]["steps"], 6);
+        assert_eq!(json["totals"]["selected"], 5);
+        assert_eq!(json["totals"]["layers"], 3);
+        assert_eq!(json["totals"]["predicted_ms"], Value::Null);
+        let steps = json["steps"].as_array().expect("steps are a list");
+        let told: Vec<(&str, &str, Option<u64>)> = steps
+            .iter()
+            .map(|step| {
+                let word = |key: &str| step[key].as_str().expect("it is a word");
+                (word("step_id"), word("would_run"), step["layer"].as_u64())
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("fetch", "yes", Some(1)),
+                ("docs", "yes", Some(1)),
+                ("build", "yes", Some(2)),
+                ("mend", "decided_at_run_time", Some(3)),
+                ("tidy", "yes", Some(3)),
+                ("lint", "no", None),
+            ]
+        );
+        assert_eq!(steps[2]["command"], "echo build");
+    }
+
+    #[test]
+    fn an_empty_plan_is_previewed_too() {
+        let plan = testing::plan(&[]);
+        let json = testing::written(|out| Preview::new(&plan, &BTreeMap::new()).json(out));
+        let json: Value = serde_json::from_str(&json).expect("it is JSON");
+        assert_eq!(json["steps"], json!([]));
+    }
+}

@@ -1,0 +1,544 @@
+//! Why a step ran, was skipped, waits, failed, was tried again or canceled.
+//!
+//! Every reason was stored when it was decided; this only finds the ones that
+//! matter for a step and puts them in order: the answer first, then what
+//! happened to the step and when, then what it needs and what depends on it.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use jiff::tz::TimeZone;
+
+use super::escape::clean;
+use super::style::{self, FAINT};
+use super::time::{clock, so_far};
+use super::words;
+use crate::plan::{OnFailure, Plan, StepIx};
+use crate::run::{
+    Attempt, Event, Holder, Kind, Millis, Outcome, Reason, Role, RunPhase, RunState, StepState,
+};
+
+/// The step in question, and all that is known.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    pub run_id: &'a str,
+    pub run: &'a RunState,
+    pub events: &'a [Event],
+    pub step: StepIx,
+    pub now: Millis,
+    /// The run has not ended, and no engine drives it any more.
+    pub interrupted: bool,
+}
+
+/// Writes the answer.
+///
+/// # Errors
+/// The stream does not take it.
+pub fn write(question: Question<'_>, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
+    let Question { run, step: ix, .. } = question;
+    let step = &run.plan()[ix];
+    let word = run.step(ix).word();
+    let style = style::of_state(word);
+    let id = clean(&step.id);
+    for (n, sentence) in answer(question, zone).iter().enumerate() {
+        match n {
+            0 => writeln!(out, "{style}{id}{style:#} {}", clean(sentence))?,
+            _ => writeln!(out, "  {}", clean(sentence))?,
+        }
+    }
+    history(question, zone, out)?;
+    neighbours(run, "it needs", &step.needs, out)?;
+    neighbours(run, "it comes after", &step.after, out)?;
+    if let Some(principal) = step.fallback_of {
+        neighbours(run, "it stands in for", &[principal], out)?;
+    }
+    let graph = run.graph();
+    neighbours(run, "what waits for it", graph.dependents(ix), out)?;
+    if words::attempts_made(run.step(ix)) > 0 {
+        writeln!(
+            out,
+            "\nits output: quintet logs {} {id}",
+            clean(question.run_id)
+        )?;
+    }
+    Ok(())
+}
+
+/// The answer in sentences, the first of which follows the step's name.
+fn answer(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
+    let Question {
+        run, step: ix, now, ..
+    } = question;
+    let record = run.step(ix);
+    let last = record.last.as_deref();
+    match &record.state {
+        StepState::Absent => vec![format!(
+            "takes no part in this run: {}",
+            words::absent(run.plan(), ix)
+        )],
+        StepState::Pending => waits(question),
+        StepState::Asked => vec!["waits for a person to say whether it may run".into()],
+        StepState::Claimed { .. } => match words::waits_for(run, ix).is_empty() {
+            true => vec!["is about to start: everything it needs is satisfied".into()],
+            false => waits(question),
+        },
+        StepState::Blocked { on, holder, .. } => vec![blocked(on, holder.as_deref(), now, zone)],
+        StepState::Running { attempt, since } => {
+            let since_when = format!(
+                "has been running for {}, since {}",
+                so_far(now.saturating_sub(*since)),
+                clock(*since, zone)
+            );
+            match attempt {
+                1 => vec![since_when],
+                n => vec![format!("{since_when}; this is attempt {n}")],
+            }
+        }
+        StepState::Failing { .. } => vec![format!(
+            "has just failed: {}",
+            last.map_or_else(String::new, words::ended)
+        )],
+        StepState::Backoff {
+            attempt,
+            not_before,
+        } => vec![
+            format!(
+                "waits until {} for attempt {attempt}, {} from now",
+                clock(*not_before, zone),
+                so_far(not_before.saturating_sub(now) + 999)
+            ),
+            format!(
+                "the attempt before it ended with {}",
+                last.map_or_else(String::new, words::ended)
+            ),
+        ],
+        StepState::Settled { outcome, reason } => settled(run, ix, *outcome, reason.as_deref()),
+    }
+}
+
+fn blocked(on: &str, holder: Option<&Holder>, now: Millis, zone: &TimeZone) -> String {
+    match holder {
+        None => format!("waits for {on}, which another run holds"),
+        Some(holder) => format!(
+            "waits for {on}, which {holder} has held for {}, since {}",
+            so_far(now.saturating_sub(holder.since)),
+            clock(holder.since, zone)
+        ),
+    }
+}
+
+/// Why a step that nothing has been decided about does not run yet.
+fn waits(question: Question<'_>) -> Vec<String> {
+    let Question {
+        run, step: ix, now, ..
+    } = question;
+    let mut sentences = Vec::new();
+    let waits = words::waits_for(run, ix);
+    if waits.is_empty() {
+        let most = run.plan().max_concurrency;
+        let running: Vec<StepIx> = run.running().collect();
+        sentences.push(match running.is_empty() {
+            true => "waits for its turn".to_owned(),
+            false => format!(
+                "waits for its turn: at most {most} run at once, and now {}",
+                words::Ids(run.plan(), &running)
+            ),
+        });
+    } else {
+        sentences.push(format!("waits for {}", words::Ids(run.plan(), &waits)));
+        for need in waits.iter().take(5) {
+            let note = words::note(run, *need, now);
+            let dash = if note.is_empty() { "" } else { ": " };
+            sentences.push(format!(
+                "{} is {}{dash}{note}",
+                run.plan()[*need].id,
+                run.step(*need).word()
+            ));
+        }
+    }
+    if question.interrupted {
+        sentences.push(format!(
+            "the run's engine is gone; quintet resume {}",
+            question.run_id
+        ));
+    } else if matches!(run.phase(), RunPhase::Stopping(_)) {
+        sentences.push("the run is stopping; it will be canceled".to_owned());
+    }
+    sentences
+}
+
+fn settled(run: &RunState, ix: StepIx, outcome: Outcome, reason: Option<&Reason>) -> Vec<String> {
+    let policy = &run.plan()[ix].policy;
+    let last = run.step(ix).last.as_deref();
+    match (outcome, reason, last) {
+        (Outcome::Succeeded, None, Some(end)) => {
+            let mut sentences = vec![format!("succeeded with {}", words::ended(end))];
+            sentences.push(ran_because(run, ix));
+            sentences.extend(words::remark(end));
+            sentences
+        }
+        (Outcome::Succeeded, Some(Reason::Ready), _) => {
+            vec!["is a meeting point, and all it waited for is done".into()]
+        }
+        (Outcome::Failed, Some(Reason::Exhausted { attempts, .. }), Some(end)) => {
+            let mut sentences = vec![format!("failed with {}", words::ended(end))];
+            sentences.push(ran_because(run, ix));
+            sentences.push(match (attempts, policy.retry.count) {
+                (_, 0) => "it is not to be tried again (no retries)".to_owned(),
+                (made, _) => format!("all {made} attempts that it has are used up"),
+            });
+            sentences.push(consequence(run, ix));
+            sentences
+        }
+        (Outcome::Failed, Some(reason), _) => {
+            vec![format!("failed: {reason}"), consequence(run, ix)]
+        }
+        (_, Some(reason), _) => {
+            let mut sentences = vec![format!("{}: {reason}", outcome.past())];
+            sentences.extend(chain(run, reason));
+            sentences
+        }
+        (_, None, _) => vec![outcome.past().to_owned()],
+    }
+}
+
+/// What let the step run.
+fn ran_because(run: &RunState, ix: StepIx) -> String {
+    let plan = run.plan();
+    let step = &plan[ix];
+    let mut because = match (
+        step.fallback_of,
+        step.needs.is_empty() && step.after.is_empty(),
+    ) {
+        (Some(principal), _) => format!("it ran because {} failed", plan[principal].id),
+        (None, _) if step.policy.always => "it ran because it always runs".to_owned(),
+        (None, true) => "it ran because it needs nothing".to_owned(),
+        (None, false) => "it ran because everything it needs was satisfied".to_owned(),
+    };
+    if let Some(when) = &step.when {
+        because.push_str(&format!(", and its condition held: {}", when.text()));
+    }
+    because
+}
+
+/// What the step's failure means for the rest.
+fn consequence(run: &RunState, ix: StepIx) -> String {
+    let policy = &run.plan()[ix].policy;
+    match policy.on_failure {
+        _ if run.needs_word().contains(&ix) => "a person must say what becomes of it".into(),
+        OnFailure::Continue => {
+            "the rest goes on as if it had succeeded (on_failure: continue)".into()
+        }
+        OnFailure::Abort if policy.critical => {
+            "it is critical, so nothing new starts (on_failure: abort)".into()
+        }
+        _ if policy.critical => "what depends on it is skipped, the rest goes on".into(),
+        _ => "it is not critical: what depends on it is skipped, the rest goes on".into(),
+    }
+}
+
+/// From a skipped step back to the failure that began it.
+fn chain(run: &RunState, reason: &Reason) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut reason = reason;
+    while let Reason::Dependency { step, .. } | Reason::CriticalFailure { step } = reason
+        && let Some(ix) = run.find(step)
+        && seen.insert(ix)
+        && let StepState::Settled {
+            outcome,
+            reason: Some(why),
+        } = &run.step(ix).state
+    {
+        sentences.push(format!("{step} {}: {why}", outcome.past()));
+        reason = why;
+    }
+    if let (Reason::Stopping(_), Some((_, why))) = (reason, run.stopped()) {
+        sentences.push(format!("the run stopped: {why}"));
+        if let Reason::CriticalFailure { .. } = why {
+            sentences.extend(chain(run, why));
+        }
+    }
+    sentences
+}
+
+/// The step's own events, a line each.
+fn history(question: Question<'_>, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
+    let mine = question
+        .events
+        .iter()
+        .filter(|event| about(&event.kind) == Some(question.step));
+    let mut first = true;
+    for event in mine {
+        if std::mem::take(&mut first) {
+            writeln!(out)?;
+        }
+        let time = clock(event.at, zone);
+        writeln!(
+            out,
+            "  {FAINT}{time}{FAINT:#}  {}",
+            clean(&told(&event.kind, zone))
+        )?;
+    }
+    Ok(())
+}
+
+/// The step that an event is about.
+fn about(kind: &Kind) -> Option<StepIx> {
+    match kind {
+        Kind::StepClaimed { attempt, .. }
+        | Kind::StepStarted { attempt }
+        | Kind::StepStopping { attempt, .. }
+        | Kind::StepTimeout { attempt }
+        | Kind::StepFinished { attempt, .. }
+        | Kind::StepRetry { attempt, .. }
+        | Kind::StepBlocked { attempt, .. }
+        | Kind::StepUnblocked { attempt } => Some(attempt.step),
+        Kind::StepAsked { step, .. }
+        | Kind::StepAnswered { step, .. }
+        | Kind::StepSettled { step, .. }
+        | Kind::StepUndone { step, .. } => Some(*step),
+        Kind::RunStarted { .. }
+        | Kind::RunResumed { .. }
+        | Kind::RunReopened { .. }
+        | Kind::RunStopping { .. }
+        | Kind::RollbackStarted { .. }
+        | Kind::CleanupStarted
+        | Kind::RunFinished { .. } => None,
+    }
+}
+
+fn told(kind: &Kind, zone: &TimeZone) -> String {
+    match kind {
+        Kind::StepClaimed { attempt, reason } => match reason {
+            Reason::Ready => format!("{} may start when its turn comes", named(*attempt)),
+            reason => format!("{} may start: {reason}", named(*attempt)),
+        },
+        Kind::StepStarted { attempt } => format!("{} started", named(*attempt)),
+        Kind::StepStopping {
+            attempt, reason, ..
+        } => format!("{} was told to stop: {reason}", named(*attempt)),
+        Kind::StepTimeout { attempt } => format!("{} took longer than it may", named(*attempt)),
+        Kind::StepFinished { attempt, end } => {
+            format!("{} ended: {}", named(*attempt), words::ended(end))
+        }
+        Kind::StepRetry {
+            attempt,
+            not_before,
+            reason,
+        } => {
+            format!(
+                "{} was planned for {}: {reason}",
+                named(*attempt),
+                clock(*not_before, zone)
+            )
+        }
+        Kind::StepBlocked { on, holder, .. } => match holder {
+            Some(holder) => format!(
+                "waited for {on}, held by {holder} since {}",
+                clock(holder.since, zone)
+            ),
+            None => format!("waited for {on}"),
+        },
+        Kind::StepUnblocked { .. } => "what it waited for became free".into(),
+        Kind::StepAsked { question, .. } => format!("a person was asked: {question}"),
+        Kind::StepAnswered { yes, by, .. } => {
+            format!("the answer was {} ({by})", if *yes { "yes" } else { "no" })
+        }
+        Kind::StepSettled {
+            outcome, reason, ..
+        } => format!("it {}: {reason}", outcome.past()),
+        Kind::StepUndone {
+            undone: true,
+            reason,
+            ..
+        } => format!("it was taken back: {reason}"),
+        Kind::StepUndone { reason, .. } => format!("it was not taken back: {reason}"),
+        _ => String::new(),
+    }
+}
+
+fn named(attempt: Attempt) -> String {
+    match attempt.role {
+        Role::Main => format!("attempt {}", attempt.number),
+        Role::Remedy => format!("remedy {}", attempt.number),
+        Role::Undo => format!("undo {}", attempt.number),
+    }
+}
+
+/// So many neighbours are told in full.
+const MOST_NEIGHBOURS: usize = 20;
+
+fn neighbours(
+    run: &RunState,
+    title: &str,
+    steps: &[StepIx],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let plan: &Plan = run.plan();
+    writeln!(out, "\n{title}")?;
+    for ix in steps.iter().take(MOST_NEIGHBOURS) {
+        let word = run.step(*ix).word();
+        let style = style::of_state(word);
+        writeln!(out, "  {}  {style}{word}{style:#}", clean(&plan[*ix].id))?;
+    }
+    match steps.len().saturating_sub(MOST_NEIGHBOURS) {
+        0 => Ok(()),
+        more => writeln!(out, "  and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::testing::{self, NOON, RUN, Story, exited};
+    use std::time::Duration;
+
+    fn why(story: &Story, id: &str) -> String {
+        let question = Question {
+            run_id: RUN,
+            run: &story.run,
+            events: &story.events,
+            step: story.ix(id),
+            now: story.now,
+            interrupted: false,
+        };
+        testing::written(|out| write(question, &TimeZone::UTC, out))
+    }
+
+    fn chained() -> Story {
+        let mut plan = testing::plan(&["build", "test: build", "ship: test", "docs"]);
+        testing::policy(&mut plan, "build", |policy| {
+            policy.retry.count = 1;
+            policy.retry.delay = Duration::from_secs(5);
+            policy.on_failure = OnFailure::SkipDependents;
+        });
+        Story::of(plan, |id, _| {
+            (exited(if id == "build" { 3 } else { 0 }), 1_200)
+        })
+    }
+
+    #[test]
+    fn a_failure_is_told_with_its_attempts_and_what_depends_on_it() {
+        insta::assert_snapshot!(why(&chained(), "build"), @r#"
+        build failed with exit 3 after 1.2s
+          it ran because it needs nothing
+          all 2 attempts that it has are used up
+          what depends on it is skipped, the rest goes on
+
+          12:00:00  attempt 1 may start when its turn comes
+          12:00:00  attempt 1 started
+          12:00:01  attempt 1 ended: exit 3 after 1.2s
+          12:00:01  attempt 2 was planned for 12:00:06: exit 3; attempt 2 of 2 follows
+          12:00:06  attempt 2 may start when its turn comes
+          12:00:06  attempt 2 started
+          12:00:07  attempt 2 ended: exit 3 after 1.2s
+          12:00:07  it failed: exit 3, after 2 attempts
+
+        what waits for it
+          test  skipped
+
+        its output: quintet logs 20261120-120000-test build
+        "#);
+    }
+
+    #[test]
+    fn a_skip_is_followed_back_to_the_failure_that_began_it() {
+        insta::assert_snapshot!(why(&chained(), "ship"), @r#"
+        ship was skipped: it depends on test, which was skipped
+          test was skipped: it depends on build, which failed
+          build failed: exit 3, after 2 attempts
+
+          12:00:00  attempt 1 may start when its turn comes
+          12:00:07  it was skipped: it depends on test, which was skipped
+
+        it needs
+          test  skipped
+        "#);
+    }
+
+    #[test]
+    fn a_success_says_what_let_it_run() {
+        insta::assert_snapshot!(why(&chained(), "docs"), @r#"
+        docs succeeded with exit 0 after 1.2s
+          it ran because it needs nothing
+
+          12:00:00  attempt 1 may start when its turn comes
+          12:00:00  attempt 1 started
+          12:00:01  attempt 1 ended: exit 0 after 1.2s
+
+        its output: quintet logs 20261120-120000-test docs
+        "#);
+    }
+
+    #[test]
+    fn a_waiting_step_says_for_what() {
+        let plan = testing::plan(&["a", "b: a", "c: b"]);
+        let mut story = Story::until(
+            plan,
+            |_, _| (exited(0), 9_000),
+            |event| matches!(event.kind, Kind::StepStarted { .. }),
+        );
+        story.now += 3_000;
+        insta::assert_snapshot!(why(&story, "c"), @r#"
+        c waits for b
+          b is pending: waits for a
+
+        it needs
+          b  pending
+        "#);
+    }
+
+    #[test]
+    fn a_held_lock_is_told_with_its_holder() {
+        let mut story = Story::until(
+            testing::plan(&["a"]),
+            |_, _| (exited(0), 1),
+            |event| matches!(event.kind, Kind::StepClaimed { .. }),
+        );
+        story.now += 65_000;
+        story.happens(Kind::StepBlocked {
+            attempt: Attempt {
+                step: StepIx::new(0),
+                number: 1,
+                role: Role::Main,
+            },
+            on: "lock main".into(),
+            holder: Some(Holder {
+                run: "20261120-115000-abcd".into(),
+                step: "merge".into(),
+                pid: 7,
+                since: NOON - 60_000,
+            }),
+        });
+        insta::assert_snapshot!(why(&story, "a"), @r#"
+        a waits for lock main, which step merge of run 20261120-115000-abcd (pid 7) has held for 2m05s, since 11:59:00
+
+          12:00:00  attempt 1 may start when its turn comes
+          12:01:05  waited for lock main, held by step merge of run 20261120-115000-abcd (pid 7) since 11:59:00
+        "#);
+    }
+
+    #[test]
+    fn a_canceled_step_names_the_failure_that_stopped_the_run() {
+        let plan = testing::plan(&["a", "b", "c: b"]);
+        let story = Story::of(plan, |id, _| match id {
+            "a" => (exited(1), 100),
+            _ => (exited(0), 500),
+        });
+        insta::assert_snapshot!(why(&story, "c"), @r#"
+        c was canceled: the run was aborted
+          the run stopped: a failed, and it is critical
+          a failed: exit 1
+
+          12:00:00  attempt 1 may start when its turn comes
+          12:00:00  it was canceled: the run was aborted
+
+        it needs
+          b  succeeded
+        "#);
+    }
+}

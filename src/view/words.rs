@@ -1,0 +1,250 @@
+//! The words for what a step or a run is doing, the same in every view.
+//!
+//! Sentences about *why* come from [`Reason`]; here is only what it is called.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::time::{so_far, took};
+use crate::plan::graph::waits;
+use crate::plan::{Absent, Plan, StepIx, Verdict};
+use crate::run::{
+    Counts, Exit, Finish, Millis, Reason, RunPhase, RunState, StepRecord, StepState, Stopping,
+};
+
+/// The word for the run's state in the store and in JSON.
+pub fn run_word(run: &RunState) -> &'static str {
+    match run.phase() {
+        RunPhase::Pending => "pending",
+        RunPhase::Finished(outcome) => outcome.word(),
+        _ => "running",
+    }
+}
+
+/// What the run is doing beyond its state's word, if it does something unusual.
+pub fn run_phase(run: &RunState) -> Option<&'static str> {
+    match run.phase() {
+        RunPhase::Stopping(Stopping::Abort) => Some("stopping after a failure"),
+        RunPhase::Stopping(Stopping::Deadline) => Some("stopping: its deadline passed"),
+        RunPhase::Stopping(Stopping::Cancel) => Some("stopping on request"),
+        RunPhase::Stopping(Stopping::Kill) => Some("stopping at once"),
+        RunPhase::RollingBack => Some("taking completed steps back"),
+        RunPhase::Cleanup => Some("running the steps that always run"),
+        RunPhase::Pending | RunPhase::Running | RunPhase::Finished(_) => None,
+    }
+}
+
+/// How much of the run is done, in hundredths; all of it where there is nothing to do.
+pub fn percent(counts: &Counts) -> f64 {
+    match counts.total {
+        0 => 100.0,
+        total => f64::from(counts.settled()) * 100.0 / f64::from(total),
+    }
+}
+
+/// The exit in few words: `exit 3`, `signal 9`, `timed out`; what the
+/// executor said of it, where that is more.
+pub fn exit(end: &Finish) -> Cow<'_, str> {
+    match (&end.exit, &end.error) {
+        (Exit::Exited { .. } | Exit::Signaled { .. }, _) | (_, None) => end.exit.to_string().into(),
+        (_, Some(error)) => error.as_str().into(),
+    }
+}
+
+/// The exit, and how long it took to come: `exit 3 after 1.2s`. Exits that
+/// tell the time themselves, or ended nothing that ran, say no more.
+pub fn ended(end: &Finish) -> String {
+    match &end.exit {
+        Exit::TimedOut { .. } | Exit::FailedToStart { .. } | Exit::Interrupted => {
+            exit(end).into_owned()
+        }
+        _ => format!("{} after {}", exit(end), took(ran_ms(end))),
+    }
+}
+
+/// How many milliseconds the attempt's program ran.
+pub fn ran_ms(end: &Finish) -> u64 {
+    end.ended_at.saturating_sub(end.started_at)
+}
+
+/// Why the run ended, to follow the word for how: `: asked for (Ctrl-C)`,
+/// ` because of build and 3 more`.
+pub fn because(reason: &Reason) -> String {
+    match reason {
+        Reason::StepsFailed { steps } => {
+            let shown = &steps[..steps.len().min(MOST_IDS)];
+            let more = match steps.len() - shown.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(" because of {}{more}", shown.join(", "))
+        }
+        reason => format!(": {reason}"),
+    }
+}
+
+/// What a successful exit wants to be said beside it.
+pub fn remark(end: &Finish) -> Option<String> {
+    let verdict = match end.verdict {
+        Verdict::Success | Verdict::Failure => None,
+        Verdict::Warning => Some(format!("with a warning ({})", exit(end))),
+        Verdict::RestartRequired => Some(format!("a restart is required ({})", exit(end))),
+    };
+    let leaked = end
+        .leaked
+        .then(|| "processes it left behind were ended".to_owned());
+    match (verdict, leaked) {
+        (Some(verdict), Some(leaked)) => Some(format!("{verdict}; {leaked}")),
+        (verdict, leaked) => verdict.or(leaked),
+    }
+}
+
+/// How long the step has taken, or has been running.
+pub fn duration_ms(run: &RunState, ix: StepIx, now: Millis) -> Option<u64> {
+    let record = run.step(ix);
+    match record.state {
+        StepState::Running { since, .. } => Some(now.saturating_sub(since)),
+        _ => record.last.as_ref().map(|end| ran_ms(end)),
+    }
+}
+
+/// [`duration_ms`] in words; empty where there is none.
+pub fn duration(run: &RunState, ix: StepIx, now: Millis) -> String {
+    match duration_ms(run, ix, now) {
+        None => String::new(),
+        Some(ms) if matches!(run.step(ix).state, StepState::Running { .. }) => {
+            so_far(ms).to_string()
+        }
+        Some(ms) => took(ms).to_string(),
+    }
+}
+
+/// One line on where the step stands, beyond its state's word; empty where
+/// the word says it all.
+pub fn note(run: &RunState, ix: StepIx, now: Millis) -> String {
+    let record = run.step(ix);
+    match &record.state {
+        StepState::Absent => absent(run.plan(), ix).to_owned(),
+        StepState::Pending => waiting(run, ix),
+        StepState::Asked => "a person is asked".to_owned(),
+        StepState::Claimed { .. } => match waits_for(run, ix).is_empty() {
+            true => "about to start".to_owned(),
+            false => waiting(run, ix),
+        },
+        StepState::Blocked { on, holder, .. } => match holder {
+            Some(holder) => format!("waits for {on}, held by {holder}"),
+            None => format!("waits for {on}"),
+        },
+        StepState::Running { attempt, .. } => match (record.stopping, attempt) {
+            (Some(_), _) => "being stopped".to_owned(),
+            (None, 1) => String::new(),
+            (None, n) => format!("attempt {n}"),
+        },
+        StepState::Failing { .. } => record
+            .last
+            .as_deref()
+            .map_or_else(String::new, |end| exit(end).into_owned()),
+        StepState::Backoff {
+            attempt,
+            not_before,
+        } => {
+            let left = not_before.saturating_sub(now);
+            format!("attempt {attempt} in {}", so_far(left + 999))
+        }
+        StepState::Settled { reason, .. } => match (reason.as_deref(), record.last.as_deref()) {
+            (Some(Reason::Ready), _) => String::new(),
+            (Some(reason), _) => reason.to_string(),
+            (None, Some(end)) => remark(end).unwrap_or_default(),
+            (None, None) => String::new(),
+        },
+    }
+}
+
+/// Why an absent step takes no part.
+pub fn absent(plan: &Plan, ix: StepIx) -> &'static str {
+    match plan[ix].absent {
+        Some(Absent::Disabled) => "switched off in the file",
+        _ => "not selected",
+    }
+}
+
+fn waiting(run: &RunState, ix: StepIx) -> String {
+    let waits = waits_for(run, ix);
+    match waits.is_empty() {
+        true => "waits for its turn".to_owned(),
+        false => format!("waits for {}", Ids(run.plan(), &waits)),
+    }
+}
+
+/// The steps whose end `ix` still waits for.
+pub fn waits_for(run: &RunState, ix: StepIx) -> Vec<StepIx> {
+    let direct = run.waiting_for(ix);
+    through_absent(run.plan(), direct, |ix| run.waiting_for(ix))
+}
+
+/// The steps whose end `ix` would have to wait for in a run.
+pub fn would_wait_for(plan: &Plan, ix: StepIx) -> Vec<StepIx> {
+    let direct = waits(plan, ix).collect();
+    through_absent(plan, direct, |ix| waits(plan, ix).collect())
+}
+
+/// Replaces absent steps, which only pass order on, by what they wait for.
+fn through_absent(
+    plan: &Plan,
+    direct: Vec<StepIx>,
+    next: impl Fn(StepIx) -> Vec<StepIx>,
+) -> Vec<StepIx> {
+    /// People are shown a few of them; nobody needs to search a plan for all.
+    const FAR: usize = 1_000;
+    if direct.iter().all(|ix| plan[*ix].absent.is_none()) {
+        return direct;
+    }
+    let mut seen: BTreeSet<StepIx> = direct.iter().copied().collect();
+    let (mut work, mut found) = (direct, BTreeSet::new());
+    while let Some(ix) = work.pop() {
+        if plan[ix].absent.is_none() {
+            found.insert(ix);
+        } else if seen.len() < FAR {
+            work.extend(next(ix).into_iter().filter(|ix| seen.insert(*ix)));
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// Attempts of which something ran, or tried to. The state counts an attempt
+/// from when it is allowed, which may be long before.
+pub fn attempts_made(record: &StepRecord) -> u32 {
+    match &record.state {
+        StepState::Claimed { .. } | StepState::Blocked { .. } => record.attempts.saturating_sub(1),
+        StepState::Settled { .. } if record.last.is_none() => 0,
+        _ => record.attempts,
+    }
+}
+
+/// Ids in a row, at most a handful of them.
+pub struct Ids<'a>(pub &'a Plan, pub &'a [StepIx]);
+
+const MOST_IDS: usize = 5;
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ids(plan, steps) = self;
+        for (n, ix) in steps.iter().take(MOST_IDS).enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            write!(f, "{comma}{}", super::escape::clean(&plan[*ix].id))?;
+        }
+        match steps.len().saturating_sub(MOST_IDS) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+/// `1 step`, `2 steps`.
+pub fn counted(n: usize, one: &str) -> String {
+    match n {
+        1 => format!("1 {one}"),
+        n => format!("{n} {one}s"),
+    }
+}

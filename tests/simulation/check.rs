@@ -1,0 +1,292 @@
+//! What must be true of every story, told from the ledger and the durable log.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quintet::plan::{Action, OnFailure, Plan, StepIx, Verdict};
+use quintet::run::{Attempt, Exit, Kind, Outcome, Reason, Role, RunState};
+
+use crate::world::{Entry, Virtual, What, logged_success};
+
+/// The state that grew event by event is the one that the log tells.
+pub fn state_is_the_log(run: &RunState, plan: &std::sync::Arc<Plan>, world: &Virtual) {
+    let replayed = RunState::replay(plan.clone(), world.log()).expect("the log replays");
+    for ix in plan.indices() {
+        assert_eq!(run.step(ix), replayed.step(ix), "step {ix:?}");
+    }
+    assert_eq!(run.phase(), replayed.phase());
+    assert_eq!(run.counts(), replayed.counts());
+}
+
+pub fn story(plan: &Plan, world: &Virtual) {
+    assert!(world.has_ended(), "the run has an end");
+    let executions = executions(&world.ledger);
+    claimed_before_started(world);
+    never_again_after_success(plan, world);
+    one_at_a_time(plan, &executions);
+    needs_came_first(plan, world);
+    no_more_attempts_than_allowed(plan, world);
+    nothing_starts_after_cancel(plan, world);
+    every_step_has_settled(plan, world);
+    second_start_of_an_attempt_never(&executions);
+}
+
+struct Execution {
+    attempt: Attempt,
+    from: usize,
+    to: usize,
+}
+
+/// Executions as ranges of the ledger.
+fn executions(ledger: &[Entry]) -> Vec<Execution> {
+    let mut open: BTreeMap<Attempt, usize> = BTreeMap::new();
+    let mut all = Vec::new();
+    for (at, entry) in ledger.iter().enumerate() {
+        match entry.what {
+            What::Start => {
+                let twice = open.insert(entry.attempt, at);
+                assert!(twice.is_none(), "{:?} runs twice at once", entry.attempt);
+            }
+            What::End(_) | What::Lost => {
+                let from = open.remove(&entry.attempt).expect("what ends has begun");
+                all.push(Execution {
+                    attempt: entry.attempt,
+                    from,
+                    to: at,
+                });
+            }
+        }
+    }
+    assert!(open.is_empty(), "processes are left: {open:?}");
+    all
+}
+
+/// Every execution has an earlier durable intent.
+fn claimed_before_started(world: &Virtual) {
+    for entry in world
+        .ledger
+        .iter()
+        .filter(|entry| entry.what == What::Start)
+    {
+        let claimed = world.log()[..entry.durable].iter().any(|event| {
+            matches!(&event.kind, Kind::StepClaimed { attempt, .. } if *attempt == entry.attempt)
+        });
+        assert!(
+            claimed,
+            "{:?} started before its claim was durable",
+            entry.attempt
+        );
+    }
+}
+
+/// No start after a durable success, unless it was undone.
+fn never_again_after_success(plan: &Plan, world: &Virtual) {
+    for entry in world
+        .ledger
+        .iter()
+        .filter(|entry| entry.what == What::Start)
+    {
+        if entry.attempt.role == Role::Main {
+            let done = logged_success(&world.log()[..entry.durable], entry.attempt.step);
+            let id = &plan[entry.attempt.step].id;
+            assert!(
+                !done,
+                "{id} was done and started again as {:?}",
+                entry.attempt
+            );
+        }
+    }
+}
+
+/// An attempt number is used once, in all engines' lives together.
+fn second_start_of_an_attempt_never(executions: &[Execution]) {
+    let mut seen = BTreeSet::new();
+    for execution in executions {
+        assert!(
+            seen.insert(execution.attempt),
+            "{:?} started twice",
+            execution.attempt
+        );
+    }
+}
+
+/// One execution of a step at a time; never more than the limits allow,
+/// whichever engine started them.
+fn one_at_a_time(plan: &Plan, executions: &[Execution]) {
+    for at in executions {
+        let now: Vec<&Execution> = executions
+            .iter()
+            .filter(|other| other.from <= at.from && at.from < other.to)
+            .collect();
+        assert!(
+            now.len() <= plan.max_concurrency.get() as usize,
+            "too many at once"
+        );
+        let steps: BTreeSet<StepIx> = now.iter().map(|execution| execution.attempt.step).collect();
+        assert_eq!(steps.len(), now.len(), "a step overlaps itself");
+        let holds = || steps.iter().filter_map(|step| plan[*step].holds.as_deref());
+        let locks = holds().filter(|holds| !holds.locks.is_empty()).count();
+        assert!(locks <= 1, "a lock is held twice");
+        let pool: u32 = holds()
+            .filter_map(|holds| holds.pool.as_ref())
+            .map(|(_, n)| n)
+            .sum();
+        assert!(pool <= plan.pools["pool"], "a pool overflows");
+        let memory: u32 = holds()
+            .flat_map(|holds| &holds.resources)
+            .map(|(_, n)| n)
+            .sum();
+        assert!(memory <= plan.resources["memory"], "a resource overflows");
+    }
+}
+
+/// A step starts only after what it needs has really ended well, or ended in
+/// a way that its policy lets pass.
+fn needs_came_first(plan: &Plan, world: &Virtual) {
+    for (at, entry) in world.ledger.iter().enumerate() {
+        if entry.what != What::Start || entry.attempt.role == Role::Undo {
+            continue;
+        }
+        let step = &plan[entry.attempt.step];
+        if let Some(principal) = step.fallback_of {
+            let failed = really_failed(world, at, principal);
+            assert!(
+                failed,
+                "{} ran although {principal:?} did not fail",
+                step.id
+            );
+        }
+        if step.policy.always {
+            continue;
+        }
+        for &need in &step.needs {
+            assert!(
+                may_pass(plan, world, at, need),
+                "{} started before {} was satisfied",
+                step.id,
+                plan[need].id
+            );
+        }
+    }
+}
+
+fn really_failed(world: &Virtual, at: usize, step: StepIx) -> bool {
+    ended_by(world, at, step).any(|exit| *exit != Exit::Exited { code: 0 })
+        || logged_as(world, step, Outcome::Failed)
+}
+
+fn ended_by(world: &Virtual, at: usize, step: StepIx) -> impl Iterator<Item = &Exit> {
+    world.ledger[..at]
+        .iter()
+        .filter(move |entry| entry.attempt.step == step && entry.attempt.role == Role::Main)
+        .filter_map(|entry| match &entry.what {
+            What::End(exit) => Some(exit),
+            _ => None,
+        })
+}
+
+fn logged_as(world: &Virtual, step: StepIx, wanted: Outcome) -> bool {
+    world.log().iter().any(|event| {
+        matches!(&event.kind, Kind::StepSettled { step: settled, outcome, .. }
+            if *settled == step && *outcome == wanted)
+    })
+}
+
+fn may_pass(plan: &Plan, world: &Virtual, at: usize, need: StepIx) -> bool {
+    let step = &plan[need];
+    if step.absent.is_some() {
+        return step
+            .needs
+            .iter()
+            .all(|need| may_pass(plan, world, at, *need));
+    }
+    if step.action == Action::Group {
+        return step.policy.always
+            || step
+                .needs
+                .iter()
+                .all(|need| may_pass(plan, world, at, *need));
+    }
+    let well = ended_by(world, at, need).any(|exit| *exit == Exit::Exited { code: 0 });
+    let forgiven = step.policy.on_failure == OnFailure::Continue && really_failed(world, at, need);
+    let not_needed = world.log().iter().any(|event| {
+        matches!(&event.kind, Kind::StepSettled {
+                step,
+                reason: Reason::FallbackNotNeeded { .. } | Reason::Condition { .. },
+                ..
+            } if *step == need)
+    });
+    let saved = plan
+        .indices()
+        .filter(|ix| plan[*ix].fallback_of == Some(need))
+        .any(|fallback| {
+            ended_by(world, at, fallback).any(|exit| *exit == Exit::Exited { code: 0 })
+        });
+    well || forgiven || not_needed || saved
+}
+
+/// Between two reopenings, failures that count never exceed the policy.
+fn no_more_attempts_than_allowed(plan: &Plan, world: &Virtual) {
+    let mut failures: BTreeMap<StepIx, u32> = BTreeMap::new();
+    for event in world.log() {
+        match &event.kind {
+            Kind::RunReopened { .. } => failures.clear(),
+            Kind::StepFinished { attempt, end }
+                if attempt.role == Role::Main
+                    && end.verdict == Verdict::Failure
+                    && !matches!(end.exit, Exit::Interrupted | Exit::Canceled { .. }) =>
+            {
+                let failed = failures.entry(attempt.step).or_default();
+                *failed += 1;
+                let allowed = plan[attempt.step].policy.retry.count + 1;
+                assert!(
+                    *failed <= allowed,
+                    "{} failed {failed} times",
+                    plan[attempt.step].id
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// After an acknowledged cancel only what always runs, and undoing, starts.
+fn nothing_starts_after_cancel(plan: &Plan, world: &Virtual) {
+    let mut canceled: Option<usize> = None;
+    let mut cancels: Vec<(usize, usize)> = Vec::new();
+    for (at, event) in world.log().iter().enumerate() {
+        match event.kind {
+            Kind::RunStopping { .. } => canceled = canceled.or(Some(at + 1)),
+            Kind::RunReopened { .. } => {
+                cancels.extend(canceled.take().map(|from| (from, at)));
+            }
+            _ => {}
+        }
+    }
+    cancels.extend(canceled.map(|from| (from, usize::MAX)));
+    for entry in world
+        .ledger
+        .iter()
+        .filter(|entry| entry.what == What::Start)
+    {
+        let stopped = cancels
+            .iter()
+            .any(|(from, to)| (*from..*to).contains(&entry.durable));
+        let allowed = entry.attempt.role == Role::Undo || plan[entry.attempt.step].policy.always;
+        assert!(
+            !stopped || allowed,
+            "{:?} started after the run was stopped",
+            entry.attempt
+        );
+    }
+}
+
+fn every_step_has_settled(plan: &Plan, world: &Virtual) {
+    let run = RunState::replay(std::sync::Arc::new(plan.clone()), world.log()).expect("replays");
+    for ix in plan.indices().filter(|ix| plan[*ix].absent.is_none()) {
+        assert!(
+            run.step(ix).outcome().is_some(),
+            "{} has no outcome",
+            plan[ix].id
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! Random plans: small, and with every policy the core knows.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quintet::plan::{
+    Absent, Action, Command, Condition, Holds, OnAbort, OnFailure, Plan, Policy, Program, Retry,
+    Rollback, Source, Step, StepIx, Undo,
+};
+
+use crate::Rng;
+
+pub fn random(rng: &mut Rng) -> Plan {
+    let n = 1 + rng.below(12) as usize;
+    let density = rng.below(60);
+    let mut steps: Vec<Step> = Vec::new();
+    for at in 0..n {
+        let mut needs = Vec::new();
+        let mut after = Vec::new();
+        for from in 0..at {
+            if rng.chance(density) {
+                match rng.chance(85) {
+                    true => needs.push(StepIx::new(from)),
+                    false => after.push(StepIx::new(from)),
+                }
+            }
+        }
+        let asked = rng
+            .chance(12)
+            .then(|| rng.below(at as u64 + 1) as usize)
+            .filter(|from| *from < at);
+        if let Some(from) = asked.map(StepIx::new)
+            && !needs.contains(&from)
+            && !after.contains(&from)
+        {
+            after.push(from);
+            after.sort();
+        }
+        let mut step = step(rng, at, needs, after);
+        step.when = asked.map(|from| condition(rng, from));
+        steps.push(step);
+    }
+    add_fallback(rng, &mut steps);
+    let mut plan = empty(steps);
+    plan.max_concurrency = NonZeroU32::new(1 + rng.below(4) as u32).unwrap();
+    plan.on_abort = if rng.chance(50) {
+        OnAbort::Wait
+    } else {
+        OnAbort::Terminate
+    };
+    plan.rollback = match rng.below(4) {
+        0 => Rollback::Never,
+        1 => Rollback::OnFailureOrCancel,
+        _ => Rollback::OnFailure,
+    };
+    plan.deadline = rng
+        .chance(10)
+        .then(|| Duration::from_millis(50 + rng.below(600)));
+    plan.pools.insert("pool".into(), 1 + rng.below(2) as u32);
+    plan.resources.insert("memory".into(), 4);
+    plan
+}
+
+pub fn empty(steps: Vec<Step>) -> Plan {
+    Plan {
+        id: "sim".into(),
+        name: "sim".into(),
+        version: "1".into(),
+        description: String::new(),
+        metadata: Default::default(),
+        variables: Default::default(),
+        env: Vec::new(),
+        max_concurrency: NonZeroU32::MIN,
+        deadline: None,
+        on_abort: OnAbort::Wait,
+        rollback: Rollback::Never,
+        lock: None,
+        pools: Default::default(),
+        resources: Default::default(),
+        facts: Default::default(),
+        files: Vec::new(),
+        steps,
+    }
+}
+
+pub fn command() -> Command {
+    Command {
+        program: Program::Argv([quintet::plan::Text::from("true")].into()),
+        cwd: "/".into(),
+        env: [].into(),
+        stdin: None,
+    }
+}
+
+fn step(rng: &mut Rng, at: usize, needs: Vec<StepIx>, after: Vec<StepIx>) -> Step {
+    let policy = Policy {
+        retry: Retry {
+            count: if rng.chance(40) {
+                rng.below(3) as u32
+            } else {
+                0
+            },
+            delay: Duration::from_millis(rng.below(40)),
+            factor_percent: 200,
+            cap: None,
+            jitter_percent: rng.below(30) as u32,
+        },
+        on_failure: match rng.below(4) {
+            0 => OnFailure::Abort,
+            1 => OnFailure::Continue,
+            _ => OnFailure::SkipDependents,
+        },
+        critical: rng.chance(60),
+        always: rng.chance(8),
+        idempotent: !rng.chance(10),
+        priority: rng.below(3) as i32 - 1,
+        ..Policy::default()
+    };
+    Step {
+        id: format!("s{at}").into(),
+        name: None,
+        action: match rng.chance(8) {
+            true => Action::Group,
+            false => Action::Command(Box::new(command())),
+        },
+        needs: needs.into(),
+        after: after.into(),
+        fallback_of: None,
+        absent: rng.chance(6).then_some(Absent::NotSelected),
+        when: None,
+        policy: Arc::new(policy),
+        tags: [].into(),
+        holds: rng.chance(25).then(|| holds(rng)),
+        confirm: rng.chance(6).then(|| "sure?".into()),
+        undo: rng.chance(25).then(|| {
+            Box::new(Undo {
+                command: command(),
+                timeout: None,
+                retry: Retry {
+                    count: rng.below(2) as u32,
+                    ..Retry::default()
+                },
+            })
+        }),
+        about: None,
+        source: Source::default(),
+    }
+}
+
+fn condition(rng: &mut Rng, from: usize) -> Box<Condition> {
+    let word = ["success", "failed", "skipped"][rng.below(3) as usize];
+    let text = format!("prev.s{from}.status == '{word}'");
+    Box::new(Condition::parse(&text).expect("a condition"))
+}
+
+fn holds(rng: &mut Rng) -> Box<Holds> {
+    let mut holds = Holds::default();
+    match rng.below(3) {
+        0 => holds.locks = ["l".into()].into(),
+        1 => holds.pool = Some(("pool".into(), 1)),
+        _ => holds.resources = [("memory".into(), 1 + rng.below(4) as u32)].into(),
+    }
+    Box::new(holds)
+}
+
+/// Lets some step stand in for an earlier one.
+fn add_fallback(rng: &mut Rng, steps: &mut [Step]) {
+    if steps.len() < 2 || !rng.chance(25) {
+        return;
+    }
+    let at = 1 + rng.below(steps.len() as u64 - 1) as usize;
+    let principal = rng.below(at as u64) as usize;
+    let runs = |step: &Step| matches!(step.action, Action::Command(_)) && !step.policy.always;
+    if !runs(&steps[at]) || !runs(&steps[principal]) {
+        return;
+    }
+    let ix = StepIx::new(principal);
+    // What waits for the principal waits for its stand-in too, so that one must
+    // not wait for any of those.
+    let other = |needs: &[StepIx]| needs.iter().copied().filter(|need| *need < ix).collect();
+    steps[at].needs = other(&steps[at].needs);
+    steps[at].after = other(&steps[at].after);
+    steps[at].fallback_of = Some(ix);
+}
