@@ -93,6 +93,20 @@ pub enum Unusable {
     },
 }
 
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusable::Missing { path } => write!(f, "{} does not exist", path.display()),
+            Unusable::Unsafe { path, why, fix } => {
+                write!(f, "{} {why}; to mend it: {fix}", path.display())
+            }
+            Unusable::Io { path, error } => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for Unusable {}
+
 impl Unusable {
     fn io(path: &Path, error: io::Error) -> Self {
         Unusable::Io {

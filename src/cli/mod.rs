@@ -1,1 +1,177 @@
+//! The command line: one verb, one file.
+//!
+//! A verb's file holds its arguments with their help, and the function that
+//! does it. Adding one is that file and its line in the table of [`verbs!`].
+//! What several verbs share stands beside them: where the state is (`global`),
+//! how a target becomes a plan (`target`), who watches a run (`audience`), how
+//! a recorded run is found and followed (`recorded`, `follow`), where results
+//! go (`output`), how errors become words and exit codes (`error`).
 
+mod args;
+mod audience;
+mod cancel;
+mod completions;
+mod error;
+mod events;
+mod follow;
+mod global;
+mod graph;
+mod list;
+mod logs;
+mod output;
+mod plan;
+mod recorded;
+mod resume;
+mod run;
+mod runs;
+mod status;
+mod target;
+mod validate;
+mod why;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use error::Failure;
+use global::Global;
+
+/// Run the work you already have written down
+///
+/// quintet runs plans of steps: in the right order, as parallel as they may be, with
+/// retries, timeouts, locks and rollback. Every event is recorded; a run that was
+/// killed is resumed where it was, and can say why anything in it happened.
+#[derive(Debug, Parser)]
+#[command(name = "quintet", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const AFTER_HELP: &str = "\
+A target by itself is run: `quintet plan.json` is `quintet run plan.json`.
+
+Exit codes:
+    0  succeeded; failures that the plan tolerates are warnings
+    1  a run failed
+    2  bad usage or definition; nothing ran
+    3  quarantined: a person is needed
+   74  the store, or what it keeps, cannot be read or written
+   75  another run holds the lock, or another process drives the run
+  124  the run's deadline passed
+  130  canceled or interrupted
+  143  terminated";
+
+/// Makes the table of verbs from its lines: a name and its file's module.
+macro_rules! verbs {
+    ($($verb:ident => $module:ident,)*) => {
+        #[derive(Debug, Subcommand)]
+        enum Verb {
+            $($verb($module::Args),)*
+        }
+
+        impl Verb {
+            fn run(self, global: &Global) -> Result<ExitCode, Failure> {
+                match self {
+                    $(Verb::$verb(args) => $module::run(args, global),)*
+                }
+            }
+        }
+    };
+}
+
+// In the order in which help lists them.
+verbs! {
+    Run => run,
+    Plan => plan,
+    Validate => validate,
+    Resume => resume,
+    Cancel => cancel,
+    Runs => runs,
+    Status => status,
+    Logs => logs,
+    Events => events,
+    Why => why,
+    Graph => graph,
+    List => list,
+    Completions => completions,
+}
+
+/// The whole program, with its arguments given.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let command = Cli::command();
+    let is_verb = |word: &str| command.find_subcommand(word).is_some();
+    let exists = |path: &OsStr| Path::new(path).exists();
+    let args = args::with_default_verb(args.into_iter().collect(), &is_verb, &exists);
+    let parsed = command
+        .try_get_matches_from(args)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help and version are no errors and go to stdout, with code 0.
+            let code = usage.exit_code() as u8;
+            let _ = usage.print();
+            return ExitCode::from(code);
+        }
+    };
+    cli.global.choose_colours();
+    match cli.verb.run(&cli.global) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_of_verbs_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_begins_its_help_with_an_imperative_and_shows_examples_that_parse() {
+        for verb in Cli::command().get_subcommands_mut() {
+            let name = verb.get_name().to_owned();
+            let about = verb
+                .get_about()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(about.starts_with(char::is_uppercase), "{name}: {about:?}");
+            assert!(!about.ends_with('.'), "{name}: {about:?}");
+            let help = verb.render_long_help().to_string();
+            let examples = help
+                .split_once("Examples:")
+                .map_or("", |(_, examples)| examples);
+            let lines = examples
+                .lines()
+                .filter_map(|line| line.trim().strip_prefix("$ "));
+            for line in lines {
+                let line = line.split(['|', '>']).next().unwrap_or(line);
+                let parsed = Cli::command().try_get_matches_from(line.split_whitespace());
+                assert!(parsed.is_ok(), "{line}: {parsed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn help_lists_the_exit_code_of_every_failure() {
+        use error::Kind;
+        for kind in [
+            Kind::Usage,
+            Kind::Run,
+            Kind::Quarantined,
+            Kind::Store,
+            Kind::Busy,
+        ] {
+            let code = format!("\n{:>5}  ", kind.exit_code());
+            assert!(AFTER_HELP.contains(&code), "{kind:?}");
+        }
+    }
+}

@@ -17,11 +17,17 @@ use crate::store::{RunWriter, Store, StoreError, What};
 
 /// Who is told what happens, and who is asked.
 pub trait Audience {
+    /// The run has its id, and nothing of it has started.
+    fn begins(&mut self, run_id: &str);
+
     /// An event has just been folded into the run.
     fn event(&mut self, run: &RunState, event: &Event);
 
     /// A person is to be asked. The answer comes through `answers`, now or later.
     fn ask(&mut self, step: StepIx, question: &str, answers: &Answers);
+
+    /// A question has been answered.
+    fn answered(&mut self) {}
 
     /// The whole run waits for a lock that another run holds.
     fn waits(&mut self, held: &Held);
@@ -229,6 +235,9 @@ impl World for Outside<'_> {
     }
 
     fn show(&mut self, run: &RunState, event: &Event) {
+        if let Kind::StepAnswered { .. } = event.kind {
+            self.audience.answered();
+        }
         self.audience.event(run, event);
     }
 }

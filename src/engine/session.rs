@@ -138,11 +138,11 @@ struct Stage {
 }
 
 impl Session<'_> {
-    /// Runs a plan. `announce` is told the run's id before anything starts.
+    /// Runs a plan.
     ///
     /// # Errors
     /// See [`Refused`].
-    pub fn begin(mut self, plan: Plan, announce: &mut dyn FnMut(&str)) -> Result<Ended, Refused> {
+    pub fn begin(mut self, plan: Plan) -> Result<Ended, Refused> {
         let clock = Clock::start();
         let dir = reserve_run(&self.state, clock.now())?;
         let lock = match self.lock_run(&plan, &dir.run_id, &clock) {
@@ -167,8 +167,8 @@ impl Session<'_> {
             command_line: self.command_line.clone(),
             owner: owner(clock.now()),
         };
-        let writer = store.begin(run, line.callback())?;
-        announce(&dir.run_id);
+        let writer = RunWriter::begin(&self.state, self.durability, run, line.callback())?;
+        self.audience.begins(&dir.run_id);
         let stage = Stage {
             store,
             writer: Arc::new(writer),
@@ -195,9 +195,16 @@ impl Session<'_> {
         refuse_pointless(&state, run_id, again)?;
         let clock = Clock::start_after(state.last_at());
         let lock = self.lock_run(&plan, run_id, &clock)?;
+        self.audience.begins(run_id);
         let line = Line::default();
         line.acknowledged.take(Ok(state.seq()));
-        let writer = store.resume(ownership, plan, line.callback())?;
+        let writer = RunWriter::resume(
+            &self.state,
+            self.durability,
+            ownership,
+            plan,
+            line.callback(),
+        )?;
         let stage = Stage {
             store,
             writer: Arc::new(writer),

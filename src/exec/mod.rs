@@ -12,7 +12,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::run::{Attempt, Exit, Millis, Output, Stop};
+pub use crate::run::Stop;
+use crate::run::{Attempt, Exit, Millis, Output};
 
 /// What an executor gets: one attempt, with nothing left to look up.
 #[derive(Clone, Debug)]

@@ -24,13 +24,14 @@ use crate::run::{Event, Kind, Millis, Reason, RunOutcome, Seq};
 
 use super::jsonl::Jsonl;
 use super::writer::{Item, NewRun};
-use super::{Access, Durability, Ownership, StoreError, connect, jsonl};
+use super::{Durability, Ownership, Store, StoreError, jsonl};
 
 /// The phase of runs whose plan names none.
 const PHASE: &str = "ORCHESTRATED";
 
 /// Where one run's events go.
 pub(super) struct Log {
+    state: StateDir,
     database: PathBuf,
     jsonl_path: PathBuf,
     durability: Durability,
@@ -59,6 +60,7 @@ struct Open {
 impl Log {
     pub fn of_a_new_run(state: &StateDir, durability: Durability, run: NewRun) -> Log {
         Log {
+            state: state.clone(),
             database: state.database(),
             jsonl_path: jsonl::path(state, &run.run_id),
             durability,
@@ -78,6 +80,7 @@ impl Log {
         plan: Arc<Plan>,
     ) -> Log {
         Log {
+            state: state.clone(),
             database: state.database(),
             jsonl_path: jsonl::path(state, ownership.run_id()),
             durability,
@@ -120,7 +123,7 @@ impl Log {
 
     /// Opens both files and finds how far they go.
     fn connect(&self) -> Result<Open, StoreError> {
-        let conn = connect(&self.database, self.durability, Access::Write)?;
+        let conn = Store::open(&self.state, self.durability)?.conn;
         let known: Option<(i64, Seq)> = conn
             .query_row(
                 "SELECT key, (SELECT coalesce(max(seq), 0) FROM event WHERE run = key)
@@ -317,17 +320,21 @@ fn summarize(
                  error_message = NULL WHERE key = ?1",
             [run],
         )?,
-        Kind::RunFinished { outcome, reason } => tx.execute(
-            "UPDATE run SET state = ?2, ended_at = ?3, exit_code = ?4, error_message = ?5
+        Kind::RunFinished { outcome, reason } => {
+            // A run that is resumed later must not meet a cancel of long ago.
+            tx.execute("DELETE FROM request WHERE run = ?1", [run])?;
+            tx.execute(
+                "UPDATE run SET state = ?2, ended_at = ?3, exit_code = ?4, error_message = ?5
              WHERE key = ?1",
-            params![
-                run,
-                outcome.word(),
-                moment(event.at),
-                exit_code.unwrap_or_else(|| usual_exit_code(*outcome, reason)),
-                (*outcome != RunOutcome::Succeeded).then(|| reason.to_string())
-            ],
-        )?,
+                params![
+                    run,
+                    outcome.word(),
+                    moment(event.at),
+                    exit_code.unwrap_or_else(|| usual_exit_code(*outcome, reason)),
+                    (*outcome != RunOutcome::Succeeded).then(|| reason.to_string())
+                ],
+            )?
+        }
         _ => 0,
     };
     Ok(())
@@ -353,7 +360,7 @@ pub(super) fn moment(at: Millis) -> i64 {
 mod tests {
     use super::*;
     use crate::store::testing::{Home, event};
-    use crate::store::{NotOwned, Owner, Store, files};
+    use crate::store::{NotOwned, Owner, files};
 
     fn batch(seqs: std::ops::RangeInclusive<Seq>) -> Vec<Item> {
         seqs.map(|seq| Item::Event(event(seq), None)).collect()

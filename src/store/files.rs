@@ -29,15 +29,7 @@ pub(crate) fn open(path: &Path, create: bool) -> Result<File, StoreError> {
         // Without O_NONBLOCK, a pipe could keep us waiting for its other end.
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(path);
-    let file = match opened {
-        Ok(file) => file,
-        // O_NOFOLLOW reports a link in a way that nobody understands.
-        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => return Err(trap(path, "is a link")),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Err(StoreError::Missing { path: path.into() });
-        }
-        Err(e) => return Err(StoreError::io(path, &e)),
-    };
+    let file = opened.map_err(|e| unopened(path, &e))?;
     let found = file.metadata().map_err(|e| StoreError::io(path, &e))?;
     check(path, &found)?;
     if found.mode() & 0o777 != 0o600 {
@@ -45,6 +37,31 @@ pub(crate) fn open(path: &Path, create: bool) -> Result<File, StoreError> {
             .map_err(|e| StoreError::io(path, &e))?;
     }
     Ok(file)
+}
+
+/// Opens a file of ours for reading, and changes nothing about it.
+///
+/// # Errors
+/// As for [`open`].
+pub(crate) fn open_to_read(path: &Path) -> Result<File, StoreError> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path);
+    let file = opened.map_err(|e| unopened(path, &e))?;
+    let found = file.metadata().map_err(|e| StoreError::io(path, &e))?;
+    check(path, &found)?;
+    Ok(file)
+}
+
+/// Why a file could not be opened.
+fn unopened(path: &Path, error: &io::Error) -> StoreError {
+    match error.raw_os_error() {
+        // O_NOFOLLOW reports a link in a way that nobody understands.
+        Some(libc::ELOOP) => trap(path, "is a link"),
+        Some(libc::ENOENT) => StoreError::Missing { path: path.into() },
+        _ => StoreError::io(path, error),
+    }
 }
 
 /// Whether a file is there, looked at without opening it.

@@ -188,7 +188,9 @@ impl<'a> Check<'a> {
 
     fn cut(&mut self, repair: &mut Repair) -> io::Result<()> {
         repair.cut = self.len - self.offset;
-        self.file.set_len(self.offset)?;
+        if repair.cut > 0 {
+            self.file.set_len(self.offset)?;
+        }
         let mut file = self.file;
         file.seek(SeekFrom::Start(self.offset))?;
         self.writer = Some(BufWriter::new(file));

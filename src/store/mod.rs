@@ -20,8 +20,9 @@
 //! of a connection can break the file by closing it. So no store may be open
 //! when supervisors are forked, and a child that is forked later without exec
 //! must close every descriptor that it did not ask for: it would otherwise also
-//! keep the run's ownership and its doorbell alive. [`reserve_run`] exists for
-//! what must come before the fork, and opens nothing.
+//! keep the run's ownership and its doorbell alive. It must close, not drop: to
+//! drop an [`Ownership`] gives the run up for all who share it. [`reserve_run`]
+//! exists for what must come before the fork, and opens nothing.
 //!
 //! This room does not know what events mean, except which of them begin and
 //! end a run. It never looks at a clock: times are arguments.
@@ -30,6 +31,7 @@ mod commit;
 mod error;
 pub(crate) mod files;
 mod jsonl;
+pub mod logs;
 mod own;
 mod prune;
 pub(crate) mod range_lock;
@@ -65,6 +67,11 @@ use crate::paths::StateDir;
 /// own tests meet one on purpose.
 const BUSY: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 10_000 });
 
+/// The log beside the database is folded into it whenever it has grown by so
+/// many pages (1 MiB). Whoever opens the store first reads the log from its
+/// beginning, so a long one would be paid for by each short run.
+const CHECKPOINT_PAGES: u32 = 256;
+
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -78,11 +85,10 @@ pub enum Durability {
 
 /// An open store.
 ///
-/// Cheap to open, and meant for one thread. A store that is open in the same
-/// process twice is no harm.
+/// Meant for one thread. To open one costs about as much as a commit; a store
+/// that is open in the same process twice does no harm.
 pub struct Store {
     state: StateDir,
-    durability: Durability,
     conn: Connection,
 }
 
@@ -129,7 +135,6 @@ impl Store {
         }
         Ok(Store {
             state: state.clone(),
-            durability,
             conn,
         })
     }
@@ -186,6 +191,8 @@ fn connect(path: &Path, durability: Durability, access: Access) -> Result<Connec
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .map_err(sql)?;
     conn.busy_timeout(BUSY).map_err(sql)?;
+    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+        .map_err(sql)?;
     conn.pragma_update(
         None,
         "synchronous",

@@ -18,9 +18,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 
+use crate::paths::private_dir;
 use crate::run::Millis;
 use crate::run::record::rfc3339;
 
@@ -86,9 +87,17 @@ impl fmt::Display for NotOwned {
 /// The right to drive a run. It ends when this is dropped, or with the process.
 #[derive(Debug)]
 pub struct Ownership {
-    pub(super) run_id: String,
+    run_id: String,
     epoch: u32,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Ownership {
+    fn drop(&mut self) {
+        // Closing the file would do, but for copies of the descriptor: a child
+        // that another thread is just starting has one until its exec.
+        let _ = range_lock::unlock(&self.lock, OWNED.start..SIGNED.end);
+    }
 }
 
 impl Ownership {
@@ -106,7 +115,7 @@ impl Ownership {
         Ok(Ownership {
             run_id: run_id.into(),
             epoch: 1,
-            _lock: take(dir, run_id, who)?,
+            lock: take(dir, run_id, who)?,
         })
     }
 }
@@ -123,20 +132,29 @@ impl Store {
         if known.map_err(|e| self.sql(e))?.is_none() {
             return Err(StoreError::Missing { path: dir }.into());
         }
-        let lock = take(&dir, run_id, who)?;
-        let epoch = self
-            .conn
-            .query_row(
-                "UPDATE run SET epoch = epoch + 1 WHERE run_id = ?1 RETURNING epoch",
-                [run_id],
-                |row| row.get(0),
-            )
-            .map_err(|e| self.sql(e))?;
-        Ok(Ownership {
+        // Somebody may have tidied it away; the store has all that matters.
+        private_dir(&dir).map_err(StoreError::from)?;
+        let mut ownership = Ownership {
             run_id: run_id.into(),
-            epoch,
-            _lock: lock,
-        })
+            epoch: 0,
+            lock: take(&dir, run_id, who)?,
+        };
+        ownership.epoch = self.next_epoch(run_id).map_err(|e| self.sql(e))?;
+        Ok(ownership)
+    }
+
+    fn next_epoch(&self, run_id: &str) -> rusqlite::Result<u32> {
+        // Not one statement with RETURNING: whoever reads its row does not
+        // learn whether the commit after it succeeded.
+        let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+        tx.execute(
+            "UPDATE run SET epoch = epoch + 1 WHERE run_id = ?1",
+            [run_id],
+        )?;
+        let epoch = "SELECT epoch FROM run WHERE run_id = ?1";
+        let epoch = tx.query_row(epoch, [run_id], |row| row.get(0))?;
+        tx.commit()?;
+        Ok(epoch)
     }
 
     /// Who drives a run now, if anybody does. A run that is `running` and has

@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use crate::run::Millis;
 
@@ -18,7 +18,7 @@ use super::{Store, StoreError, time};
 
 /// Runs and events that go in one transaction. So many take a few milliseconds.
 const RUNS: u32 = 50;
-const EVENTS: u32 = 1000;
+const EVENTS: u64 = 1000;
 
 /// Between two transactions, so that writers get their turn: SQLite has no
 /// queue, and who waits looks only now and then.
@@ -62,11 +62,13 @@ impl Store {
             let old = self.old_runs(keep, after)?;
             let Some((last, _)) = old.last() else { break };
             after = *last;
-            for (key, run_id) in &old {
-                if self.owner(run_id)?.is_none() {
-                    pruned.runs += self.doom(*key)?;
+            let mut free = Vec::new();
+            for (key, run_id) in old {
+                if self.owner(&run_id)?.is_none() {
+                    free.push(key);
                 }
             }
+            pruned.runs += self.doom(&free)?;
             self.delete_doomed(&mut pruned)?;
         }
         self.delete_plans(&mut pruned)?;
@@ -95,61 +97,46 @@ impl Store {
         rows.collect::<Result<_, _>>().map_err(|e| self.sql(e))
     }
 
-    /// Takes a run away from everybody, unless it was resumed just now.
-    fn doom(&self, key: i64) -> Result<u64, StoreError> {
-        let doomed = self.in_one(|conn| {
-            let doomed = conn.execute(
-                "INSERT INTO doomed SELECT key, run_id FROM run
-                 WHERE key = ?1 AND state IN ('succeeded', 'failed', 'canceled')",
-                [key],
-            )?;
-            if doomed > 0 {
-                conn.execute("DELETE FROM request WHERE run = ?1", [key])?;
-                conn.execute("DELETE FROM run WHERE key = ?1", [key])?;
+    /// Takes runs away from everybody, except those that were resumed just now.
+    fn doom(&self, runs: &[i64]) -> Result<u64, StoreError> {
+        self.in_one(|conn| {
+            let mut doomed = 0;
+            for key in runs {
+                let taken = conn
+                    .prepare_cached(
+                        "INSERT INTO doomed SELECT key, run_id FROM run
+                         WHERE key = ?1 AND state IN ('succeeded', 'failed', 'canceled')",
+                    )?
+                    .execute([key])?;
+                if taken > 0 {
+                    conn.prepare_cached("DELETE FROM request WHERE run = ?1")?
+                        .execute([key])?;
+                    conn.prepare_cached("DELETE FROM run WHERE key = ?1")?
+                        .execute([key])?;
+                }
+                doomed += taken as u64;
             }
             Ok(doomed)
-        })?;
-        Ok(doomed as u64)
+        })
     }
 
     /// Deletes what is left of doomed runs.
     fn delete_doomed(&self, pruned: &mut Pruned) -> Result<(), StoreError> {
         let mut query = self
             .conn
-            .prepare_cached("SELECT run_id FROM doomed")
+            .prepare_cached("SELECT run, run_id FROM doomed")
             .map_err(|e| self.sql(e))?;
-        let ids: Vec<String> = query
-            .query_map((), |row| row.get(0))
+        let mut doomed: Vec<(i64, String)> = query
+            .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))
             .and_then(Iterator::collect)
             .map_err(|e| self.sql(e))?;
-        if ids.is_empty() {
-            return Ok(());
-        }
-        for id in ids.iter().filter(|id| is_run_id(id)) {
+        for (_, id) in doomed.iter().filter(|(_, id)| is_run_id(id)) {
             remove_dir(&self.state.run(id))?;
         }
-        loop {
-            let gone = self.in_one(|conn| {
-                let gone = conn.execute(
-                    "DELETE FROM event WHERE (run, seq) IN (
-                        SELECT e.run, e.seq FROM doomed d JOIN event e ON e.run = d.run LIMIT ?1
-                     )",
-                    [EVENTS],
-                )?;
-                if gone < EVENTS as usize {
-                    conn.execute(
-                        "DELETE FROM doomed WHERE run NOT IN (SELECT run FROM event
-                            WHERE event.run = doomed.run)",
-                        (),
-                    )?;
-                }
-                Ok(gone)
-            })?;
-            pruned.events += gone as u64;
-            if gone < EVENTS as usize {
-                return Ok(());
-            }
+        while !doomed.is_empty() {
+            pruned.events += self.in_one(|conn| delete_some_events(conn, &mut doomed))?;
         }
+        Ok(())
     }
 
     /// Deletes plans that no run has any more.
@@ -190,7 +177,7 @@ impl Store {
     /// One short transaction, and a pause after it.
     fn in_one<T>(
         &self,
-        work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         use rusqlite::{Transaction, TransactionBehavior::Immediate};
         let done = Transaction::new_unchecked(&self.conn, Immediate)
@@ -203,6 +190,29 @@ impl Store {
         std::thread::sleep(PAUSE);
         done
     }
+}
+
+/// Deletes as many events as one transaction may, and takes from the list the
+/// runs that have no more.
+fn delete_some_events(conn: &Connection, doomed: &mut Vec<(i64, String)>) -> rusqlite::Result<u64> {
+    let mut gone = 0;
+    while let Some((run, _)) = doomed.last()
+        && gone < EVENTS
+    {
+        let allowed = EVENTS - gone;
+        let deleted = conn
+            .prepare_cached(
+                "DELETE FROM event WHERE run = ?1
+                    AND seq < (SELECT min(seq) FROM event WHERE run = ?1) + ?2",
+            )?
+            .execute(params![run, allowed as i64])? as u64;
+        if deleted < allowed {
+            conn.execute("DELETE FROM doomed WHERE run = ?1", [run])?;
+            doomed.pop();
+        }
+        gone += deleted;
+    }
+    Ok(gone)
 }
 
 fn remove_dir(path: &Path) -> Result<(), StoreError> {

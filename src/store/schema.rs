@@ -89,14 +89,14 @@ pub(super) fn bring_up_to_date(state: &StateDir, conn: &Connection) -> Result<()
 /// The version of a database that is ours and not newer than we are.
 pub(super) fn check(path: &Path, conn: &Connection) -> Result<u32, StoreError> {
     let sql = |e| StoreError::sqlite(path, &e);
-    let (found, application): (u32, i32) = conn
-        .query_row(
-            "SELECT user_version, application_id
-             FROM pragma_user_version, pragma_application_id",
-            (),
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .map_err(sql)?;
+    // As pragmas, not as the tables of the same names: for these, SQLite would
+    // first read a schema that it may not understand.
+    let pragma = |name: &str| {
+        conn.pragma_query_value(None, name, |row| row.get(0))
+            .map_err(sql)
+    };
+    let (found, application): (i32, i32) = (pragma("user_version")?, pragma("application_id")?);
+    let found = u32::try_from(found).unwrap_or(0);
     let known = MIGRATIONS.len() as u32;
     if application != APPLICATION_ID || found == 0 {
         return Err(StoreError::Corrupt {

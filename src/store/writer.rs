@@ -17,11 +17,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::paths::StateDir;
 use crate::plan::Plan;
 use crate::run::{Event, Millis, Seq};
 
 use super::commit::Log;
-use super::{NotOwned, Owner, Ownership, Store, StoreError};
+use super::{Durability, NotOwned, Owner, Ownership, StoreError};
 
 /// How long events gather before they are committed, if nobody is in a hurry.
 pub const GATHER: Duration = Duration::from_millis(2);
@@ -58,46 +59,50 @@ pub struct RunWriter {
     ownership: Ownership,
 }
 
-impl Store {
-    /// Enters a new run, as its first owner.
+impl RunWriter {
+    /// Enters a new run, as its first owner; makes the store, if there is none.
     ///
     /// The run is in the store once its first event is acknowledged, in one
     /// commit with it. `on_durable` is called on the writer's thread: with the
     /// last sequence number of each batch when it is durable, and once with
     /// each error. It must not block, nor call the writer.
     ///
+    /// No [`Store`](super::Store) is needed for this: to open a second
+    /// connection would be a good part of what a run of one step costs.
+    ///
     /// # Errors
     /// The run's directory cannot be used, or somebody owns it already. What
     /// goes wrong with the database comes through `on_durable`.
     pub fn begin(
-        &self,
+        state: &StateDir,
+        durability: Durability,
         run: NewRun,
         on_durable: impl FnMut(Result<Seq, StoreError>) + Send + 'static,
     ) -> Result<RunWriter, NotOwned> {
-        let dir = self.state.run(&run.run_id);
+        let dir = state.run(&run.run_id);
         crate::paths::private_dir(&dir).map_err(StoreError::from)?;
         let ownership = Ownership::first(&dir, &run.run_id, &run.owner)?;
-        let log = Log::of_a_new_run(&self.state, self.durability, run);
+        let log = Log::of_a_new_run(state, durability, run);
         Ok(RunWriter::start(log, ownership, on_durable)?)
     }
 
-    /// Goes on with a run that this process has taken over ([`Store::own`]).
-    /// Its `events.jsonl` is mended first. For `on_durable`, see [`Store::begin`].
+    /// Goes on with a run that this process has taken over
+    /// ([`Store::own`](super::Store::own)). Its `events.jsonl` is mended first.
+    /// For `on_durable`, see [`RunWriter::begin`].
     ///
     /// # Errors
     /// No thread can be started.
     pub fn resume(
-        &self,
+        state: &StateDir,
+        durability: Durability,
         ownership: Ownership,
         plan: Arc<Plan>,
         on_durable: impl FnMut(Result<Seq, StoreError>) + Send + 'static,
     ) -> Result<RunWriter, StoreError> {
-        let log = Log::of_a_known_run(&self.state, self.durability, &ownership, plan);
+        let log = Log::of_a_known_run(state, durability, &ownership, plan);
         RunWriter::start(log, ownership, on_durable)
     }
-}
 
-impl RunWriter {
     fn start(
         mut log: Log,
         ownership: Ownership,
@@ -362,6 +367,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
+    use crate::store::Store;
     use crate::store::testing::{Home, event};
 
     type Reports = Receiver<Result<Seq, StoreError>>;
@@ -369,9 +375,9 @@ mod tests {
     fn writer(home: &Home) -> (Store, RunWriter, Reports) {
         let store = home.store();
         let (report, reports) = channel();
-        let writer = store
-            .begin(home.new_run(), move |durable| report.send(durable).unwrap())
-            .unwrap();
+        let report = move |durable| report.send(durable).unwrap();
+        let writer =
+            RunWriter::begin(&home.state, Durability::Full, home.new_run(), report).unwrap();
         (store, writer, reports)
     }
 

@@ -167,7 +167,8 @@ fn is_worth_a_line(kind: &Kind) -> bool {
 
 /// The drawing thread.
 fn draw(shared: &Shared, screen: &Screen) {
-    let target = ProgressDrawTarget::term(screen.term.clone(), 20);
+    // We say when to draw; the library's own limit only must not be in the way.
+    let target = ProgressDrawTarget::term(screen.term.clone(), 200);
     let style = ProgressStyle::with_template("{msg}").expect("the template is written out here");
     let bar = ProgressBar::with_draw_target(None, target).with_style(style);
     loop {
@@ -196,7 +197,6 @@ fn draw(shared: &Shared, screen: &Screen) {
             true => bar.set_message(""),
             false => bar.set_message(plain(frame.join("\n"), screen.colour)),
         }
-        bar.force_draw();
         shared.nudge.notify_all();
         if done {
             bar.finish_and_clear();

@@ -10,13 +10,12 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 
 use super::escape::clean;
+use super::events::{about, detail};
 use super::style::{self, FAINT};
 use super::time::{clock, so_far};
 use super::words;
 use crate::plan::{OnFailure, Plan, StepIx};
-use crate::run::{
-    Attempt, Event, Holder, Kind, Millis, Outcome, Reason, Role, RunPhase, RunState, StepState,
-};
+use crate::run::{Event, Holder, Millis, Outcome, Reason, RunPhase, RunState, StepState};
 
 /// The step in question, and all that is known.
 #[derive(Clone, Copy)]
@@ -277,93 +276,10 @@ fn history(question: Question<'_>, zone: &TimeZone, out: &mut impl Write) -> io:
         writeln!(
             out,
             "  {FAINT}{time}{FAINT:#}  {}",
-            clean(&told(&event.kind, zone))
+            clean(&detail(&event.kind, zone))
         )?;
     }
     Ok(())
-}
-
-/// The step that an event is about.
-fn about(kind: &Kind) -> Option<StepIx> {
-    match kind {
-        Kind::StepClaimed { attempt, .. }
-        | Kind::StepStarted { attempt }
-        | Kind::StepStopping { attempt, .. }
-        | Kind::StepTimeout { attempt }
-        | Kind::StepFinished { attempt, .. }
-        | Kind::StepRetry { attempt, .. }
-        | Kind::StepBlocked { attempt, .. }
-        | Kind::StepUnblocked { attempt } => Some(attempt.step),
-        Kind::StepAsked { step, .. }
-        | Kind::StepAnswered { step, .. }
-        | Kind::StepSettled { step, .. }
-        | Kind::StepUndone { step, .. } => Some(*step),
-        Kind::RunStarted { .. }
-        | Kind::RunResumed { .. }
-        | Kind::RunReopened { .. }
-        | Kind::RunStopping { .. }
-        | Kind::RollbackStarted { .. }
-        | Kind::CleanupStarted
-        | Kind::RunFinished { .. } => None,
-    }
-}
-
-fn told(kind: &Kind, zone: &TimeZone) -> String {
-    match kind {
-        Kind::StepClaimed { attempt, reason } => match reason {
-            Reason::Ready => format!("{} may start when its turn comes", named(*attempt)),
-            reason => format!("{} may start: {reason}", named(*attempt)),
-        },
-        Kind::StepStarted { attempt } => format!("{} started", named(*attempt)),
-        Kind::StepStopping {
-            attempt, reason, ..
-        } => format!("{} was told to stop: {reason}", named(*attempt)),
-        Kind::StepTimeout { attempt } => format!("{} took longer than it may", named(*attempt)),
-        Kind::StepFinished { attempt, end } => {
-            format!("{} ended: {}", named(*attempt), words::ended(end))
-        }
-        Kind::StepRetry {
-            attempt,
-            not_before,
-            reason,
-        } => {
-            format!(
-                "{} was planned for {}: {reason}",
-                named(*attempt),
-                clock(*not_before, zone)
-            )
-        }
-        Kind::StepBlocked { on, holder, .. } => match holder {
-            Some(holder) => format!(
-                "waited for {on}, held by {holder} since {}",
-                clock(holder.since, zone)
-            ),
-            None => format!("waited for {on}"),
-        },
-        Kind::StepUnblocked { .. } => "what it waited for became free".into(),
-        Kind::StepAsked { question, .. } => format!("a person was asked: {question}"),
-        Kind::StepAnswered { yes, by, .. } => {
-            format!("the answer was {} ({by})", if *yes { "yes" } else { "no" })
-        }
-        Kind::StepSettled {
-            outcome, reason, ..
-        } => format!("it {}: {reason}", outcome.past()),
-        Kind::StepUndone {
-            undone: true,
-            reason,
-            ..
-        } => format!("it was taken back: {reason}"),
-        Kind::StepUndone { reason, .. } => format!("it was not taken back: {reason}"),
-        _ => String::new(),
-    }
-}
-
-fn named(attempt: Attempt) -> String {
-    match attempt.role {
-        Role::Main => format!("attempt {}", attempt.number),
-        Role::Remedy => format!("remedy {}", attempt.number),
-        Role::Undo => format!("undo {}", attempt.number),
-    }
 }
 
 /// So many neighbours are told in full.
@@ -394,6 +310,7 @@ fn neighbours(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::{Attempt, Kind, Role};
     use crate::view::testing::{self, NOON, RUN, Story, exited};
     use std::time::Duration;
 

@@ -266,6 +266,11 @@ impl RecordFile {
         Ok(RecordFile { file, len: 0 })
     }
 
+    /// Whether nobody will ever read this: the run was removed.
+    pub fn is_removed(&self) -> bool {
+        self.file.metadata().is_ok_and(|found| found.nlink() == 0)
+    }
+
     /// Appends a record with one write. It then survives everything but the
     /// end of the host; only the engine's own log has to survive that.
     ///

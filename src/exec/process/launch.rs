@@ -251,7 +251,7 @@ mod tests {
     fn setup(env: &[(&str, &str)]) -> Setup {
         let bytes = |text: &str| text.as_bytes().to_vec();
         Setup {
-            run_dir: b"/".to_vec(),
+            run_dir: "/".into(),
             run_id: "r".into(),
             epoch: 1,
             slot: 0,

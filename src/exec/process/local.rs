@@ -37,7 +37,7 @@ const MOST_LOST: u32 = 3;
 /// What the local executor must know of the run.
 #[derive(Clone, Debug)]
 pub struct LocalConfig {
-    /// The run's own directory: absolute, there already, private to the user.
+    /// The run's own directory: absolute, UTF-8, there already, private to the user.
     pub run_dir: PathBuf,
     pub run_id: String,
     /// Never used before for this run, and higher than all that were.
@@ -58,8 +58,10 @@ pub struct LocalConfig {
 /// further calls of `wait`.
 pub struct Local {
     pub(super) config: LocalConfig,
+    run_dir: String,
     pub(super) directory: Directory,
     zygote: Option<Zygote>,
+    zygote_awaits_room: bool,
     epoll: Epoll,
     bell: Arc<EventFd>,
     roster: Roster,
@@ -88,10 +90,13 @@ impl Local {
     /// # Errors
     /// The directory cannot be used, or the epoch was used before.
     pub fn new(zygote: Zygote, config: LocalConfig) -> io::Result<Local> {
-        if !config.run_dir.is_absolute() {
-            let why = format!("{} is not an absolute path", config.run_dir.display());
+        let Some(run_dir) = config.run_dir.to_str().filter(|path| path.starts_with('/')) else {
+            // Steps are told of paths in it, in an environment of texts.
+            let why = format!("not an absolute path in UTF-8: {:?}", config.run_dir);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        }
+        };
+        let run_dir = run_dir.to_string();
+        tree::can_end_processes()?;
         let directory = Directory::make(&config.run_dir)?;
         directory.open_epoch(config.epoch)?;
         allow_open_files(config.slots);
@@ -103,8 +108,10 @@ impl Local {
         Ok(Local {
             roster: Roster::new(config.slots.max(1)),
             config,
+            run_dir,
             directory,
             zygote: Some(zygote),
+            zygote_awaits_room: false,
             epoll,
             bell,
             lines: Vec::new(),
@@ -156,6 +163,7 @@ impl Local {
         let (ours, theirs) = UnixStream::pair()?;
         let zygote = self.zygote.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         zygote.request(number, theirs)?;
+        self.await_zygote()?;
         let line = Line {
             channel: Channel::new(ours),
             name: SlotName {
@@ -182,10 +190,23 @@ impl Local {
         Ok(())
     }
 
+    /// The same for the zygote's socket, which many requests at once do fill.
+    fn await_zygote(&mut self) -> io::Result<()> {
+        let Some(zygote) = &self.zygote else {
+            return Ok(());
+        };
+        if zygote.is_blocked() != self.zygote_awaits_room {
+            self.zygote_awaits_room = zygote.is_blocked();
+            let mut interest = EpollEvent::new(interests(self.zygote_awaits_room), ZYGOTE);
+            self.epoll.modify(zygote, &mut interest)?;
+        }
+        Ok(())
+    }
+
     fn setup(&self, number: u32) -> Setup {
         let bytes = |text: &OsString| text.as_bytes().to_vec();
         Setup {
-            run_dir: self.config.run_dir.as_os_str().as_bytes().to_vec(),
+            run_dir: self.run_dir.clone(),
             run_id: self.config.run_id.clone(),
             epoch: self.config.epoch,
             slot: number,
@@ -215,7 +236,10 @@ impl Local {
             awaits_room: false,
             is_open: true,
         };
-        self.install(seat, line)
+        self.install(seat, line)?;
+        // An end that it told at once came together with its greeting.
+        self.hear(seat);
+        Ok(())
     }
 
     fn send(&mut self, seat: Seat, frame: Vec<u8>, files: Vec<Arc<std::fs::File>>) {
@@ -235,12 +259,33 @@ impl Local {
             return;
         }
         line.awaits_room = !line.awaits_room;
-        let mut interests = EpollFlags::EPOLLIN;
-        interests.set(EpollFlags::EPOLLOUT, line.awaits_room);
-        let mut event = EpollEvent::new(interests, seat as u64);
-        if let Err(e) = self.epoll.modify(&line.channel, &mut event) {
+        let mut interest = EpollEvent::new(interests(line.awaits_room), seat as u64);
+        if let Err(e) = self.epoll.modify(&line.channel, &mut interest) {
             self.break_with(e.into());
         }
+    }
+
+    /// Waits until somebody says something, and takes it in; true if the bell rang.
+    fn listen(&mut self, timeout: EpollTimeout) -> io::Result<bool> {
+        let mut events = [EpollEvent::empty(); 64];
+        let n = match self.epoll.wait(&mut events, timeout) {
+            Err(nix::errno::Errno::EINTR) => 0,
+            waited => waited?,
+        };
+        let mut rang = false;
+        for event in &events[..n] {
+            match event.data() {
+                BELL => {
+                    // Read only to make it quiet again.
+                    let _ = self.bell.read();
+                    rang = true;
+                }
+                ZYGOTE => self.hear_zygote(),
+                seat => self.hear(seat as Seat),
+            }
+        }
+        self.do_deeds();
+        Ok(rang)
     }
 
     /// Takes in what a supervisor says.
@@ -332,7 +377,7 @@ impl Local {
         self.do_deeds();
     }
 
-    fn account_for(&mut self, entry: Entry, record: Option<&Record>, swept: bool) {
+    fn account_for(&mut self, mut entry: Entry, record: Option<&Record>, swept: bool) {
         let attempt = entry.attempt;
         match record {
             Some(Record::Ended { done, .. }) => self.ready.push(Report::Finished {
@@ -346,8 +391,8 @@ impl Local {
                 self.ready.push(Report::Interrupted { attempt });
             }
             None if entry.lost + 1 < MOST_LOST && entry.job.is_some() => {
-                let lost = entry.lost + 1;
-                self.roster.requeue(Entry { lost, ..entry }, Instant::now());
+                entry.lost += 1;
+                self.roster.requeue(entry, Instant::now());
             }
             None => {
                 let why = "its supervisor died before the program could start, again and again";
@@ -375,6 +420,9 @@ impl Local {
         };
         let mut notices = Vec::new();
         let peer = zygote.hear(&mut self.landing, &mut notices);
+        if let Err(e) = self.await_zygote() {
+            self.break_with(e);
+        }
         for notice in notices {
             self.heed(notice);
         }
@@ -398,7 +446,14 @@ impl Local {
             }
             Notice::Refused(_, errno) => {
                 self.lines[seat] = None;
-                for entry in self.roster.lost(seat) {
+                let entries = self.roster.lost(seat);
+                // Slower is better than failed, as long as anything works.
+                let others = self.roster.make_do();
+                for entry in entries.into_iter().rev() {
+                    if others {
+                        self.roster.requeue(entry, Instant::now());
+                        continue;
+                    }
                     let why = format!("no room for another process: {}", errno.desc());
                     self.refuse(entry.attempt, &format!("{errno:?}"), &why);
                 }
@@ -455,30 +510,22 @@ impl Executor for Local {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, reports: &mut Vec<Report>) -> io::Result<()> {
-        let at_once = !self.ready.is_empty() || self.broken.is_some();
-        let timeout = if at_once {
-            EpollTimeout::ZERO
-        } else {
-            whole_millis(timeout)
-        };
-        let mut events = [EpollEvent::empty(); 64];
-        let n = match self.epoll.wait(&mut events, timeout) {
-            Err(nix::errno::Errno::EINTR) => 0,
-            waited => waited?,
-        };
-        for event in &events[..n] {
-            match event.data() {
-                BELL => {
-                    // Read only to make it quiet again.
-                    let _ = self.bell.read();
-                }
-                ZYGOTE => self.hear_zygote(),
-                seat => self.hear(seat as Seat),
+        let give_up = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let at_once = !self.ready.is_empty() || self.broken.is_some();
+            let left = match (at_once, give_up) {
+                (true, _) => EpollTimeout::ZERO,
+                (false, Some(end)) => whole_millis(end.saturating_duration_since(Instant::now())),
+                (false, None) => EpollTimeout::NONE,
+            };
+            let rang = self.listen(left)?;
+            // What arrives is not always worth a report: a job that was given back.
+            let is_over = give_up.is_some_and(|end| end <= Instant::now());
+            if rang || is_over || !self.ready.is_empty() || self.broken.is_some() {
+                reports.append(&mut self.ready);
+                return self.broken.take().map_or(Ok(()), Err);
             }
         }
-        self.do_deeds();
-        reports.append(&mut self.ready);
-        self.broken.take().map_or(Ok(()), Err)
     }
 
     fn waker(&self) -> Waker {
@@ -494,11 +541,14 @@ impl Executor for Local {
     }
 }
 
+fn interests(awaits_room: bool) -> EpollFlags {
+    let mut flags = EpollFlags::EPOLLIN;
+    flags.set(EpollFlags::EPOLLOUT, awaits_room);
+    flags
+}
+
 /// Up, so that waiting for a deadline does not end a moment before it.
-fn whole_millis(timeout: Option<Duration>) -> EpollTimeout {
-    let Some(timeout) = timeout else {
-        return EpollTimeout::NONE;
-    };
+fn whole_millis(timeout: Duration) -> EpollTimeout {
     let millis = timeout.as_nanos().div_ceil(1_000_000);
     EpollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX)
 }

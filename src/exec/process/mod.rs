@@ -6,12 +6,12 @@
 //! ```
 //!
 //! - [`Zygote`] is forked first thing in `main` and makes the supervisors.
-//! - A [supervisor](supervisor) looks after one slot, attempt after attempt: it
+//! - A supervisor looks after one slot, attempt after attempt: it
 //!   starts the program, ends it on timeout or when asked, proves that nothing
 //!   is left, writes down what became of it, then reports. It outlives the engine.
 //! - [`Local`] is the engine's side: an [`Executor`](super::Executor) over the
 //!   supervisors' sockets, which also finds again what an earlier engine left.
-//! - Output goes to [files by descriptor](output), never through the engine.
+//! - Output goes to files by descriptor, never through the engine.
 //!
 //! All of this leans on what Linux offers: child subreapers, process handles,
 //! open files that travel over sockets. Elsewhere the same names exist and say
@@ -21,6 +21,8 @@
 mod attempt;
 #[cfg(target_os = "linux")]
 mod channel;
+#[cfg(target_os = "linux")]
+mod codec;
 #[cfg(target_os = "linux")]
 mod files;
 #[cfg(target_os = "linux")]

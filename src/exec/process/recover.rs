@@ -70,11 +70,11 @@ fn reach(local: &mut Local, slot: SlotName) -> io::Result<Option<(Channel, Attem
         // It may not listen yet, or not any more.
         if let Ok(socket) = UnixStream::connect(path) {
             let mut channel = Channel::new(socket);
-            let said = listen_to(&mut channel, &mut local.landing, give_up)?;
-            // With nothing to do it ends as soon as we hang up.
-            if let Some(Answer::Hello(Some(attempt))) = said {
+            let answer = listen_to(&mut channel, &mut local.landing, give_up)?;
+            if let Some(Answer::Hello(Some(attempt))) = answer {
                 return Ok(Some((channel, attempt)));
             }
+            // With nothing to do it ends as soon as we hang up.
         }
         std::thread::sleep(ASK_AGAIN);
     }

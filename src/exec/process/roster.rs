@@ -45,6 +45,8 @@ pub struct Entry {
     pub job: Option<Job>,
     /// How many supervisors died before they began it.
     pub lost: u32,
+    /// That it is its slot's next thing was said; once is enough.
+    accepted: bool,
 }
 
 /// Where a job is.
@@ -66,6 +68,14 @@ struct Slot {
     current: Option<Handed>,
     ahead: Option<Handed>,
     brisk: bool,
+}
+
+impl Entry {
+    fn accept(&mut self, deeds: &mut VecDeque<Deed>) {
+        if !std::mem::replace(&mut self.accepted, true) {
+            deeds.push_back(Deed::Accept(self.attempt));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -131,6 +141,7 @@ impl Roster {
             attempt: job.attempt,
             job: Some(job),
             lost: 0,
+            accepted: false,
         });
         self.hand_out(now);
     }
@@ -145,6 +156,7 @@ impl Roster {
                     attempt,
                     job: None,
                     lost: 0,
+                    accepted: true,
                 };
                 self.seat_current(seat, entry, now);
             }
@@ -164,8 +176,8 @@ impl Roster {
             let over = slot.current.take();
             slot.brisk = over.is_some_and(|over| now.duration_since(over.since) < BRISK);
             match slot.ahead.take() {
-                Some(next) => {
-                    self.deeds.push_back(Deed::Accept(next.entry.attempt));
+                Some(mut next) => {
+                    next.entry.accept(&mut self.deeds);
                     slot.current = Some(Handed {
                         since: now,
                         revoked: false,
@@ -207,6 +219,12 @@ impl Roster {
             self.places.remove(&entry.attempt);
         }
         entries
+    }
+
+    /// Makes do with the slots there are from now on; false if there is none.
+    pub fn make_do(&mut self) -> bool {
+        self.most = self.open.max(1);
+        self.open > 0
     }
 
     /// Puts a job that has not begun back, before all others.
@@ -281,9 +299,9 @@ impl Roster {
     }
 
     fn give_next(&mut self, seat: Seat, now: Instant) {
-        if let Some(entry) = self.queue.pop_front() {
+        if let Some(mut entry) = self.queue.pop_front() {
             self.deeds.push_back(Deed::Give(seat, entry.attempt));
-            self.deeds.push_back(Deed::Accept(entry.attempt));
+            entry.accept(&mut self.deeds);
             self.seat_current(seat, entry, now);
             self.roomy.push(seat);
         }
@@ -460,17 +478,121 @@ mod tests {
         let (mut roster, _) = started(1, 3, now);
         let mut entries = roster.lost(0);
         assert_eq!(entries.len(), 2);
-        assert_eq!(roster.place(attempt(1)), None);
-        roster.requeue(entries.remove(1), now);
+        assert_eq!(roster.place(attempt(0)), None);
+        roster.requeue(entries.remove(0), now);
+        // That it was accepted has been said already.
         assert_eq!(
             deeds(&mut roster),
             [
                 Deed::Open(0),
-                Deed::Give(0, attempt(1)),
-                Deed::Accept(attempt(1)),
+                Deed::Give(0, attempt(0)),
                 Deed::Give(0, attempt(2)),
             ]
         );
+    }
+
+    /// A supervisor as the roster knows it, and the messages on their way.
+    #[derive(Default)]
+    struct Model {
+        orders: VecDeque<Deed>,
+        answers: VecDeque<(bool, Attempt)>,
+        running: Option<Attempt>,
+        waiting: VecDeque<Attempt>,
+    }
+
+    impl Model {
+        fn obey(&mut self, runs: &mut Vec<Attempt>) {
+            match self.orders.pop_front() {
+                Some(Deed::Give(_, attempt)) => self.waiting.push_back(attempt),
+                Some(Deed::Revoke(_, attempt)) => {
+                    let before = self.waiting.len();
+                    if self.running.is_some() {
+                        self.waiting.retain(|waits| *waits != attempt);
+                    }
+                    if self.waiting.len() < before {
+                        self.answers.push_back((false, attempt));
+                    }
+                }
+                _ => {}
+            }
+            self.begin(runs);
+        }
+
+        fn begin(&mut self, runs: &mut Vec<Attempt>) {
+            if self.running.is_none() {
+                self.running = self.waiting.pop_front();
+                runs.extend(self.running);
+            }
+        }
+    }
+
+    /// Whatever the order in which messages arrive: each job is accepted once
+    /// and runs once, and none is forgotten at a slot.
+    #[test]
+    fn every_job_runs_exactly_once_however_messages_cross() {
+        const JOBS: usize = 60;
+        for seed in 1..400u64 {
+            let mut random = seed;
+            let mut pick = move |n: usize| {
+                random = random
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
+                (random >> 33) as usize % n
+            };
+            let slots = 1 + pick(4);
+            let mut now = Instant::now();
+            let mut roster = Roster::new(slots);
+            let mut models: Vec<Model> = (0..slots).map(|_| Model::default()).collect();
+            let (mut started, mut finished) = (0, 0);
+            let (mut runs, mut accepted) = (Vec::new(), Vec::new());
+            for _ in 0..100_000 {
+                if finished == JOBS {
+                    break;
+                }
+                now += Duration::from_millis(pick(4) as u64);
+                if started < JOBS && started - finished < 2 * slots {
+                    roster.start(job(started), now);
+                    started += 1;
+                }
+                let seat = pick(slots);
+                let model = &mut models[seat];
+                match pick(3) {
+                    0 => model.obey(&mut runs),
+                    1 => {
+                        if let Some(over) = model.running.take() {
+                            model.answers.push_back((true, over));
+                            // What arrives before the next one begins is heard first.
+                            match model.orders.is_empty() || pick(2) == 0 {
+                                true => model.begin(&mut runs),
+                                false => model.obey(&mut runs),
+                            }
+                        }
+                    }
+                    _ => match model.answers.pop_front() {
+                        Some((true, attempt)) => {
+                            assert!(roster.finished(seat, attempt, now), "seed {seed}");
+                            finished += 1;
+                        }
+                        Some((false, attempt)) => roster.given_back(seat, attempt, now),
+                        None => {}
+                    },
+                }
+                for deed in deeds(&mut roster) {
+                    match deed {
+                        Deed::Give(seat, _) | Deed::Revoke(seat, _) => {
+                            models[seat].orders.push_back(deed);
+                        }
+                        Deed::Accept(attempt) => accepted.push(attempt),
+                        Deed::Open(_) => {}
+                    }
+                }
+            }
+            let all: Vec<Attempt> = (0..JOBS).map(attempt).collect();
+            runs.sort_unstable();
+            accepted.sort_unstable();
+            assert_eq!(runs, all, "seed {seed}");
+            assert_eq!(accepted, all, "seed {seed}");
+        }
     }
 
     #[test]

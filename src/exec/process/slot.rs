@@ -2,15 +2,17 @@
 //! environment, and the order in which things are written.
 
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
+
+use nix::unistd::Pid;
 
 use super::attempt::{Clock, Running};
 use super::files::{Directory, RecordFile, SlotName};
 use super::launch::{self, Base, Refusal};
 use super::output::{Outputs, Stream, take_outputs};
-use super::sys::Stack;
+use super::sys::{Image, Stack};
 use super::wire::{Record, Setup};
 use crate::exec::{Done, Job};
 use crate::run::{Attempt, Exit, Output};
@@ -45,8 +47,7 @@ impl Slot {
     /// # Errors
     /// The files cannot be made, or the run belongs to a later engine.
     pub fn new(setup: Setup) -> io::Result<Slot> {
-        let run_dir = Path::new(std::ffi::OsStr::from_bytes(&setup.run_dir));
-        let directory = Directory::open(run_dir)?;
+        let directory = Directory::open(Path::new(&setup.run_dir))?;
         let name = SlotName {
             epoch: setup.epoch,
             number: setup.slot,
@@ -107,12 +108,7 @@ impl Slot {
         })
     }
 
-    fn launch(
-        &mut self,
-        job: &Job,
-        image: &super::sys::Image,
-    ) -> Result<nix::unistd::Pid, Refusal> {
-        use std::os::fd::AsFd;
+    fn launch(&mut self, job: &Job, image: &Image) -> Result<Pid, Refusal> {
         let given = job.stdin.as_deref().map(launch::stdin_with).transpose()?;
         let null = self.null.as_fd();
         let stdin = given.as_ref().map_or(null, AsFd::as_fd);
@@ -172,6 +168,11 @@ impl Slot {
         })
     }
 
+    /// Whether the run was removed, and with it everybody who could want to know.
+    pub fn is_removed(&self) -> bool {
+        self.records.is_removed()
+    }
+
     /// Leaves only what somebody may still want to read.
     pub fn close(&self) {
         self.stdout.close(&self.directory);
@@ -181,7 +182,7 @@ impl Slot {
 
 fn outputs_path(directory: &Directory, name: SlotName, serial: u32) -> String {
     let path = directory.path_of(&name.outputs(serial));
-    // A run's directory that is not UTF-8 cannot stand in an environment of texts.
+    // It loses nothing: the run's directory came as text.
     path.to_string_lossy().into_owned()
 }
 

@@ -220,7 +220,9 @@ impl Supervisor {
             Order::Start(job) => self.waiting.push_back(job),
             Order::Stop(attempt, how) => self.stop(attempt, how),
             Order::Revoke(attempt) => {
-                if self.call_off(attempt) {
+                // With nothing running, what waits is as good as begun: the engine
+                // has been told that the one before it is over, and counts on it.
+                if self.running.is_some() && self.call_off(attempt) {
                     self.tell(&Answer::Revoked(attempt));
                 }
             }
@@ -284,6 +286,7 @@ impl Supervisor {
     fn try_again(&mut self, now: Instant) {
         if let Some((slot, (attempt, done))) = self.slot.as_mut().zip(self.unwritten.take())
             && slot.record_end(attempt, &done).is_err()
+            && !slot.is_removed()
         {
             self.unwritten = Some((attempt, done));
         }

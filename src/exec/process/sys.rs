@@ -81,11 +81,26 @@ pub fn place(file: BorrowedFd<'_>, target: RawFd) -> io::Result<()> {
 }
 
 /// Gives every signal its default disposition, real-time signals included.
+///
+/// Past the C library, which keeps two of them for itself, and lets what it
+/// starts ignore those.
 pub fn default_signals() {
+    const SET_BYTES: usize = 8;
+    // All zero is the default handler, without flags, on every architecture.
+    let default = [0u64; 8];
     for signal in 1..=64 {
-        // SAFETY: no handler is installed. Signals that cannot be changed
-        // refuse, which is as well.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        let none: *mut c_void = ptr::null_mut();
+        // SAFETY: no handler is installed, and `default` is longer than the
+        // kernel's structure. Signals that cannot be changed refuse, which is as well.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                none,
+                SET_BYTES,
+            )
+        };
     }
 }
 

@@ -24,6 +24,17 @@ use nix::unistd::Pid;
 
 use super::sys;
 
+/// Whether this system has what is needed here.
+///
+/// # Errors
+/// It has not: Linux before 5.3.
+pub fn can_end_processes() -> io::Result<()> {
+    sys::pidfd_open(Pid::this()).map(drop).map_err(|e| {
+        let why = format!("this system gives no handles on processes (Linux 5.3 does): {e}");
+        io::Error::new(io::ErrorKind::Unsupported, why)
+    })
+}
+
 /// A process, and the parent it was found under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Found {

@@ -1,21 +1,18 @@
 //! The bytes between engine, supervisors and record files.
 //!
-//! A small codec of our own, since both ends are the same few types, a record
-//! must be readable after a torn write, and a supervisor that outlives its
-//! engine may be met by a newer one: every frame and record begins with its
-//! length and its kind, and a kind that is not known is refused, not guessed.
+//! A small [codec](super::codec) of our own, since both ends are the same few
+//! types, a record must be readable after a torn write, and a supervisor that
+//! outlives its engine may be met by a newer one: every frame and record begins
+//! with its length and its kind, and a kind that is not known is refused.
 //!
-//! Integers are little-endian, texts and lists carry their length in front.
 //! Nothing here knows sockets or files.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::codec::{Reader, Writer};
 use crate::exec::{Done, Job, Stop};
-use crate::plan::StepIx;
-use crate::run::{Attempt, Exit, LogRange, Output, Role};
+use crate::run::Attempt;
 
 /// A frame longer than this is nonsense: argv and environment end at a few megabytes.
 pub const LONGEST_FRAME: usize = 256 << 20;
@@ -25,7 +22,7 @@ pub const LONGEST_FRAME: usize = 256 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// Absolute path of the run's directory.
-    pub run_dir: Vec<u8>,
+    pub run_dir: String,
     pub run_id: String,
     pub epoch: u32,
     /// The slot's number under that epoch.
@@ -44,7 +41,7 @@ pub enum Order {
     Start(Box<Job>),
     /// End this attempt; one that only waits never begins. A report follows.
     Stop(Attempt, Stop),
-    /// Give this attempt back, if it only waits. Not answered otherwise.
+    /// Give this attempt back, if it waits behind another. Not answered otherwise.
     Revoke(Attempt),
 }
 
@@ -80,7 +77,7 @@ impl Order {
         frame(|w| match self {
             Order::Setup(setup) => {
                 w.u8(1);
-                w.bytes(&setup.run_dir);
+                w.bytes(setup.run_dir.as_bytes());
                 w.bytes(setup.run_id.as_bytes());
                 w.u32(setup.epoch);
                 w.u32(setup.slot);
@@ -117,7 +114,7 @@ impl Order {
         let mut r = Reader(payload);
         let order = match r.u8()? {
             1 => Order::Setup(Setup {
-                run_dir: r.bytes()?.to_vec(),
+                run_dir: r.text()?,
                 run_id: r.text()?,
                 epoch: r.u32()?,
                 slot: r.u32()?,
@@ -273,274 +270,12 @@ fn frame(fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
     w.0
 }
 
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn u8(&mut self, v: u8) {
-        self.0.push(v);
-    }
-
-    fn u32(&mut self, v: u32) {
-        self.0.extend_from_slice(&v.to_le_bytes());
-    }
-
-    fn u64(&mut self, v: u64) {
-        self.0.extend_from_slice(&v.to_le_bytes());
-    }
-
-    /// Lengths are 32 bits wide; what is longer than a frame may be is
-    /// refused by the reader's limit.
-    fn len(&mut self, n: usize) {
-        self.u32(u32::try_from(n).unwrap_or(u32::MAX));
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.len(bytes.len());
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
-        self.u8(u8::from(value.is_some()));
-        if let Some(value) = value {
-            write(self, value);
-        }
-    }
-
-    fn pairs<'a>(&mut self, pairs: impl ExactSizeIterator<Item = (&'a str, &'a str)>) {
-        self.len(pairs.len());
-        for (key, value) in pairs {
-            self.bytes(key.as_bytes());
-            self.bytes(value.as_bytes());
-        }
-    }
-
-    fn duration(&mut self, d: Duration) {
-        self.u64(u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
-    }
-
-    fn attempt(&mut self, attempt: Attempt) {
-        self.u32(attempt.step.at() as u32);
-        self.u32(attempt.number);
-        self.u8(match attempt.role {
-            Role::Main => 0,
-            Role::Remedy => 1,
-            Role::Undo => 2,
-        });
-    }
-
-    fn start(&mut self, job: &Job) {
-        self.u8(2);
-        self.attempt(job.attempt);
-        self.len(job.argv.len());
-        for arg in &job.argv {
-            self.bytes(arg.as_bytes());
-        }
-        self.bytes(job.cwd.as_bytes());
-        self.pairs(job.env.iter().map(|(k, v)| (&**k, &**v)));
-        self.option(job.stdin.as_deref(), |w, text| w.bytes(text.as_bytes()));
-        self.option(job.timeout, Self::duration);
-        self.duration(job.grace);
-        self.u8(u8::from(job.own_log));
-        self.len(job.locks.len());
-    }
-
-    fn signal(&mut self, signal: Option<i32>) {
-        self.option(signal, |w, s| w.u32(s as u32));
-    }
-
-    fn exit(&mut self, exit: &Exit) {
-        match exit {
-            Exit::Exited { code } => {
-                self.u8(1);
-                self.u32(*code as u32);
-            }
-            Exit::Signaled { signal, core } => {
-                self.u8(2);
-                self.u32(*signal as u32);
-                self.u8(u8::from(*core));
-            }
-            Exit::TimedOut { after, signal } => {
-                self.u8(3);
-                self.duration(*after);
-                self.signal(*signal);
-            }
-            Exit::Canceled { signal } => {
-                self.u8(4);
-                self.signal(*signal);
-            }
-            Exit::FailedToStart { errno } => {
-                self.u8(5);
-                self.bytes(errno.as_bytes());
-            }
-            Exit::Interrupted => self.u8(6),
-        }
-    }
-
-    fn range(&mut self, range: &LogRange) {
-        self.bytes(range.file.as_bytes());
-        self.u64(range.start);
-        self.u64(range.len);
-    }
-
-    fn done(&mut self, done: &Done) {
-        self.exit(&done.exit);
-        self.u64(done.started_at);
-        self.u64(done.ended_at);
-        self.option(done.output.stdout.as_ref(), Self::range);
-        self.option(done.output.stderr.as_ref(), Self::range);
-        self.pairs(done.outputs.iter().map(|(k, v)| (&**k, &**v)));
-        self.u8(u8::from(done.leaked));
-        self.option(done.error.as_deref(), |w, text| w.bytes(text.as_bytes()));
-    }
-}
-
-/// Every read answers `None` where the bytes end too early or make no sense.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, n: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(n)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        Some(self.take(1)?[0])
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        Some(self.u8()? != 0)
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = self.u32()? as usize;
-        self.take(len)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        String::from_utf8(self.bytes()?.to_vec()).ok()
-    }
-
-    fn boxed(&mut self) -> Option<Box<str>> {
-        self.text().map(String::into_boxed_str)
-    }
-
-    /// The outer `None` is nonsense, the inner one an absent value.
-    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        match self.u8()? {
-            0 => Some(None),
-            _ => Some(Some(read(self)?)),
-        }
-    }
-
-    /// Collects without reserving: the count is not to be trusted with memory.
-    fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let n = self.u32()?;
-        (0..n).map(|_| read(self)).collect()
-    }
-
-    fn duration(&mut self) -> Option<Duration> {
-        self.u64().map(Duration::from_millis)
-    }
-
-    fn attempt(&mut self) -> Option<Attempt> {
-        Some(Attempt {
-            step: StepIx::new(self.u32()? as usize),
-            number: self.u32()?,
-            role: match self.u8()? {
-                0 => Role::Main,
-                1 => Role::Remedy,
-                2 => Role::Undo,
-                _ => return None,
-            },
-        })
-    }
-
-    fn job(&mut self, locks: impl FnOnce(usize) -> Option<Vec<Arc<File>>>) -> Option<Job> {
-        Some(Job {
-            attempt: self.attempt()?,
-            argv: self.list(Self::text)?,
-            cwd: self.text()?.into(),
-            env: self.list(|r| Some((r.text()?, r.text()?)))?,
-            stdin: self.option(Self::text)?,
-            timeout: self.option(Self::duration)?,
-            grace: self.duration()?,
-            own_log: self.flag()?,
-            locks: locks(self.u32()? as usize)?,
-        })
-    }
-
-    fn signal(&mut self) -> Option<Option<i32>> {
-        self.option(|r| Some(r.u32()? as i32))
-    }
-
-    fn exit(&mut self) -> Option<Exit> {
-        Some(match self.u8()? {
-            1 => Exit::Exited {
-                code: self.u32()? as i32,
-            },
-            2 => Exit::Signaled {
-                signal: self.u32()? as i32,
-                core: self.flag()?,
-            },
-            3 => Exit::TimedOut {
-                after: self.duration()?,
-                signal: self.signal()?,
-            },
-            4 => Exit::Canceled {
-                signal: self.signal()?,
-            },
-            5 => Exit::FailedToStart {
-                errno: self.text()?,
-            },
-            6 => Exit::Interrupted,
-            _ => return None,
-        })
-    }
-
-    fn range(&mut self) -> Option<LogRange> {
-        Some(LogRange {
-            file: self.boxed()?,
-            start: self.u64()?,
-            len: self.u64()?,
-        })
-    }
-
-    fn done(&mut self) -> Option<Done> {
-        Some(Done {
-            exit: self.exit()?,
-            started_at: self.u64()?,
-            ended_at: self.u64()?,
-            output: Output {
-                stdout: self.option(Self::range)?,
-                stderr: self.option(Self::range)?,
-            },
-            outputs: self
-                .list(|r| Some((r.boxed()?, r.boxed()?)))?
-                .into_iter()
-                .collect::<BTreeMap<_, _>>(),
-            leaked: self.flag()?,
-            error: self.option(Self::text)?,
-        })
-    }
-
-    /// The value, if nothing is left over.
-    fn end<T>(&self, value: T) -> Option<T> {
-        self.0.is_empty().then_some(value)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::StepIx;
+    use crate::run::{Exit, LogRange, Output, Role};
+    use std::time::Duration;
 
     fn attempt(step: usize) -> Attempt {
         Attempt {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::plan::graph::waits;
 use crate::plan::name::nearest;
 use crate::plan::problem::{Problem, Severity, Span};
 use crate::plan::{Plan, StepIx};
@@ -146,7 +147,8 @@ impl Finish {
                     continue;
                 }
                 self.plan[to].fallback_of = Some(ix);
-                self.forward |= ix > to;
+                // What waits for the principal waits for its stand-in, wherever that is.
+                self.forward = true;
                 places.insert(to, place);
             }
         }
@@ -219,12 +221,41 @@ impl Finish {
         if !self.forward {
             return 0;
         }
-        let circles = cycles::find(&self.plan);
+        let circles = match self.with_fallbacks() {
+            Some(plan) => cycles::find(&plan),
+            None => cycles::find(&self.plan),
+        };
         for circle in &circles {
             let problem = self.circle(circle);
             self.builder.report(problem);
         }
         circles.len()
+    }
+
+    /// The plan with an edge more for whatever waits for a step that has a
+    /// fallback: it waits for that one too. `None` where no step has any.
+    fn with_fallbacks(&self) -> Option<Plan> {
+        let fallback: BTreeMap<StepIx, StepIx> = self
+            .plan
+            .indices()
+            .filter_map(|ix| Some((self.plan[ix].fallback_of?, ix)))
+            .collect();
+        if fallback.is_empty() {
+            return None;
+        }
+        let mut plan = self.plan.clone();
+        for ix in plan.indices() {
+            let more: Vec<StepIx> = waits(&self.plan, ix)
+                .filter_map(|to| fallback.get(&to).copied())
+                .filter(|to| *to != ix && !waits(&self.plan, ix).any(|known| known == *to))
+                .collect();
+            if !more.is_empty() {
+                let mut after = plan[ix].after.to_vec();
+                after.extend(more);
+                plan[ix].after = after.into();
+            }
+        }
+        Some(plan)
     }
 
     fn circle(&self, circle: &[StepIx]) -> Problem {
@@ -268,6 +299,10 @@ impl Finish {
                 _ => "comes after",
             };
             return (self.span(from, link), format!("{this} {verb} {other}"));
+        }
+        if self.plan[from].fallback_of != Some(to) {
+            let label = format!("{this} waits for a step that {other} stands in for");
+            return (self.mark(from).id, label);
         }
         // What is left is a fallback and its principal, where the place is.
         let place = link(to, from, |purpose| purpose == For::Fallback)

@@ -247,7 +247,12 @@ impl Builder {
             for_each_output(command, &mut mention);
         }
         if let Some(undo) = &step.undo {
-            for_each_output(&undo.command, &mut mention);
+            // Taking a step back may of course ask what the step has put out.
+            for_each_output(&undo.command, &mut |id| {
+                if *id != *step.id {
+                    mention(id);
+                }
+            });
         }
     }
 }

@@ -1,0 +1,199 @@
+//! Who watches a run from the command line: the views on stderr and stdout, and
+//! the person at the terminal, who may be asked.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::tz::TimeZone;
+
+use crate::engine::{Answers, Audience, Clock, Ended, Held};
+use crate::paths::StateDir;
+use crate::plan::StepIx;
+use crate::run::{Event, Millis, RunState};
+use crate::store::logs;
+use crate::view::jsonl::Jsonl;
+use crate::view::plain::Plain;
+use crate::view::progress::{Progress, Screen};
+use crate::view::summary;
+
+/// How a run is shown, and what is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Events as JSON on stdout.
+    pub json: bool,
+    /// Every question is answered with yes.
+    pub yes: bool,
+    /// Nothing on stderr but errors.
+    pub quiet: bool,
+}
+
+/// The views of one run.
+pub struct Watcher {
+    manner: Manner,
+    state: StateDir,
+    /// How long steps usually take, by id.
+    usual: BTreeMap<String, Millis>,
+    clock: Clock,
+    people: People,
+    programs: Option<Jsonl<Box<dyn Write>>>,
+    run_id: String,
+    /// One person answers one question at a time.
+    terminal: Arc<Mutex<()>>,
+}
+
+/// What people see while the run goes on.
+enum People {
+    /// The first event will tell how large the plan is.
+    NotYet,
+    Progress(Progress),
+    Lines(Plain<Box<dyn Write>>),
+    Nothing,
+}
+
+impl Watcher {
+    pub fn new(manner: Manner, state: StateDir) -> Self {
+        Watcher {
+            manner,
+            state,
+            usual: BTreeMap::new(),
+            clock: Clock::start(),
+            people: People::NotYet,
+            programs: None,
+            run_id: String::new(),
+            terminal: Arc::default(),
+        }
+    }
+
+    /// Knows from earlier runs how long steps take.
+    pub fn expecting(mut self, usual: BTreeMap<String, Millis>) -> Self {
+        self.usual = usual;
+        self
+    }
+
+    fn people(&self, run: &RunState) -> People {
+        if self.manner.quiet {
+            return People::Nothing;
+        }
+        let zone = TimeZone::system();
+        let wants_lines = self.manner.json || is_continuous_integration();
+        if std::io::stderr().is_terminal() && !wants_lines {
+            let clock = self.clock;
+            let screen = Screen {
+                now: Box::new(move || clock.now()),
+                term: console::Term::stderr(),
+                colour: anstream::AutoStream::choice(&std::io::stderr())
+                    != anstream::ColorChoice::Never,
+                zone: zone.clone(),
+            };
+            if let Ok(progress) = Progress::begin(run, &self.usual, screen) {
+                return People::Progress(progress);
+            }
+        }
+        let stderr: Box<dyn Write> = Box::new(anstream::stderr());
+        People::Lines(Plain::new(stderr, run.plan(), zone))
+    }
+
+    /// Tells how the run ended.
+    pub fn sum_up(&mut self, ended: &Ended) {
+        // Taking the progress down leaves the terminal to the summary.
+        self.people = People::Nothing;
+        if self.manner.quiet || self.manner.json {
+            return;
+        }
+        let mut tail = |ix: StepIx| self.last_lines(&ended.state, ix);
+        let mut err = anstream::stderr().lock();
+        // Whoever has closed stderr does not want to know.
+        let _ = summary::write(&ended.run_id, &ended.state, &mut tail, &mut err);
+    }
+
+    /// The last lines that a step wrote.
+    fn last_lines(&self, run: &RunState, ix: StepIx) -> Vec<String> {
+        let last = run.step(ix).last.as_ref();
+        last.map_or_else(Vec::new, |last| {
+            logs::last_lines(&self.state, &self.run_id, last, summary::TAIL_LINES)
+        })
+    }
+}
+
+impl Audience for Watcher {
+    fn begins(&mut self, run_id: &str) {
+        self.run_id = run_id.to_owned();
+        if self.manner.json {
+            let stdout: Box<dyn Write> = Box::new(std::io::stdout().lock());
+            self.programs = Some(Jsonl::new(stdout, run_id));
+        } else {
+            let _ = writeln!(std::io::stdout(), "Run ID: {run_id}");
+        }
+    }
+
+    fn event(&mut self, run: &RunState, event: &Event) {
+        if let Some(jsonl) = &mut self.programs
+            && jsonl.event(run.plan(), event).is_err()
+        {
+            // The reader has gone. The run has not.
+            self.programs = None;
+        }
+        if matches!(self.people, People::NotYet) {
+            self.people = self.people(run);
+        }
+        match &mut self.people {
+            People::Progress(progress) => progress.event(run, event),
+            People::Lines(plain) => {
+                if plain.event(run, event).is_err() {
+                    self.people = People::Nothing;
+                }
+            }
+            People::NotYet | People::Nothing => {}
+        }
+    }
+
+    fn ask(&mut self, step: StepIx, question: &str, answers: &Answers) {
+        if self.manner.yes {
+            answers.give(step, true, "--yes");
+            return;
+        }
+        if !std::io::stdin().is_terminal() {
+            answers.give(step, false, "no terminal");
+            return;
+        }
+        if let People::Progress(progress) = &self.people {
+            progress.pause();
+        }
+        let question = question.to_owned();
+        let answers = answers.clone();
+        let terminal = self.terminal.clone();
+        // The run goes on while a person thinks.
+        std::thread::spawn(move || {
+            let _mine = terminal.lock().unwrap_or_else(PoisonError::into_inner);
+            let yes = ask_person(&question);
+            answers.give(step, yes, "terminal");
+        });
+    }
+
+    fn answered(&mut self) {
+        if let People::Progress(progress) = &self.people {
+            progress.go_on();
+        }
+    }
+
+    fn waits(&mut self, held: &Held) {
+        if !self.manner.quiet {
+            let _ = writeln!(anstream::stderr(), "waiting: {held}");
+        }
+    }
+}
+
+fn ask_person(question: &str) -> bool {
+    let mut err = anstream::stderr();
+    let _ = write!(err, "{question} [y/N] ");
+    let _ = err.flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// Logs of build servers are no terminals, whatever they say.
+fn is_continuous_integration() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+}

@@ -1,0 +1,92 @@
+//! What every verb can be told: where the state is, and how to speak.
+
+use std::path::PathBuf;
+
+use anstream::ColorChoice;
+
+use super::error::Failure;
+use crate::paths::{self, StateDir, System, Unusable};
+use crate::store::{Store, StoreError};
+
+/// Options that stand before or after the verb.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// Keep the record of runs in this directory
+    ///
+    /// Else it is $QUINTET_STATE_DIR, then $XDG_STATE_HOME/quintet, then
+    /// ~/.local/state/quintet.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Colour the output
+    ///
+    /// `auto` colours a terminal. NO_COLOR and CLICOLOR_FORCE are respected.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Colour,
+
+    /// Say nothing on stderr but errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Global {
+    /// Makes the choice of colours hold for everything that is written from now on.
+    pub fn choose_colours(&self) {
+        match self.color {
+            Colour::Auto => {}
+            Colour::Always => ColorChoice::Always.write_global(),
+            Colour::Never => ColorChoice::Never.write_global(),
+        }
+    }
+
+    /// The state directory's path; it need not exist.
+    ///
+    /// # Errors
+    /// No place for it is known.
+    pub fn state_path(&self) -> Result<PathBuf, Failure> {
+        let given = self.state_dir.as_deref();
+        Ok(paths::state_dir(given, System::HERE, |name| {
+            std::env::var_os(name)
+        })?)
+    }
+
+    /// The state directory, made if need be.
+    ///
+    /// # Errors
+    /// It cannot be made, or is not safe to use.
+    pub fn state(&self) -> Result<StateDir, Failure> {
+        Ok(StateDir::create(&self.state_path()?)?)
+    }
+
+    /// The store of a state directory that exists, for reading.
+    ///
+    /// # Errors
+    /// Nothing was ever run, or it cannot be read.
+    pub fn store(&self) -> Result<Store, Failure> {
+        let state = StateDir::existing(&self.state_path()?)?;
+        Ok(Store::read_only(&state)?)
+    }
+
+    /// The store for reading, or nothing where nothing was ever run.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn store_if_any(&self) -> Result<Option<Store>, Failure> {
+        let state = match StateDir::existing(&self.state_path()?) {
+            Err(Unusable::Missing { .. }) => return Ok(None),
+            state => state?,
+        };
+        match Store::read_only(&state) {
+            Err(StoreError::Missing { .. }) => Ok(None),
+            store => Ok(Some(store?)),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `quintet list`: what there is: the steps of a target, or the recent runs.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Command, FromArgMatches};
+use serde_json::{Value, json};
+
+use super::error::Failure;
+use super::global::Global;
+use super::output;
+use super::runs;
+use super::target::Target;
+use crate::plan::Plan;
+use crate::store::RunFilter;
+use crate::view::escape::clean;
+use crate::view::order::sections;
+use crate::view::style::{FAINT, HEADING};
+use crate::view::words;
+
+/// So many runs are recent.
+const RECENT: u32 = 10;
+
+/// List the steps of a target, or the recent runs
+///
+/// With a target it lists the steps that a run would have, under their groups;
+/// a selection narrows them. Without one it lists the newest runs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ quintet list
+  $ quintet list plan.json
+  $ quintet list plan.json tag:db --json")]
+pub struct Args {
+    #[command(flatten)]
+    target: PerhapsTarget,
+
+    /// Print a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// All that a [`Target`] can be told, of which nothing need be.
+#[derive(Debug)]
+struct PerhapsTarget(Option<Target>);
+
+impl clap::Args for PerhapsTarget {
+    fn augment_args(command: Command) -> Command {
+        // Places are given out anew to arguments that were changed.
+        Target::augment_args(command)
+            .mut_arg("target", |target| target.required(false).index(1))
+            .mut_arg("selection", |selection| selection.index(2))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        PerhapsTarget::augment_args(command)
+    }
+}
+
+impl FromArgMatches for PerhapsTarget {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.contains_id("target") {
+            true => Target::from_arg_matches(matches).map(|target| PerhapsTarget(Some(target))),
+            false => Ok(PerhapsTarget(None)),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = PerhapsTarget::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
+    match &args.target.0 {
+        Some(target) => {
+            let plan = target.ready(global, false)?.plan;
+            steps(&plan, args.json)?;
+        }
+        None => recent(global, args.json)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn recent(global: &Global, json: bool) -> Result<(), Failure> {
+    let filter = RunFilter {
+        limit: Some(RECENT),
+        ..RunFilter::default()
+    };
+    let listed = match global.store_if_any()? {
+        Some(store) => runs::list(&store, &filter)?,
+        None => Vec::new(),
+    };
+    runs::show(global, &listed, json)
+}
+
+fn steps(plan: &Plan, json: bool) -> Result<(), Failure> {
+    let mut out = output::results();
+    if json {
+        writeln!(out, "{:#}", steps_json(plan))?;
+        return Ok(out.flush()?);
+    }
+    let sections = sections(plan);
+    let width = plan.steps.iter().map(|step| step.id.chars().count());
+    let width = width.max().unwrap_or(0).min(48);
+    for section in &sections {
+        if let Some(group) = section.group {
+            writeln!(out, "{HEADING}{}{HEADING:#}", clean(group))?;
+        }
+        for ix in &section.steps {
+            let step = &plan[*ix];
+            let name = step.name.as_deref().filter(|name| **name != *step.id);
+            let mut line = format!("{:width$}  {}", clean(&step.id), clean(name.unwrap_or("")));
+            if !step.tags.is_empty() {
+                line.push_str(&format!(
+                    "  {FAINT}{}{FAINT:#}",
+                    clean(&step.tags.join(", "))
+                ));
+            }
+            if step.absent.is_some() {
+                line.push_str(&format!("  {FAINT}({}){FAINT:#}", words::absent(plan, *ix)));
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn steps_json(plan: &Plan) -> Value {
+    let order = sections(plan);
+    let all = order
+        .iter()
+        .flat_map(|section| section.steps.iter().map(|ix| (section.group, *ix)));
+    let steps = all.map(|(group, ix)| {
+        let step = &plan[ix];
+        json!({
+            "step_id": step.id,
+            "name": step.name.as_ref().unwrap_or(&step.id),
+            "group": group,
+            "stage": step.about.as_ref().and_then(|about| about.stage.as_ref()),
+            "tags": step.tags,
+            "absent": step.absent,
+        })
+    });
+    steps.collect()
+}

@@ -1,0 +1,52 @@
+//! Where verbs put their results, and the parts of the world that views are
+//! told of: the time and its zone.
+//!
+//! Results go to stdout; what is only said to people goes to stderr, and
+//! nowhere if they asked for quiet.
+
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+
+use anstream::AutoStream;
+use jiff::tz::TimeZone;
+
+use super::global::Global;
+use crate::engine::Clock;
+use crate::run::Millis;
+use crate::view::escape::clean;
+
+/// Where results go: buffered, and without colours where they are not wanted.
+pub type Out = BufWriter<AutoStream<StdoutLock<'static>>>;
+
+/// The stream for results. It must be flushed: what a reader that has gone
+/// did not take is only noticed then.
+pub fn results() -> Out {
+    BufWriter::new(AutoStream::auto(io::stdout().lock()))
+}
+
+/// The same for bytes that nobody may touch.
+pub fn bytes() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::new(io::stdout().lock())
+}
+
+/// Whether a person reads the results as they come.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Says something to people, beside the results.
+pub fn note(global: &Global, text: &str) {
+    if !global.quiet {
+        // Where nobody reads stderr there is nobody to tell.
+        let _ = writeln!(anstream::stderr(), "{}", clean(text));
+    }
+}
+
+/// What time it is.
+pub fn now() -> Millis {
+    Clock::start().now()
+}
+
+/// The zone in which people here read times.
+pub fn zone() -> TimeZone {
+    TimeZone::system()
+}

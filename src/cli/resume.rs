@@ -1,0 +1,131 @@
+//! `quintet resume`: go on with a run where it was.
+
+use std::process::ExitCode;
+
+use super::audience::{Manner as Show, Watcher};
+use super::error::{Failure, Kind};
+use super::global::Global;
+use super::target;
+use crate::engine::{Again, Session, Signals};
+use crate::exec::process::Zygote;
+use crate::paths::StateDir;
+use crate::plan::{Plan, StepIx, name};
+use crate::store::{Durability, Store};
+
+/// Go on with a run that was interrupted, failed or canceled
+///
+/// What has succeeded is not done again. Steps that went on running while no engine
+/// lived are taken over; the rest is done as the run's own plan says, whatever has
+/// become of the file it came from.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run: its id, the beginning or end of it, or `last`
+    #[arg(default_value = "last")]
+    run: String,
+
+    /// Run this step again although it says `idempotent: false`
+    #[arg(long, value_name = "STEP")]
+    rerun: Vec<String>,
+
+    /// Take this step as done
+    #[arg(long, value_name = "STEP")]
+    assume_done: Vec<String>,
+
+    /// Give a secret variable its value again; secrets are never recorded
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    vars: Vec<String>,
+
+    /// Answer yes to every question
+    #[arg(long, short)]
+    yes: bool,
+
+    /// Treat tolerated failures as failures
+    #[arg(long)]
+    strict: bool,
+
+    /// Write every event to stdout as JSON, a line each
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a resumed run behaves towards people.
+#[derive(Debug, Default)]
+pub struct Manner {
+    pub yes: bool,
+    pub strict: bool,
+    pub json: bool,
+    pub secrets: Vec<(String, String)>,
+}
+
+pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
+    let zygote = Zygote::fork().map_err(|error| Failure::new(Kind::Run, error))?;
+    let state = StateDir::existing(&global.state_path()?)?;
+    let (run_id, plan) = {
+        let store = Store::read_only(&state)?;
+        let run_id = store.find_run(&args.run)?.run_id;
+        let plan = store.plan(&run_id)?;
+        (run_id, plan)
+    };
+    let again = Again {
+        done: steps(&plan, &args.assume_done)?,
+        rerun: steps(&plan, &args.rerun)?,
+        cancel: false,
+        by: "resume".into(),
+    };
+    let manner = Manner {
+        yes: args.yes,
+        strict: args.strict,
+        json: args.json,
+        secrets: target::variables(&args.vars)?,
+    };
+    drive(zygote, state, &run_id, &again, global, &manner)
+}
+
+/// Takes a run over and drives it to its end.
+///
+/// # Errors
+/// Somebody else drives it, there is nothing to do, or a person's word is needed.
+pub fn drive(
+    zygote: Zygote,
+    state: StateDir,
+    run_id: &str,
+    again: &Again,
+    global: &Global,
+    manner: &Manner,
+) -> Result<ExitCode, Failure> {
+    let signals = Signals::listen().map_err(|error| Failure::new(Kind::Run, error))?;
+    let show = Show {
+        json: manner.json,
+        yes: manner.yes,
+        quiet: global.quiet,
+    };
+    let mut watcher = Watcher::new(show, state.clone());
+    let session = Session {
+        state,
+        durability: Durability::Full,
+        zygote,
+        signals: Some(signals),
+        secrets: manner.secrets.iter().cloned().collect(),
+        strict: manner.strict,
+        command_line: std::env::args().collect(),
+        audience: &mut watcher,
+    };
+    let ended = session.resume(run_id, again)?;
+    watcher.sum_up(&ended);
+    Ok(ExitCode::from(ended.exit_code as u8))
+}
+
+fn steps(plan: &Plan, ids: &[String]) -> Result<Vec<StepIx>, Failure> {
+    let find = |id: &String| {
+        plan.indices()
+            .find(|ix| *plan[*ix].id == **id)
+            .ok_or_else(|| {
+                let failure = Failure::new(Kind::Usage, format!("the run has no step {id:?}"));
+                match name::nearest(id, plan.steps.iter().map(|step| step.id.as_ref())) {
+                    Some(near) => failure.hint(format!("did you mean {near}?")),
+                    None => failure,
+                }
+            })
+    };
+    ids.iter().map(find).collect()
+}

@@ -1,0 +1,164 @@
+//! `quintet status`: one run as it stands, once or as long as it goes on.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use console::Term;
+
+use super::error::Failure;
+use super::follow::{Follower, News};
+use super::global::Global;
+use super::output;
+use super::recorded::Recorded;
+use super::runs;
+use crate::store::Store;
+use crate::view::status::{self, Subject};
+use crate::view::timeline::Timeline;
+
+/// Show how a run stands: each step, its attempts, and what it waits for
+///
+/// Without RUN it is the newest run, followed by the other runs that go on now.
+/// RUN is a run's id, the beginning or end of one, or `last`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  $ quintet status\n  $ quintet status x7k2 --watch\n  $ quintet status last --format tree\n  $ quintet status last --json | jq .progress_pct"
+)]
+pub struct Args {
+    /// The run; the newest one without
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+
+    /// Show it again whenever something happens, until the run is over
+    #[arg(long, short)]
+    watch: bool,
+
+    /// A table, the tree that the steps' ids spell, or JSON
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+
+    /// The same as --format json
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Tree,
+    Json,
+}
+
+pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
+    let store = global.store()?;
+    let recorded = Recorded::find(&store, args.run.as_deref().unwrap_or("last"))?;
+    match args.watch {
+        true => args.watch(&store, recorded)?,
+        false => args.once(&store, &recorded)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    fn is_json(&self) -> bool {
+        self.json || self.format == Format::Json
+    }
+
+    fn once(&self, store: &Store, recorded: &Recorded) -> Result<(), Failure> {
+        let subject = recorded.subject(store, output::now())?;
+        let mut out = output::results();
+        self.show(store, recorded, subject, &mut out)?;
+        if self.run.is_none() && !self.is_json() {
+            others(store, recorded.run_id(), &mut out)?;
+        }
+        Ok(out.flush()?)
+    }
+
+    fn show(
+        &self,
+        store: &Store,
+        recorded: &Recorded,
+        subject: Subject<'_>,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
+        if self.is_json() {
+            let timeline = Timeline::of(&recorded.events);
+            let active = crate::view::runs::json(&runs::active(store)?, subject.now);
+            let json = status::json(subject, &timeline, active);
+            match self.watch {
+                true => writeln!(out, "{json}")?,
+                false => writeln!(out, "{json:#}")?,
+            }
+        } else if self.format == Format::Tree {
+            status::tree(subject, &output::zone(), out)?;
+        } else {
+            status::text(subject, &output::zone(), out)?;
+        }
+        Ok(())
+    }
+
+    /// On a terminal the old lines are replaced; elsewhere each state follows the last.
+    fn watch(&self, store: &Store, recorded: Recorded) -> Result<(), Failure> {
+        let term = (output::is_terminal() && !self.is_json()).then(Term::stdout);
+        let mut follower = Follower::new(store, recorded)?;
+        let mut drawn = 0;
+        loop {
+            let news = follower.wait(Duration::from_secs(1))?;
+            if news == News::Nothing && term.is_none() {
+                continue;
+            }
+            let subject = follower.recorded.subject(store, output::now())?;
+            let mut frame = Vec::new();
+            self.show(store, &follower.recorded, subject, &mut frame)?;
+            let over = news == News::Over;
+            let mut out = output::results();
+            if let Some(term) = &term {
+                term.clear_last_lines(drawn)?;
+                // What has scrolled away could not be replaced. The last frame may scroll.
+                let rows = usize::from(term.size().0).saturating_sub(1);
+                drawn = fit(&mut frame, if over { usize::MAX } else { rows });
+            }
+            out.write_all(&frame)?;
+            out.flush()?;
+            if over {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Cuts the text after so many lines; gives their number.
+fn fit(text: &mut Vec<u8>, rows: usize) -> usize {
+    let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let ends: Vec<usize> = ends.map(|(at, _)| at + 1).take(rows).collect();
+    if ends.len() == rows {
+        text.truncate(ends.last().copied().unwrap_or(0));
+    }
+    ends.len()
+}
+
+/// The runs that go on beside the one that was shown.
+fn others(store: &Store, shown: &str, out: &mut impl Write) -> Result<(), Failure> {
+    let mut active = runs::active(store)?;
+    active.retain(|run| run.row.run_id != shown);
+    if !active.is_empty() {
+        writeln!(out, "\nother runs that go on now")?;
+        crate::view::runs::table(&active, output::now(), &output::zone(), out)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fit;
+
+    #[test]
+    fn a_frame_is_cut_to_what_can_be_replaced() {
+        let mut frame = b"a\nb\nc\n".to_vec();
+        assert_eq!(fit(&mut frame, 9), 3);
+        assert_eq!(fit(&mut frame, 2), 2);
+        assert_eq!(frame, b"a\nb\n");
+        assert_eq!(fit(&mut frame, 0), 0);
+        assert_eq!(frame, b"");
+    }
+}

@@ -1,0 +1,47 @@
+//! `quintet why`: the reason behind what became of a step.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::error::{Failure, Kind};
+use super::global::Global;
+use super::output;
+use super::recorded::Recorded;
+use crate::view::why::{Question, write};
+
+/// Explain why a step ran, was skipped, waits, failed, was tried again or canceled
+///
+/// Every reason was recorded when it was decided. With one argument it is the
+/// step, and the run is the newest one.
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "quintet why [OPTIONS] [RUN] STEP",
+    after_help = "Examples:\n  $ quintet why build\n  $ quintet why x7k2 config/hardware/bluetooth"
+)]
+pub struct Args {
+    /// The run, if it is not the newest, and the step
+    #[arg(value_names = ["RUN", "STEP"], num_args = 1..=2, required = true)]
+    words: Vec<String>,
+}
+
+pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
+    let (run, step) = match &args.words[..] {
+        [step] => ("last", step),
+        [run, step, ..] => (run.as_str(), step),
+        [] => return Err(Failure::new(Kind::Usage, "which step?")),
+    };
+    let store = global.store()?;
+    let recorded = Recorded::find(&store, run)?;
+    let question = Question {
+        run_id: recorded.run_id(),
+        run: &recorded.state,
+        events: &recorded.events,
+        step: recorded.step(step)?,
+        now: output::now(),
+        interrupted: recorded.is_interrupted(&store)?,
+    };
+    let mut out = output::results();
+    write(question, &output::zone(), &mut out)?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
