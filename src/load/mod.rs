@@ -17,8 +17,9 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::plan::Plan;
-use crate::plan::problem::{Problem, Severity, Sources};
+use crate::plan::problem::{Problem, Severity};
 
+pub use crate::plan::problem::Sources;
 pub use plan_file::load_str;
 
 /// A front end.

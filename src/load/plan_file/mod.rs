@@ -19,7 +19,6 @@ mod step;
 mod table;
 mod walk;
 
-use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 
 use crate::plan::build::Builder;
@@ -105,16 +104,8 @@ fn lower(
     problems.extend(found);
     Some(Lowered {
         plan: plan?,
-        secrets: secrets(&walk.scope),
+        secrets: walk.scope.secret_values(),
     })
-}
-
-/// The values that no record may hold, by the variables that they are of.
-fn secrets(scope: &Scope) -> BTreeMap<String, String> {
-    let values = scope
-        .secrets()
-        .filter_map(|name| Some((name.to_owned(), scope.get(name)?.to_owned())));
-    values.collect()
 }
 
 /// A value that was given and that nothing uses is probably misspelt.

@@ -213,7 +213,7 @@ impl<'r> Walk<'r> {
                 self.facts.insert(name.to_owned(), is_so.to_string());
             }
         }
-        for name in condition.env() {
+        for name in condition.environment() {
             let env = self.request.env.as_ref();
             if let Some(value) = env.and_then(|env| env.get(name)) {
                 self.facts.insert(format!("env.{name}"), value.clone());

@@ -264,6 +264,39 @@ fn a_principal_that_needs_its_fallback_is_a_circle() {
     );
 }
 
+/// Whoever waits for a step waits for its fallback too, which may be waiting for them.
+#[test]
+fn a_fallback_that_needs_what_waits_for_its_principal_is_a_circle() {
+    let problems = Sketch::default()
+        .step("a", "?f")
+        .step("b", "a")
+        .step("f", "b")
+        .problems();
+    assert_eq!(
+        problems,
+        [
+            r#"steps wait for each other in a circle: b -> f -> b [3 "b" waits for a step that "f" stands in for] [6 "f" needs "b"]"#
+        ]
+    );
+}
+
+#[test]
+fn an_undo_may_ask_for_what_its_own_step_put_out() {
+    let mut sketch = Sketch::default();
+    sketch.add("a", "", |step| {
+        asks_for_output_of("a")(step);
+        let Action::Command(command) = std::mem::replace(&mut step.action, Action::Group) else {
+            panic!("it was a command");
+        };
+        step.undo = Some(Box::new(crate::plan::Undo {
+            command: *command,
+            timeout: None,
+            retry: crate::plan::Retry::default(),
+        }));
+    });
+    assert_eq!(sketch.plan().steps[0].after, ixs(&[]));
+}
+
 #[test]
 fn xf01_a_long_circle_is_cut_in_the_middle() {
     let mut sketch = Sketch::default();

@@ -123,7 +123,7 @@ impl Condition {
     }
 
     /// The environment variables it names, each once, in the order of the text.
-    pub fn env(&self) -> Vec<&str> {
+    pub fn environment(&self) -> Vec<&str> {
         self.names_under("env")
     }
 

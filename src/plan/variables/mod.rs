@@ -117,6 +117,14 @@ impl Scope {
         secret.map(|(name, _)| &**name)
     }
 
+    /// The values that may not be recorded.
+    pub fn secret_values(&self) -> BTreeMap<String, String> {
+        let secret = self.variables.iter().filter(|(_, v)| v.secret);
+        secret
+            .filter_map(|(name, v)| Some((name.to_string(), v.value.as_deref()?.into())))
+            .collect()
+    }
+
     /// The names of variables that were given, and that no text has used so far.
     pub fn unused(&self) -> impl Iterator<Item = &str> {
         let unused = |v: &Variable| v.given && !v.used.get();
