@@ -13,7 +13,9 @@
 //! - [`engine`]: the one loop that joins the four above
 //! - [`view`]: what people and programs see; folds over events
 //! - [`cli`]: one verb, one file
+//! - [`Quintet`]: the product as a library
 
+mod api;
 pub mod cli;
 pub mod engine;
 pub mod exec;
@@ -23,3 +25,13 @@ pub mod plan;
 pub mod run;
 pub mod store;
 pub mod view;
+
+pub use api::{Error, Loaded, Quintet, Run};
+pub use engine::Ended;
+pub use run::{Outcome, RunOutcome};
+pub use store::{RunFilter, RunRow};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

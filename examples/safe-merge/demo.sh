@@ -2,20 +2,26 @@
 # demo.sh [clean|conflict|timestamp]
 #
 # Sets one case up in a directory of its own, merges there, and shows what became
-# of it. Ends with quintet's own exit code. QUINTET names the program, if it is
-# neither on the PATH nor built here.
+# of it. Ends with quintet's own exit code. QUINTET names the program; without it
+# the one that was built here is used, and built first if need be.
 
 set -eu
 
 kind=${1:-clean}
 cd -- "$(dirname "$0")/../.."
 
-quintet=${QUINTET:-}
-for candidate in target/release/quintet target/debug/quintet; do
-    [ -n "$quintet" ] || [ ! -x "$candidate" ] || quintet=$candidate
+for tool in git cc; do
+    command -v "$tool" >/dev/null 2>&1 || { echo "missing: $tool. Please install it" >&2; exit 1; }
 done
-quintet=${quintet:-quintet}
-
+if [ -n "${QUINTET:-}" ]; then
+    quintet=$QUINTET
+elif command -v cargo >/dev/null 2>&1; then
+    cargo build --locked
+    quintet=target/debug/quintet
+else
+    echo "missing: cargo. Install Rust 1.89 or newer from https://rustup.rs" >&2
+    exit 1
+fi
 dir=$(mktemp -d "${TMPDIR:-/tmp}/safe-merge.XXXXXX")
 sh examples/safe-merge/setup.sh "$dir" "$kind"
 

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use super::error::{Failure, Kind};
 use super::global::Global;
-use crate::load::{self, Request, Sources};
+use crate::load::{self, Request};
 use crate::plan::Plan;
 use crate::plan::graph::Graph;
-use crate::plan::problem::Problem;
+use crate::plan::problem::{Problem, Sources};
 use crate::plan::select::{self, Range, SelectError, Selection};
 use crate::view::diagnostic;
 

@@ -57,14 +57,26 @@ pub struct Request {
 }
 
 /// A plan, and what is worth knowing about its files.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Loaded {
     pub plan: Plan,
-    /// Values of secret variables. The plan names them and does not hold them.
+    /// Values of secret variables by name. They are no part of the plan, and
+    /// belong into no record.
     pub secrets: BTreeMap<String, String>,
     pub warnings: Vec<Problem>,
     /// What the warnings point into. Without any, the texts are gone.
     pub sources: Sources,
+}
+
+impl std::fmt::Debug for Loaded {
+    /// Secret values are left out: debug output ends in logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded")
+            .field("plan", &self.plan)
+            .field("secrets", &self.secrets.keys().collect::<Vec<_>>())
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why there is no plan: at least one problem, and what they point into.
@@ -125,9 +137,15 @@ fn unreadable(message: String) -> Refusal {
     }
 }
 
+/// What a front end makes of its files.
+struct Lowered {
+    plan: Plan,
+    secrets: BTreeMap<String, String>,
+}
+
 /// What a front end ends with: a plan where nothing is in its way.
 fn conclude(
-    plan: Option<(Plan, BTreeMap<String, String>)>,
+    lowered: Option<Lowered>,
     mut problems: Vec<Problem>,
     mut sources: Sources,
     request: &Request,
@@ -142,8 +160,9 @@ fn conclude(
         (problem.severity, place)
     });
     let sound = problems.iter().all(|p| p.severity == Severity::Warning);
-    match plan.filter(|_| sound) {
-        Some((plan, secrets)) => {
+    match lowered.filter(|_| sound) {
+        Some(Lowered { mut plan, secrets }) => {
+            plan.files = sources.names();
             if problems.is_empty() {
                 sources.forget_texts();
             }

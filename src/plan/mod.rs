@@ -113,7 +113,8 @@ impl Plan {
         (0..self.steps.len() as u32).map(StepIx)
     }
 
-    /// The plan's content id: equal for equal plans, whatever file they came from.
+    /// The plan's content id: equal for equal plans. Where a step is written is
+    /// part of the plan.
     ///
     /// 64 hexadecimal digits (BLAKE3 of the serialised plan).
     pub fn content_id(&self) -> String {

@@ -294,11 +294,11 @@ impl RunState {
         if !waiting {
             return Place::Nowhere;
         }
-        if self.places.blocker[ix.at()].is_some() && !step.policy.always {
-            return Place::Todo;
-        }
         if self.places.unmet[ix.at()] == 0 {
-            if self.wants_decision(ix) {
+            // A step that cannot run any more still waits for all it waits for:
+            // what comes after it comes after them too.
+            let blocked = self.places.blocker[ix.at()].is_some() && !step.policy.always;
+            if blocked || self.wants_decision(ix) {
                 return Place::Todo;
             }
             return match claimed {

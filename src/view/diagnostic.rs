@@ -14,6 +14,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use super::escape::{clean, is_hostile};
 use crate::plan::problem::{Locator, Problem, Severity, Sources, Span};
 
 /// So many problems are shown to people; programs get all.
@@ -164,13 +165,13 @@ fn one(problem: &Problem, sources: &Sources, renderer: &Renderer) -> String {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(escaped(&problem.message));
+    let title = level.primary_title(clean(&problem.message).to_string());
     let mut group = Group::with_title(title);
     for excerpt in excerpts(problem, sources) {
         group = group.elements(elements(&excerpt, sources));
     }
     if let Some(help) = &problem.help {
-        group = group.element(Level::HELP.message(escaped(help)));
+        group = group.element(Level::HELP.message(clean(help).to_string()));
     }
     renderer.render(&[group])
 }
@@ -183,7 +184,7 @@ fn excerpts<'s>(problem: &Problem, sources: &'s Sources) -> Vec<Excerpt<'s>> {
     for ((span, label), primary) in primary.chain(also) {
         let mark = Mark {
             span: clamped(*span, sources),
-            label: escaped(label),
+            label: clean(label).to_string(),
             primary,
         };
         let new = excerpt(mark, sources);
@@ -233,7 +234,7 @@ fn elements<'a>(excerpt: &Excerpt<'a>, sources: &'a Sources) -> Vec<Element<'a>>
     let first = excerpt.marks.iter().map(|m| m.span).min();
     let place = Locator::new(text, excerpt.file).locate(first.map_or(0, |span| span.start));
     let shown = Locator::new(text, excerpt.file).locate(excerpt.range.start as u32);
-    let path = escaped(sources.name(excerpt.file));
+    let path = clean(sources.name(excerpt.file)).to_string();
     let mut snippet = Snippet::source(harmless(excerpt.text))
         .line_start(shown.line as usize)
         .fold(true);
@@ -284,43 +285,20 @@ fn floor(text: &str, mut at: usize) -> usize {
     at
 }
 
-/// The text with everything escaped that a terminal might obey, or that turns
-/// the direction of what follows.
-pub fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => out.push(' '),
-            _ if c.is_control() || steers(c) => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-/// Text of a file with the characters that steer replaced by others of the same
+/// Text of a file with what a terminal might act on replaced by others of the same
 /// length, so that places in it stay. (The renderer itself shows ASCII controls.)
 fn harmless(text: &str) -> Cow<'_, str> {
-    let bad = |c: char| !c.is_ascii() && (c.is_control() || steers(c));
+    let bad = |c: char| !c.is_ascii() && is_hostile(c);
     if !text.contains(bad) {
         return text.into();
     }
     let replaced = text.chars().map(|c| match (bad(c), c.len_utf8()) {
         (false, _) => c.to_string(),
         (true, 2) => "·".to_owned(),
-        (true, 3) => "\u{fffd}".to_owned(),
-        (true, _) => "··".to_owned(),
+        // None is longer than three bytes.
+        (true, _) => "\u{fffd}".to_owned(),
     });
     replaced.collect::<String>().into()
-}
-
-/// Characters without a shape that change how others are shown.
-fn steers(c: char) -> bool {
-    matches!(c,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -419,7 +397,7 @@ mod tests {
 
     #[test]
     fn hostile_text_does_not_reach_the_terminal() {
-        let evil = "\u{1b}[2J\u{7}\u{202e}\u{9b}31m\u{200b}\u{e0041}\r";
+        let evil = "\u{1b}[2J\u{7}\u{202e}\u{9b}31m\u{2066}\r";
         let mut sources = Sources::default();
         sources.add(format!("p{evil}.json"), format!("a {evil} b\n"));
         let problem = Problem::error(format!("bad {evil}"))
@@ -428,7 +406,7 @@ mod tests {
         let text = shown(&problem, &sources);
         let raw: Vec<char> = text
             .chars()
-            .filter(|c| (c.is_control() && *c != '\n') || steers(*c))
+            .filter(|c| *c != '\n' && is_hostile(*c))
             .collect();
         assert_eq!(raw, [], "{text:?}");
     }

@@ -7,7 +7,6 @@ use quintet::plan::{OnAbort, OnFailure, Part, Rollback, StepIx, Text, Verdict};
 
 use super::*;
 
-/// A script with its positional parameters.
 fn shell(script: &str, args: &[&str]) -> Program {
     Program::Shell {
         script: script.into(),
@@ -371,6 +370,34 @@ fn a_variable_that_was_given_and_is_not_used_is_a_warning() {
     );
     let asked = one_step(r#""condition": "vars.BRNCH == 'x'""#);
     assert_eq!(loaded_with(&asked, &with_var("BRNCH", "x")).warnings, []);
+}
+
+#[test]
+fn secrets_are_beside_the_plan_and_never_in_it() {
+    let text = r#"{"variables": {"TOKEN": {"secret": true}, "OPEN": "x"}, "steps": [
+        {"id": "a", "command": "echo", "args": ["${TOKEN}"], "env": {"T": "${TOKEN}"}}]}"#;
+    let loaded = loaded_with(text, &with_var("TOKEN", "hunter2"));
+    assert_eq!(loaded.secrets.len(), 1);
+    assert_eq!(loaded.secrets["TOKEN"], "hunter2");
+    assert!(!loaded.plan.to_json().contains("hunter2"));
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+    let named = text.replace("\"id\"", "\"name\": \"${TOKEN}\", \"id\"");
+    let refusal = refused_with(&named, &with_var("TOKEN", "hunter2"));
+    assert!(!shown(&refusal).contains("hunter2"));
+}
+
+#[test]
+fn the_outside_world_is_what_it_was_when_the_plan_was_made() {
+    let text = one_step(r#""condition": "env.HOME == '/root' and env.UNSET == null and IsLinux""#);
+    let env = [("HOME", "/root"), ("OTHER", "x")];
+    let request = Request {
+        env: Some(env.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+        ..request()
+    };
+    let facts = loaded_with(&text, &request).plan.facts;
+    assert_eq!(facts.len(), 2, "only what is asked for: {facts:?}");
+    assert_eq!(facts["env.HOME"], "/root");
+    assert_eq!(facts["IsLinux"], cfg!(target_os = "linux").to_string());
 }
 
 #[test]

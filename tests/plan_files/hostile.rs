@@ -86,6 +86,13 @@ fn xf03_large_shapes_need_no_deep_stack() {
         assert_eq!(plan(&steps(wide)).steps.len(), 20_000);
         let dense = (0..600).map(|i| step(&id(i), &(0..i).map(id).collect::<Vec<_>>(), &[]));
         assert_eq!(plan(&steps(dense)).steps[599].needs.len(), 599);
+        let ring = (0..50_000).map(|i| step(&id(i), &[id((i + 1) % 50_000)], &[]));
+        assert_eq!(refused(&steps(ring)).problems.len(), 1);
+        let knot = (0..300).map(|i| {
+            let needs: Vec<_> = (0..300).filter(|j| *j != i).map(id).collect();
+            step(&id(i), &needs, &[])
+        });
+        assert_eq!(refused(&steps(knot)).problems.len(), 1);
         let long = "x".repeat(1000);
         let big = (0..10_000).map(|i| step(&id(i), &[], std::slice::from_ref(&long)));
         assert_eq!(plan(&steps(big)).steps.len(), 10_000);

@@ -107,3 +107,36 @@ fn code_point(bytes: &[u8], pos: usize) -> char {
     };
     char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_plain_run_ends_at_the_first_special_byte(
+            bytes in prop::collection::vec(any::<u8>(), 0..40), from in 0..40usize
+        ) {
+            let from = from.min(bytes.len());
+            let special = |b: &u8| matches!(b, b'"' | b'\\' | 0..=0x1f);
+            let expected = bytes[from..].iter().position(special);
+            let expected = expected.map_or(bytes.len(), |n| from + n);
+            prop_assert_eq!(plain_run(&bytes, from), expected);
+        }
+
+        #[test]
+        fn escapes_are_undone(text in any::<String>()) {
+            let written = serde_json::Value::from(text.as_str()).to_string();
+            prop_assert_eq!(unescape(&written[1..written.len() - 1]), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_escape_stands_for_no_character() {
+        assert_eq!(unescape("a\\qb"), "a\u{fffd}qb");
+        assert_eq!(unescape("\\ud800x"), "\u{fffd}x");
+        assert_eq!(unescape("\\ud83d\\ude00"), "😀");
+    }
+}

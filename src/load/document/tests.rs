@@ -97,6 +97,17 @@ fn json_mistakes_are_named_and_read_on_from() {
 }
 
 #[test]
+fn json_strings_hold_no_control_characters() {
+    assert_eq!(
+        wrong("[\"long enough\tfor a word\", \"\u{1}\"]", Format::Json),
+        [
+            "13..14 [0]: a tab inside a string; write \\t",
+            "28..29 [1]: a control character inside a string; write \\u0001",
+        ]
+    );
+}
+
+#[test]
 fn json_that_cannot_be_read_on_from() {
     let cases = [
         ("", "0..0 the file is empty"),

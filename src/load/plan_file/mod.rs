@@ -21,15 +21,12 @@ mod walk;
 
 use std::path::Path as FilePath;
 
-use std::collections::BTreeMap;
-
-use crate::plan::Plan;
 use crate::plan::build::Builder;
 use crate::plan::problem::{Locator, Problem, Sources};
 use crate::plan::variables::Scope;
 
 use super::document::{self, Document, Format, Node};
-use super::{Loaded, Refusal, Request};
+use super::{Loaded, Lowered, Refusal, Request};
 use record::Path;
 use step::Steps;
 use walk::Walk;
@@ -63,11 +60,7 @@ pub fn load_str(name: &str, text: impl Into<String>, request: &Request) -> Resul
         .file_stem()
         .map_or("plan".into(), |s| s.to_string_lossy());
     let lowered = document.and_then(|doc| lower(doc, &stem, request, text, file, &mut problems));
-    let plan = lowered.map(|(plan, secrets)| {
-        let files = sources.names();
-        (Plan { files, ..plan }, secrets)
-    });
-    super::conclude(plan, problems, sources, request)
+    super::conclude(lowered, problems, sources, request)
 }
 
 fn lower(
@@ -77,7 +70,7 @@ fn lower(
     text: &str,
     file: u32,
     problems: &mut Vec<Problem>,
-) -> Option<(Plan, BTreeMap<String, String>)> {
+) -> Option<Lowered> {
     let mut walk = Walk::new(request);
     let root = walk.record(document.root(), &fields::PLAN, &Path::Root);
     let declarations = header::declarations(&mut walk, &root);
@@ -87,7 +80,7 @@ fn lower(
         Some(env) => scope.with_env(env.clone()),
         None => scope,
     };
-    let (plan, defaults) = header::lower(&mut walk, &root, stem);
+    let (mut plan, defaults) = header::lower(&mut walk, &root, stem);
     let list = root.named("steps");
     let count = list.map_or(0, Node::item_count);
     if let Some(node) = list.filter(|_| count == 0) {
@@ -100,15 +93,19 @@ fn lower(
     if let Some(place) = place {
         document.consume(place, |index, node| steps.add(index, node));
     }
-    let facts = std::mem::take(&mut steps.facts);
     // The plan is about to grow by its edges, and nothing is read any more.
     drop(document);
-    let (plan, found) = steps.builder.finish(plan);
+    let builder = steps.builder;
+    plan.facts = std::mem::take(&mut walk.facts);
+    let (plan, found) = builder.finish(plan);
     walk.report_unknown();
     report_unused(&mut walk);
     problems.append(&mut walk.problems.into_vec());
     problems.extend(found);
-    Some((Plan { facts, ..plan? }, walk.scope.secret_values()))
+    Some(Lowered {
+        plan: plan?,
+        secrets: walk.scope.secret_values(),
+    })
 }
 
 /// A value that was given and that nothing uses is probably misspelt.

@@ -59,8 +59,6 @@ const ENABLED: usize = at(&STEP, "enabled");
 
 /// Lowers steps, one after the other, into a builder.
 pub struct Steps<'w, 'r, 't> {
-    /// What conditions may ask of the outside world.
-    pub facts: BTreeMap<String, String>,
     pub walk: &'w mut Walk<'r>,
     pub defaults: Defaults,
     pub builder: Builder,
@@ -77,7 +75,6 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
         locator: Locator<'t>,
     ) -> Self {
         Steps {
-            facts: BTreeMap::new(),
             walk,
             defaults,
             builder,
@@ -243,7 +240,10 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
                 self.outputs(std::slice::from_ref(text), program.span());
             }
             self.add_given(&mut variables, given, env.unwrap_or(program), path);
-            made.program = shell_program(script, arguments);
+            made.program = Program::Shell {
+                script,
+                args: arguments.into(),
+            };
         } else if let Some(name) = self.walk.argument(program, &place) {
             self.outputs(std::slice::from_ref(&name), program.span());
             if matches!(&name, Text::Plain(name) if name.is_empty()) {
@@ -308,11 +308,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
                 for id in condition.steps() {
                     self.place(id, node.span());
                 }
-                self.remember_facts(&condition);
-                for name in condition.variables() {
-                    // So that the variable counts as used.
-                    self.walk.scope.get(name);
-                }
+                self.walk.facts(&condition);
                 Some(Box::new(condition))
             }
             Err(error) => {
@@ -323,23 +319,6 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
                 self.walk.problems.push(problem);
                 None
             }
-        }
-    }
-
-    /// Keeps what the condition may ask of the outside world, as it is now.
-    fn remember_facts(&mut self, condition: &Condition) {
-        for name in condition.environment() {
-            let env = self.walk.request.env.as_ref();
-            if let Some(value) = env.and_then(|env| env.get(name)) {
-                self.facts.insert(format!("env.{name}"), value.clone());
-            }
-        }
-        for (system, here) in [
-            ("IsLinux", cfg!(target_os = "linux")),
-            ("IsMacOS", cfg!(target_os = "macos")),
-            ("IsWindows", cfg!(windows)),
-        ] {
-            self.facts.insert(system.to_owned(), here.to_string());
         }
     }
 
@@ -569,10 +548,4 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
         }
         (about != About::default()).then(|| Box::new(about))
     }
-}
-
-/// A script for the shell. Arguments become its positional parameters.
-fn shell_program(script: Box<str>, arguments: Vec<Text>) -> Program {
-    let args = arguments.into();
-    Program::Shell { script, args }
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::load::Request;
 use crate::load::document::{Kind, Node};
 use crate::plan::build::quoted;
+use crate::plan::condition::Condition;
 use crate::plan::problem::{Problem, Problems, Span};
 use crate::plan::variables::Scope;
 use crate::plan::{Part, Text};
@@ -26,6 +27,8 @@ pub struct Walk<'r> {
     pub request: &'r Request,
     pub scope: Scope,
     pub problems: Problems,
+    /// What the conditions met so far ask of the outside world.
+    pub facts: BTreeMap<String, String>,
     /// Names that are no field's, with the table in which they are not.
     unknown: BTreeMap<(String, *const Field), Unknown>,
 }
@@ -45,6 +48,7 @@ impl<'r> Walk<'r> {
             request,
             scope: Scope::default(),
             problems: Problems::default(),
+            facts: BTreeMap::new(),
             unknown: BTreeMap::new(),
         }
     }
@@ -200,6 +204,23 @@ impl<'r> Walk<'r> {
         }
     }
 
+    /// Notes what a condition asks of the outside world, and that the variables
+    /// it names are used.
+    pub fn facts(&mut self, condition: &Condition) {
+        for name in condition.variables() {
+            let known = self.scope.get(name).is_some();
+            if let Some(is_so) = system(name).filter(|_| !known) {
+                self.facts.insert(name.to_owned(), is_so.to_string());
+            }
+        }
+        for name in condition.environment() {
+            let env = self.request.env.as_ref();
+            if let Some(value) = env.and_then(|env| env.get(name)) {
+                self.facts.insert(format!("env.{name}"), value.clone());
+            }
+        }
+    }
+
     /// A list of plain texts; the texts that are refused are missing.
     pub fn list(&mut self, node: Node<'_>, path: &Path<'_>) -> Box<[Box<str>]> {
         let items = node.items().enumerate();
@@ -269,6 +290,16 @@ impl<'r> Walk<'r> {
                 .collect::<serde_json::Map<_, _>>()
                 .into(),
         }
+    }
+}
+
+/// Whether this is the system that a condition asks for.
+fn system(name: &str) -> Option<bool> {
+    match name {
+        "IsLinux" => Some(cfg!(target_os = "linux")),
+        "IsMacOS" => Some(cfg!(target_os = "macos")),
+        "IsWindows" => Some(cfg!(windows)),
+        _ => None,
     }
 }
 

@@ -200,6 +200,10 @@ impl Finish {
                 let Some(to) = self.target(ix, link, "asks about") else {
                     continue;
                 };
+                let step = &self.plan[ix];
+                if step.needs.contains(&to) || step.after.contains(&to) {
+                    continue;
+                }
                 let ancestry = ancestry.get_or_insert_with(|| Ancestry::new(&self.plan));
                 // An edge that was there in other form already does no harm.
                 if ancestry.any(&self.plan, ix, |before| before == to) != Some(true) {
