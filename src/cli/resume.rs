@@ -107,7 +107,7 @@ pub fn drive(
         signals: Some(signals),
         secrets: manner.secrets.iter().cloned().collect(),
         strict: manner.strict,
-        command_line: std::env::args().collect(),
+        command_line: target::recorded_command_line(manner.secrets.iter().map(|(name, _)| name)),
         audience: &mut watcher,
     };
     let ended = session.resume(run_id, again)?;

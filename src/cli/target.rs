@@ -141,6 +141,32 @@ pub fn variables(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
     given.iter().map(pair).collect()
 }
 
+/// This program's command line as the record may have it: the values of these
+/// variables are left out.
+pub fn recorded_command_line<'a>(secrets: impl Iterator<Item = &'a String> + Clone) -> Vec<String> {
+    let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    without_secrets(args, secrets)
+}
+
+fn without_secrets<'a>(
+    args: impl Iterator<Item = String>,
+    secrets: impl Iterator<Item = &'a String> + Clone,
+) -> Vec<String> {
+    args.map(|arg| {
+        let given = arg.strip_prefix("--var=").unwrap_or(&arg);
+        let is_secret = |name: &&String| {
+            given
+                .strip_prefix(name.as_str())
+                .is_some_and(|rest| rest.starts_with('='))
+        };
+        match secrets.clone().find(is_secret) {
+            Some(name) => format!("{}{name}=…", &arg[..arg.len() - given.len()]),
+            None => arg,
+        }
+    })
+    .collect()
+}
+
 fn unselectable(errors: &[SelectError]) -> Failure {
     let lines: Vec<String> = errors
         .iter()
@@ -175,5 +201,35 @@ pub fn say(problems: &[Problem], sources: &Sources, json: bool) {
             "{}",
             diagnostic::render(problems, sources, style)
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_left_out_of_the_recorded_command_line() {
+        let args = [
+            "quintet",
+            "run",
+            "--var",
+            "TOKEN=abc",
+            "--var=TOKEN=abc",
+            "--var",
+            "TOKENS=x",
+        ];
+        let secrets = ["TOKEN".to_owned()];
+        let recorded = without_secrets(args.iter().map(|arg| arg.to_string()), secrets.iter());
+        let expected = [
+            "quintet",
+            "run",
+            "--var",
+            "TOKEN=…",
+            "--var=TOKEN=…",
+            "--var",
+            "TOKENS=x",
+        ];
+        assert_eq!(recorded, expected);
     }
 }
