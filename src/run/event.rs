@@ -367,6 +367,8 @@ pub enum Stop {
 pub enum Reason {
     /// The step needs nothing, or all it needs is satisfied.
     Ready,
+    /// All it needs is under way: its claim is made ahead of its turn.
+    Ahead,
     /// Its attempt ended well: the exit says how.
     Exit(String),
     /// An attempt failed and another is allowed: `attempt` of `of`.
@@ -418,6 +420,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Ready => f.write_str("everything it needs is satisfied"),
+            Reason::Ahead => f.write_str("everything it needs is under way"),
             Reason::Exit(exit) => f.write_str(exit),
             Reason::Retry { exit, attempt, of } => {
                 write!(f, "{exit}; attempt {attempt} of {of} follows")

@@ -417,7 +417,6 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
 /// Claims what may soon start.
 fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
     let slots = run.plan.max_concurrency.get() as usize;
-    let reason_ready = Reason::Ready;
     for (_, ix) in run
         .places
         .due
@@ -426,7 +425,7 @@ fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
         .take(BATCH)
     {
         if let StepState::Backoff { attempt, .. } = run.step(*ix).state {
-            commands.push(claim_of(*ix, attempt, reason_ready.clone()));
+            commands.push(claim_of(*ix, attempt, Reason::Ready));
         }
     }
     claim_occupying(run, slots, commands);
@@ -436,14 +435,13 @@ fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
     if held > window / 2 {
         return;
     }
-    let ready = run.places.classes[0].ready.iter();
-    let soon = run.places.ahead.iter();
-    for (_, ix) in ready.chain(soon).take(window - held) {
-        commands.push(claim_of(
-            *ix,
-            run.step(*ix).attempts + 1,
-            reason_ready.clone(),
-        ));
+    let ready = run.places.classes[0]
+        .ready
+        .iter()
+        .map(|(_, ix)| (*ix, Reason::Ready));
+    let ahead = run.places.ahead.iter().map(|(_, ix)| (*ix, Reason::Ahead));
+    for (ix, reason) in ready.chain(ahead).take(window - held) {
+        commands.push(claim_of(ix, run.step(ix).attempts + 1, reason));
     }
 }
 

@@ -71,7 +71,9 @@ pub fn about(kind: &Kind) -> Option<StepIx> {
 pub fn detail(kind: &Kind, zone: &TimeZone) -> String {
     match kind {
         Kind::StepClaimed { attempt, reason } => match reason {
-            Reason::Ready => format!("{} may start when its turn comes", named(*attempt)),
+            Reason::Ready | Reason::Ahead => {
+                format!("{} may start when its turn comes", named(*attempt))
+            }
             reason => format!("{} may start: {reason}", named(*attempt)),
         },
         Kind::StepStarted { attempt } => format!("{} started", named(*attempt)),

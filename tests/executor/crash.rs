@@ -191,7 +191,7 @@ fn running_steps_outlive_the_engine_and_are_taken_over() {
         [Found::Alive, Found::Alive, Found::NeverRan, Found::NeverRan]
     );
     // It works for the new engine now, and is one of its slots.
-    let next = rig.start(sh(9, "echo $QUINTET_ATTEMPT"));
+    let next = rig.start(sh(9, "echo $QUINTET_MARK"));
     fs::write(rig.path("go"), "").expect("written");
     let (a, b) = (rig.done(attempt(0)), rig.done(attempt(1)));
     assert_eq!(a.exit, Exit::Exited { code: 7 });
@@ -387,7 +387,7 @@ fn a_full_disk_starts_nothing_unrecorded_and_loses_no_end() {
         n = int(sys.argv[1])\n\
         resource.setrlimit(resource.RLIMIT_FSIZE, (n, n))\n\
         os.execv(sys.argv[2], sys.argv[2:])";
-    let step = "mkdir DIR/ran-$(echo $QUINTET_ATTEMPT | cut -d: -f2)";
+    let step = "mkdir DIR/ran-$(echo $QUINTET_MARK | cut -d: -f2)";
     for limit in [400, 440, 480, 520, 560] {
         let limit = limit.to_string();
         let prefix = ["python3", "-c", launcher, &limit];

@@ -194,7 +194,7 @@ pub fn wait_until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
 
 /// Every live process of a run's steps, and its command line.
 pub fn left(run_id: &str) -> BTreeMap<i32, String> {
-    let mark = format!("QUINTET_ATTEMPT={run_id}:");
+    let mark = format!("QUINTET_MARK={run_id}:");
     let processes = fs::read_dir("/proc").expect("there is /proc").flatten();
     processes
         .filter_map(|entry| {

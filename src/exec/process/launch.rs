@@ -23,7 +23,7 @@ use crate::run::{Attempt, Role};
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
 /// The variable that tells whose a process is.
-pub const MARK: &str = "QUINTET_ATTEMPT";
+pub const MARK: &str = "QUINTET_MARK";
 /// The variable that names the file for a step's outputs.
 pub const OUTPUT: &str = "QUINTET_OUTPUT";
 
@@ -302,7 +302,7 @@ mod tests {
                 "B=later",
                 "C=2",
                 "A=3",
-                "QUINTET_ATTEMPT=r:3:remedy:2:n",
+                "QUINTET_MARK=r:3:remedy:2:n",
                 "QUINTET_OUTPUT=/o"
             ]
         );

@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_mark_is_matched_whole_and_its_children_go_with_it() {
-        let mark = format!("QUINTET_ATTEMPT=tree-test:{}", std::process::id());
+        let mark = format!("QUINTET_MARK=tree-test:{}", std::process::id());
         let (key, value) = mark.split_once('=').expect("written so");
         let start = |value: &str, script: &str| {
             Command::new("sh")

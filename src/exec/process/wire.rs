@@ -312,7 +312,7 @@ mod tests {
             Record::Started {
                 attempt: attempt(0),
                 epoch: 3,
-                mark: "QUINTET_ATTEMPT=r:0:undo:2:n".into(),
+                mark: "QUINTET_MARK=r:0:undo:2:n".into(),
             },
             Record::Ended {
                 attempt: attempt(0),
