@@ -7,7 +7,7 @@ use super::audience::{Manner, Watcher};
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::plan;
-use super::target::Target;
+use super::target::{self, Target};
 use crate::engine::{Session, Signals};
 use crate::exec::process::Zygote;
 use crate::store::Durability;
@@ -85,9 +85,9 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         },
         zygote,
         signals: Some(signals),
-        secrets: ready.secrets,
         strict: args.target.strict,
-        command_line: std::env::args().collect(),
+        command_line: target::command_line(&ready.secrets),
+        secrets: ready.secrets,
         audience: &mut watcher,
     };
     let ended = session.begin(plan)?;

@@ -141,6 +141,24 @@ pub fn variables(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
     given.iter().map(pair).collect()
 }
 
+/// The command line for the record: the values of secret variables are left out,
+/// and what is not Unicode is written as well as it can be.
+pub fn command_line(secrets: &BTreeMap<String, String>) -> Vec<String> {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    words.map(|word| without_secret(word, secrets)).collect()
+}
+
+fn without_secret(word: String, secrets: &BTreeMap<String, String>) -> String {
+    let (option, pair) = match word.strip_prefix("--var=") {
+        Some(pair) => ("--var=", pair),
+        None => ("", word.as_str()),
+    };
+    match pair.split_once('=') {
+        Some((name, _)) if secrets.contains_key(name) => format!("{option}{name}=***"),
+        _ => word,
+    }
+}
+
 fn unselectable(errors: &[SelectError]) -> Failure {
     let lines: Vec<String> = errors
         .iter()
@@ -175,5 +193,22 @@ pub fn say(problems: &[Problem], sources: &Sources, json: bool) {
             "{}",
             diagnostic::render(problems, sources, style)
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xh01_secrets_are_not_part_of_the_recorded_command_line() {
+        let secrets = BTreeMap::from([("TOKEN".to_owned(), "t0p".to_owned())]);
+        let shown = |word: &str| without_secret(word.to_owned(), &secrets);
+        assert_eq!(shown("TOKEN=t0p"), "TOKEN=***");
+        assert_eq!(shown("--var=TOKEN=t0p"), "--var=TOKEN=***");
+        // The last one given counts, and none of them is anybody's business.
+        assert_eq!(shown("TOKEN=an older=one"), "TOKEN=***");
+        assert_eq!(shown("TOKENS=3"), "TOKENS=3");
+        assert_eq!(shown("--only=TOKEN"), "--only=TOKEN");
     }
 }
