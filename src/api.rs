@@ -262,7 +262,7 @@ impl Quintet {
             signals: None,
             secrets,
             strict: false,
-            command_line: std::env::args().collect(),
+            command_line: Vec::new(),
             audience,
         })
     }

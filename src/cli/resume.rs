@@ -100,14 +100,15 @@ pub fn drive(
         quiet: global.quiet,
     };
     let mut watcher = Watcher::new(show, state.clone());
+    let secrets = manner.secrets.iter().cloned().collect();
     let session = Session {
         state,
         durability: Durability::Full,
         zygote,
         signals: Some(signals),
-        secrets: manner.secrets.iter().cloned().collect(),
         strict: manner.strict,
-        command_line: target::recorded_command_line(manner.secrets.iter().map(|(name, _)| name)),
+        command_line: target::command_line(&secrets),
+        secrets,
         audience: &mut watcher,
     };
     let ended = session.resume(run_id, again)?;

@@ -7,7 +7,7 @@ use super::audience::{Manner, Watcher};
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::plan;
-use super::target::{Target, recorded_command_line};
+use super::target::{self, Target};
 use crate::engine::{Session, Signals};
 use crate::exec::process::Zygote;
 use crate::store::Durability;
@@ -85,9 +85,9 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         },
         zygote,
         signals: Some(signals),
-        command_line: recorded_command_line(ready.secrets.keys()),
-        secrets: ready.secrets,
         strict: args.target.strict,
+        command_line: target::command_line(&ready.secrets),
+        secrets: ready.secrets,
         audience: &mut watcher,
     };
     let ended = session.begin(plan)?;
