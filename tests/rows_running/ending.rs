@@ -1,0 +1,163 @@
+//! How runs end: the states and their exit codes, and the rollback before.
+
+use crate::support::{Test, eventually};
+use crate::{Record, asked, exists, log, plan, ran, running, text};
+
+#[test]
+fn p25_success_is_0_failure_is_1_and_a_bad_plan_is_2() {
+    let good = plan("steps: [{id: a, command: 'true'}]");
+    assert_eq!(ran(&good, 0).state(), "succeeded");
+    assert_eq!(asked::<i64>(&good, "SELECT exit_code FROM runs"), 0);
+
+    let bad = plan("steps: [{id: a, command: 'false'}]");
+    assert_eq!(ran(&bad, 1).state(), "failed");
+    assert_eq!(asked::<i64>(&bad, "SELECT exit_code FROM runs"), 1);
+
+    let wrong = plan("steps: [{id: a, command: 'true', depends_on: [b]}]");
+    running(&wrong, &[]).status(2).stdout("").run();
+    assert!(
+        !wrong.path("state").exists(),
+        "a plan that cannot run was recorded"
+    );
+}
+
+#[test]
+fn p25_a_program_that_is_not_there_fails_its_step() {
+    let test = plan("steps: [{id: a, command: no-such-program-anywhere}]");
+    let record = ran(&test, 1);
+    assert_eq!(record.state(), "failed");
+    assert_eq!(text(&record.step("a")["end"]), "failed_to_start");
+    assert_eq!(
+        asked::<String>(&test, "SELECT state FROM step_attempts"),
+        "failed"
+    );
+}
+
+/// Two steps with an undo, then one that fails, which has one too; `GLOBALS`
+/// and the undo of the second are filled in.
+const UNDOABLE: &str = r#"
+    globals: {max_concurrency: 1GLOBALS}
+    steps:
+      - id: first
+        shell: true
+        command: "echo first >> log"
+        undo: {shell: true, command: "echo undo-first >> log"}
+      - id: second
+        shell: true
+        depends_on: [first]
+        command: "echo second >> log"
+        undo: {shell: true, command: "echo undo-second >> log; UNDO"}
+      - {id: plain, shell: true, command: "echo plain >> log", depends_on: [second]}
+      - id: bad
+        shell: true
+        depends_on: [plain]
+        command: "echo bad >> log; exit 1"
+        undo: {shell: true, command: "echo undo-bad >> log"}
+      - {id: tidy, shell: true, command: "echo tidy >> log", always: true, depends_on: [bad]}
+"#;
+
+fn undoable(globals: &str, undo: &str) -> Test {
+    plan(&UNDOABLE.replace("GLOBALS", globals).replace("UNDO", undo))
+}
+
+#[test]
+fn a_failed_run_takes_completed_steps_back_newest_first_and_then_cleans_up() {
+    let test = undoable("", "true");
+    let record = ran(&test, 1);
+    assert_eq!(
+        log(&test),
+        "first second plain bad undo-second undo-first tidy"
+    );
+    assert_eq!(record.state(), "failed");
+    assert_eq!(record.steps_of("step_undone"), ["second", "first"]);
+    assert!(
+        record
+            .all("step_undone")
+            .all(|event| event["undone"] == true)
+    );
+    let undos = "SELECT group_concat(step_id || ':' || state) FROM (SELECT * FROM step_attempts \
+                 WHERE role = 'undo' ORDER BY started_at, sequence DESC)";
+    assert_eq!(
+        asked::<String>(&test, undos),
+        "second:succeeded,first:succeeded"
+    );
+}
+
+#[test]
+fn a_plan_that_never_rolls_back_does_not() {
+    let test = undoable(", rollback: never", "true");
+    let record = ran(&test, 1);
+    assert_eq!(log(&test), "first second plain bad tidy");
+    assert!(record.all("rollback_started").next().is_none());
+}
+
+#[test]
+fn p25_an_undo_that_fails_quarantines_the_run() {
+    let test = undoable("", "exit 6");
+    let record = ran(&test, 3);
+    assert_eq!(record.state(), "quarantined");
+    // What lies under a step that could not be taken back is left as it is.
+    assert_eq!(log(&test), "first second plain bad undo-second tidy");
+    let undone = record.of("step_undone", "second");
+    assert_eq!(undone[0]["undone"], false);
+    assert_eq!(
+        text(&record.status["run"]["reason"]),
+        "taking it back failed: exit 6"
+    );
+    assert_eq!(
+        asked::<String>(&test, "SELECT state || ' ' || exit_code FROM runs"),
+        "quarantined 3"
+    );
+}
+
+#[test]
+fn an_undo_is_tried_again_as_often_as_it_may_be() {
+    let test = plan(
+        r#"
+        steps:
+          - id: a
+            command: "true"
+            undo: {shell: true, command: "echo undo >> log; [ $(wc -l < log) -ge 3 ]", retries: 2}
+          - {id: bad, command: "false", depends_on: [a]}
+        "#,
+    );
+    let record = ran(&test, 1);
+    assert_eq!(log(&test), "undo undo undo");
+    assert_eq!(record.of("step_undone", "a")[0]["undone"], true);
+}
+
+#[test]
+fn a_run_that_succeeds_takes_nothing_back() {
+    let test = plan(
+        r#"
+        steps:
+          - {id: a, command: "true", undo: {command: touch, args: [undone]}}
+          - {id: warns, command: "false", critical: false, depends_on: [a]}
+        "#,
+    );
+    assert_eq!(ran(&test, 0).state(), "succeeded");
+    assert!(!exists(&test, "undone"));
+}
+
+#[test]
+fn a_canceled_run_is_rolled_back_only_where_the_plan_says_so() {
+    for (rollback, expected) in [
+        ("on_failure", "a begun"),
+        ("on_failure_or_cancel", "a begun undo"),
+    ] {
+        let test = plan(&format!(
+            r#"
+        globals: {{rollback: {rollback}}}
+        steps:
+          - {{id: a, shell: true, command: "echo a >> log", undo: {{shell: true, command: "echo undo >> log"}}}}
+          - {{id: waits, shell: true, command: "echo begun >> log; touch begun; sleep 600", depends_on: [a]}}
+        "#
+        ));
+        let run = running(&test, &[]).status(130).start();
+        eventually("the step has begun", || exists(&test, "begun"));
+        test.quintet(&["cancel", "last"]).run();
+        run.finish();
+        assert_eq!(log(&test), expected, "{rollback}");
+        assert_eq!(Record::last(&test).state(), "canceled", "{rollback}");
+    }
+}
