@@ -519,3 +519,36 @@ fn in_order<'a>(
         Some((class, ix))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::testing::{self, Story, exited};
+
+    /// P15: the checks of a plan refuse this one; if another slipped through
+    /// them, its run would end with a diagnosis all the same, and not hang.
+    #[test]
+    fn p15_a_run_in_which_nothing_can_happen_ends_with_a_diagnosis() {
+        let mut plan = testing::plan(&["a", "b: a", "c: b"]);
+        plan.steps[2].fallback_of = Some(StepIx::new(0));
+        let story = Story::of(plan, |id, _| (exited(i32::from(id == "a")), 1));
+        assert_eq!(*story.run.phase(), RunPhase::Finished(RunOutcome::Failed));
+        let Some(Reason::Stuck { steps }) = story.run.ended_because() else {
+            panic!("{:?}", story.run.ended_because());
+        };
+        assert_eq!(*steps, ["b", "c"]);
+    }
+
+    #[test]
+    fn asked_twice_it_says_the_same_twice() {
+        let plan = testing::plan(&["a", "b: a", "c: a", "d: b c", "e"]);
+        let story = Story::of(plan.clone(), |_, _| (exited(0), 5));
+        let mut run = RunState::new(story.run.plan().clone());
+        for event in &story.events {
+            run.apply(event).expect("a legal story");
+            assert_eq!(next(&run, event.at), next(&run, event.at));
+            let again = run.clone();
+            assert_eq!(next(&run, event.at), next(&again, event.at));
+        }
+    }
+}
