@@ -371,6 +371,12 @@ fn exit_codes_mean_what_the_plan_says_they_mean() {
         verdicts,
         ["warning", "restart_required", "success", "failure"]
     );
+    // The view and the store agree on what that makes of each attempt.
+    let ends = ["warns", "restart", "fine", "strange"].map(|id| text(&record.step(id)["end"]));
+    assert_eq!(ends, ["succeeded", "succeeded", "succeeded", "failed"]);
+    let stored =
+        "SELECT group_concat(\"end\") FROM (SELECT * FROM step_attempts ORDER BY sequence)";
+    assert_eq!(asked::<String>(&test, stored), ends.join(","));
     assert_eq!(record.step("warns")["exit_code"], 3);
     assert_eq!(record.step("warns")["attempts"], 1);
 }
