@@ -61,6 +61,13 @@ pub struct Done {
     pub error: Option<String>,
 }
 
+impl Done {
+    /// It exited with 0. What any other end means is for the engine to say.
+    pub fn is_plain(&self) -> bool {
+        self.exit == Exit::Exited { code: 0 }
+    }
+}
+
 /// What a resumed engine finds of an attempt that an earlier one claimed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
@@ -84,9 +91,11 @@ pub trait Executor {
     fn start(&mut self, job: Job) -> io::Result<()>;
 
     /// How many attempts beyond those that run may be handed over to wait here.
-    /// One that waits starts as soon as another has ended, without a word to the
-    /// engine in between, and until then can be stopped without having run; it
-    /// holds its locks while it waits. Never do more attempts run than the
+    /// One that waits starts as soon as another has ended well, without a word to
+    /// the engine in between, and until then can be stopped without having run; it
+    /// holds its locks while it waits. After [any other end](Done::is_plain) nothing
+    /// that waits behind it, or for a place, starts before the next
+    /// [`wait`](Executor::wait): the failure may mean that nothing shall. Never do more attempts run than the
     /// executor was made for.
     fn ahead(&self) -> usize {
         0

@@ -212,6 +212,21 @@ pub struct Finish {
     pub error: Option<String>,
 }
 
+impl Finish {
+    /// The word for the attempt's end in the store and in views. What an exit
+    /// code means is the verdict's to say: a plan may call 3 a success, or 0 none.
+    pub fn end(&self) -> End {
+        match self.exit {
+            Exit::Exited { .. } if self.verdict != Verdict::Failure => End::Succeeded,
+            Exit::Exited { .. } | Exit::Signaled { .. } => End::Failed,
+            Exit::TimedOut { .. } => End::TimedOut,
+            Exit::Canceled { .. } => End::Canceled,
+            Exit::FailedToStart { .. } => End::FailedToStart,
+            Exit::Interrupted => End::Interrupted,
+        }
+    }
+}
+
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "snake_case")]
@@ -239,18 +254,6 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The word for the attempt's end in the store and in views.
-    pub fn end(&self) -> End {
-        match self {
-            Exit::Exited { code: 0 } => End::Succeeded,
-            Exit::Exited { .. } | Exit::Signaled { .. } => End::Failed,
-            Exit::TimedOut { .. } => End::TimedOut,
-            Exit::Canceled { .. } => End::Canceled,
-            Exit::FailedToStart { .. } => End::FailedToStart,
-            Exit::Interrupted => End::Interrupted,
-        }
-    }
-
     /// The code, where the process exited by itself.
     pub fn code(&self) -> Option<i32> {
         match self {

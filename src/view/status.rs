@@ -323,7 +323,7 @@ fn step(subject: Subject<'_>, group: Option<&str>, ix: StepIx) -> Value {
         ("note", json!((!note.is_empty()).then_some(note))),
         ("reason", json!(reason)),
         ("attempts", json!(words::attempts_made(record))),
-        ("end", json!(last.map(|end| end.exit.end()))),
+        ("end", json!(last.map(|end| end.end()))),
         ("exit_code", json!(last.and_then(|end| end.exit.code()))),
         ("signal", json!(last.and_then(|end| signal(&end.exit)))),
         ("error", json!(last.and_then(|end| end.error.as_deref()))),

@@ -75,7 +75,7 @@ impl Timeline {
                 "role": bar.attempt.role,
                 "started_at": rfc3339(bar.started_at).to_string(),
                 "ended_at": end.map(|end| rfc3339(end.ended_at).to_string()),
-                "end": end.map(|end| end.exit.end()),
+                "end": end.map(|end| end.end()),
                 "exit_code": end.and_then(|end| end.exit.code()),
                 "signal": end.and_then(|end| signal(&end.exit)),
             })

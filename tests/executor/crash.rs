@@ -308,6 +308,8 @@ fn without_its_zygote_an_engine_keeps_its_slots_and_says_what_it_cannot_do() {
         2,
         &format!("setsid sleep 120 & echo x > {dir}/a; sleep 121"),
     ));
+    // After a failure nothing begins before the engine waits again.
+    rig.accepted(doomed);
     rig.wait_for_file("a");
     kill(supervisor);
     rig.interrupted(doomed);

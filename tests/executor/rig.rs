@@ -123,6 +123,14 @@ impl Rig {
         self.wait_for("end", |reports| end_of(reports, attempt))
     }
 
+    pub fn accepted(&mut self, attempt: Attempt) {
+        self.wait_for("start", |reports| {
+            reports
+                .contains(&Report::Accepted { attempt })
+                .then_some(())
+        });
+    }
+
     pub fn interrupted(&mut self, attempt: Attempt) {
         self.wait_for("interruption", |reports| {
             reports

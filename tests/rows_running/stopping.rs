@@ -8,6 +8,37 @@ use nix::sys::signal::Signal;
 use crate::support::{Test, eventually};
 use crate::{Record, TOLD, asked, exists, log, plan, ran, running, text, written};
 
+#[test]
+fn p11_after_a_critical_failure_what_has_not_begun_is_canceled() {
+    let test = plan(
+        r#"
+        globals: {max_concurrency: 1}
+        steps:
+          - {id: done, shell: true, command: "echo done >> log"}
+          - {id: bad, shell: true, command: "echo bad >> log; exit 9", depends_on: [done], on_failure: abort, critical: true}
+          - {id: child, shell: true, command: "echo child >> log", depends_on: [bad]}
+          - {id: other, shell: true, command: "echo other >> log", depends_on: [done]}
+        "#,
+    );
+    let record = ran(&test, 1);
+    assert_eq!(log(&test), "done bad");
+    assert_eq!(
+        record.states(),
+        "done succeeded, bad failed, child canceled, other canceled"
+    );
+    assert_eq!(record.state(), "failed");
+    assert_eq!(
+        text(&record.all("run_stopping").next().unwrap()["why"]),
+        "abort"
+    );
+    let rows = "SELECT group_concat(step_id || ':' || state) FROM \
+                (SELECT * FROM step_attempts ORDER BY sequence)";
+    assert_eq!(
+        asked::<String>(&test, rows),
+        "done:succeeded,bad:failed,child:canceled,other:canceled"
+    );
+}
+
 /// A step that fails once another runs, which sees the abort and then goes on.
 fn aborted(globals: &str) -> Test {
     let told = TOLD.replace('\n', "\n              ");

@@ -151,6 +151,7 @@ impl Local {
                 Deed::Revoke(seat, attempt) => {
                     self.send(seat, Order::Revoke(attempt).to_frame(), Vec::new());
                 }
+                Deed::GoOn(seat) => self.send(seat, Order::GoOn.to_frame(), Vec::new()),
             }
         }
     }
@@ -316,6 +317,9 @@ impl Local {
         let now = Instant::now();
         match answer {
             Answer::Finished(attempt, done) => {
+                if !done.is_plain() {
+                    self.roster.hold(seat);
+                }
                 if self.roster.finished(seat, attempt, now) {
                     self.ready.push(Report::Finished { attempt, done });
                     self.do_deeds();
@@ -510,6 +514,9 @@ impl Executor for Local {
     }
 
     fn wait(&mut self, timeout: Option<Duration>, reports: &mut Vec<Report>) -> io::Result<()> {
+        // Whoever waits has dealt with all that was reported.
+        self.roster.go_on(Instant::now());
+        self.do_deeds();
         let give_up = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
             let at_once = !self.ready.is_empty() || self.broken.is_some();

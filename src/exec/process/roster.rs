@@ -5,6 +5,9 @@
 //! back when its slot turns out to be busy for longer, so that no slot is idle
 //! while a job waits elsewhere, and none waits for long behind a slow one.
 //!
+//! When an attempt has not ended plainly, nothing is handed out, and its slot
+//! begins nothing, until the engine has dealt with that: it may stop the run.
+//!
 //! Here nothing is sent or started: [`Deed`]s say what to do, and the time is
 //! an argument.
 
@@ -35,6 +38,8 @@ pub enum Deed {
     Accept(Attempt),
     /// Ask for it back, if it has not begun.
     Revoke(Seat, Attempt),
+    /// What waits at this seat may begin.
+    GoOn(Seat),
 }
 
 /// A job in the executor's hands.
@@ -93,6 +98,9 @@ pub struct Roster {
     asked_back_at: Option<Instant>,
     deeds: VecDeque<Deed>,
     halted: bool,
+    /// Seats whose last attempt did not end plainly, until the engine has dealt
+    /// with that.
+    held: Vec<Seat>,
 }
 
 impl Roster {
@@ -108,7 +116,35 @@ impl Roster {
             asked_back_at: None,
             deeds: VecDeque::new(),
             halted: false,
+            held: Vec::new(),
         }
+    }
+
+    /// An attempt has ended at that seat, and not plainly.
+    pub fn hold(&mut self, seat: Seat) {
+        if !self.held.contains(&seat) {
+            self.held.push(seat);
+        }
+    }
+
+    /// The engine has dealt with all ends that it was told of.
+    pub fn go_on(&mut self, now: Instant) {
+        if self.held.is_empty() {
+            return;
+        }
+        for seat in std::mem::take(&mut self.held) {
+            let Some(slot) = self.seats.get_mut(seat).and_then(Option::as_mut) else {
+                continue;
+            };
+            self.deeds.push_back(Deed::GoOn(seat));
+            if let Some(current) = &mut slot.current
+                && !current.entry.accepted
+            {
+                current.since = now;
+                current.entry.accept(&mut self.deeds);
+            }
+        }
+        self.hand_out(now);
     }
 
     /// Nothing is handed out from now on; what was is still accounted for.
@@ -177,7 +213,9 @@ impl Roster {
             slot.brisk = over.is_some_and(|over| now.duration_since(over.since) < BRISK);
             match slot.ahead.take() {
                 Some(mut next) => {
-                    next.entry.accept(&mut self.deeds);
+                    if !self.held.contains(&seat) {
+                        next.entry.accept(&mut self.deeds);
+                    }
                     slot.current = Some(Handed {
                         since: now,
                         revoked: false,
@@ -246,7 +284,7 @@ impl Roster {
 
     /// Gives work to whoever has none, then ahead to whoever will want it soon.
     pub fn hand_out(&mut self, now: Instant) {
-        while !self.halted && !self.queue.is_empty() {
+        while !self.halted && self.held.is_empty() && !self.queue.is_empty() {
             if let Some(seat) = self.free_seat() {
                 self.give_next(seat, now);
             } else if let Some(seat) = self.roomy_seat() {
@@ -427,6 +465,22 @@ mod tests {
     }
 
     #[test]
+    fn p11_after_a_failure_nothing_begins_before_the_engine_has_dealt_with_it() {
+        let now = Instant::now();
+        let (mut roster, _) = started(1, 3, now);
+        roster.hold(0);
+        assert!(roster.finished(0, attempt(0), now));
+        assert_eq!(deeds(&mut roster), []);
+        // What stayed in the queue can be called off before it is handed out.
+        assert!(roster.call_off(attempt(2)));
+        roster.go_on(now);
+        assert_eq!(
+            deeds(&mut roster),
+            [Deed::GoOn(0), Deed::Accept(attempt(1))]
+        );
+    }
+
+    #[test]
     fn no_slot_is_idle_while_a_job_waits_at_another() {
         let now = Instant::now();
         let (mut roster, _) = started(2, 3, now);
@@ -491,13 +545,21 @@ mod tests {
         );
     }
 
+    #[derive(Clone, Copy, PartialEq)]
+    enum Said {
+        EndedPlainly,
+        Failed,
+        GivenBack,
+    }
+
     /// A supervisor as the roster knows it, and the messages on their way.
     #[derive(Default)]
     struct Model {
         orders: VecDeque<Deed>,
-        answers: VecDeque<(bool, Attempt)>,
+        answers: VecDeque<(Said, Attempt)>,
         running: Option<Attempt>,
         waiting: VecDeque<Attempt>,
+        held: bool,
     }
 
     impl Model {
@@ -510,16 +572,17 @@ mod tests {
                         self.waiting.retain(|waits| *waits != attempt);
                     }
                     if self.waiting.len() < before {
-                        self.answers.push_back((false, attempt));
+                        self.answers.push_back((Said::GivenBack, attempt));
                     }
                 }
+                Some(Deed::GoOn(_)) => self.held = false,
                 _ => {}
             }
             self.begin(runs);
         }
 
         fn begin(&mut self, runs: &mut Vec<Attempt>) {
-            if self.running.is_none() {
+            if self.running.is_none() && !self.held {
                 self.running = self.waiting.pop_front();
                 runs.extend(self.running);
             }
@@ -556,11 +619,13 @@ mod tests {
                 }
                 let seat = pick(slots);
                 let model = &mut models[seat];
-                match pick(3) {
+                match pick(4) {
                     0 => model.obey(&mut runs),
                     1 => {
                         if let Some(over) = model.running.take() {
-                            model.answers.push_back((true, over));
+                            model.held = pick(3) == 0;
+                            let said = [Said::EndedPlainly, Said::Failed][usize::from(model.held)];
+                            model.answers.push_back((said, over));
                             // What arrives before the next one begins is heard first.
                             match model.orders.is_empty() || pick(2) == 0 {
                                 true => model.begin(&mut runs),
@@ -568,18 +633,22 @@ mod tests {
                             }
                         }
                     }
+                    2 => roster.go_on(now),
                     _ => match model.answers.pop_front() {
-                        Some((true, attempt)) => {
+                        Some((Said::GivenBack, attempt)) => roster.given_back(seat, attempt, now),
+                        Some((said, attempt)) => {
+                            if said == Said::Failed {
+                                roster.hold(seat);
+                            }
                             assert!(roster.finished(seat, attempt, now), "seed {seed}");
                             finished += 1;
                         }
-                        Some((false, attempt)) => roster.given_back(seat, attempt, now),
                         None => {}
                     },
                 }
                 for deed in deeds(&mut roster) {
                     match deed {
-                        Deed::Give(seat, _) | Deed::Revoke(seat, _) => {
+                        Deed::Give(seat, _) | Deed::Revoke(seat, _) | Deed::GoOn(seat) => {
                             models[seat].orders.push_back(deed);
                         }
                         Deed::Accept(attempt) => accepted.push(attempt),

@@ -66,6 +66,9 @@ struct Supervisor {
     running: Option<Running>,
     /// Handed over ahead of time.
     waiting: VecDeque<Box<Job>>,
+    /// An attempt did not end plainly: what waits is held until the engine, which
+    /// may want to call it off, has heard of that.
+    held: bool,
     /// Over, and refused by the disk so far.
     unwritten: Option<(Attempt, Done)>,
     try_again_at: Option<Instant>,
@@ -89,6 +92,7 @@ impl Supervisor {
             slot: None,
             running: None,
             waiting: VecDeque::new(),
+            held: false,
             unwritten: None,
             try_again_at: None,
         })
@@ -170,6 +174,7 @@ impl Supervisor {
             self.unwritten = Some((attempt, done.clone()));
             self.try_again_at = Some(Instant::now() + TRY_AGAIN);
         }
+        self.held = !done.is_plain();
         self.tell(&Answer::Finished(attempt, done));
     }
 
@@ -226,6 +231,7 @@ impl Supervisor {
                     self.tell(&Answer::Revoked(attempt));
                 }
             }
+            Order::GoOn => self.held = false,
         }
     }
 
@@ -250,6 +256,7 @@ impl Supervisor {
     /// Starts what waits, if nothing runs.
     fn begin_next(&mut self) {
         while self.running.is_none()
+            && !self.held
             && let Some(slot) = &mut self.slot
             && let Some(job) = self.waiting.pop_front()
         {
@@ -304,6 +311,7 @@ impl Supervisor {
     fn lose_engine(&mut self) {
         self.engine = None;
         self.waiting.clear();
+        self.held = false;
         if !self.is_done() {
             self.listener = self.listen();
             if self.listener.is_none() {

@@ -43,6 +43,8 @@ pub enum Order {
     Stop(Attempt, Stop),
     /// Give this attempt back, if it waits behind another. Not answered otherwise.
     Revoke(Attempt),
+    /// The engine knows of the end that was not plain: what waits may begin.
+    GoOn,
 }
 
 /// What a supervisor tells an engine.
@@ -98,6 +100,7 @@ impl Order {
                 w.u8(4);
                 w.attempt(*attempt);
             }
+            Order::GoOn => w.u8(5),
         })
     }
 
@@ -127,6 +130,7 @@ impl Order {
                 if r.u8()? == 0 { Stop::Grace } else { Stop::Now },
             ),
             4 => Order::Revoke(r.attempt()?),
+            5 => Order::GoOn,
             _ => return None,
         };
         r.end(order)
