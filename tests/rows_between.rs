@@ -681,10 +681,10 @@ fn xh01_a_secret_is_in_no_file_of_the_store_and_resume_needs_it_again() {
     clean();
     fs::remove_file(test.path("work/got-arg")).unwrap();
     touch(&test, "fixed");
-    // Without the secret its step does not start, and the run can still be resumed.
+    // Without the secret nothing is started or recorded, and the run can still be resumed.
     test.quintet(&["resume"])
-        .status(1)
-        .stderr_has("the secret TOKEN was not given")
+        .status(2)
+        .stderr_has("needs its secrets again, which no record holds: TOKEN")
         .no_file("got-arg")
         .run();
     assert_eq!(state(&test), "failed");

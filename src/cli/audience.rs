@@ -1,7 +1,7 @@
 //! Who watches a run from the command line: the views on stderr and stdout, and
 //! the person at the terminal, who may be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,8 +9,8 @@ use jiff::tz::TimeZone;
 
 use crate::engine::{Answers, Audience, Clock, Ended, Held};
 use crate::paths::StateDir;
-use crate::plan::StepIx;
-use crate::run::{Event, Millis, RunState};
+use crate::plan::{Plan, StepIx};
+use crate::run::{Event, Millis, RunState, Seq};
 use crate::store::logs;
 use crate::view::jsonl::Jsonl;
 use crate::view::plain::Plain;
@@ -37,6 +37,9 @@ pub struct Watcher {
     clock: Clock,
     people: People,
     programs: Option<Jsonl<Box<dyn Write>>>,
+    /// Events that are not durable yet, and so not for programs.
+    waiting: VecDeque<Event>,
+    plan: Option<Arc<Plan>>,
     run_id: String,
     /// One person answers one question at a time.
     terminal: Arc<Mutex<()>>,
@@ -60,6 +63,8 @@ impl Watcher {
             clock: Clock::start(),
             people: People::NotYet,
             programs: None,
+            waiting: VecDeque::new(),
+            plan: None,
             run_id: String::new(),
             terminal: Arc::default(),
         }
@@ -111,7 +116,7 @@ impl Watcher {
     fn last_lines(&self, run: &RunState, ix: StepIx) -> Vec<String> {
         let last = run.step(ix).last.as_ref();
         last.map_or_else(Vec::new, |last| {
-            logs::last_lines(&self.state, &self.run_id, last, summary::TAIL_LINES)
+            logs::last_lines(&self.state, &self.run_id, &last.output, summary::TAIL_LINES)
         })
     }
 }
@@ -128,11 +133,9 @@ impl Audience for Watcher {
     }
 
     fn event(&mut self, run: &RunState, event: &Event) {
-        if let Some(jsonl) = &mut self.programs
-            && jsonl.event(run.plan(), event).is_err()
-        {
-            // The reader has gone. The run has not.
-            self.programs = None;
+        if self.manner.json {
+            self.plan.get_or_insert_with(|| run.plan().clone());
+            self.waiting.push_back(event.clone());
         }
         if matches!(self.people, People::NotYet) {
             self.people = self.people(run);
@@ -145,6 +148,21 @@ impl Audience for Watcher {
                 }
             }
             People::NotYet | People::Nothing => {}
+        }
+    }
+
+    fn durable(&mut self, seq: Seq) {
+        let (Some(jsonl), Some(plan)) = (&mut self.programs, &self.plan) else {
+            return;
+        };
+        let mut written = Ok(());
+        let durable = self.waiting.partition_point(|event| event.seq <= seq);
+        for event in self.waiting.drain(..durable) {
+            written = written.and_then(|()| jsonl.event(plan, &event));
+        }
+        if written.and_then(|()| jsonl.flush()).is_err() {
+            // The reader has gone. The run has not.
+            self.programs = None;
         }
     }
 

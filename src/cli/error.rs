@@ -158,6 +158,11 @@ impl From<Refused> for Failure {
                     "quintet resume {run_id} --rerun {step}, or --assume-done {step}"
                 ))
             }
+            Refused::NeedsSecret { run_id, names } => {
+                let name = &names[0];
+                Failure::new(Kind::Usage, message)
+                    .hint(format!("quintet resume {run_id} --var {name}=…"))
+            }
             Refused::Succeeded { .. } => Failure::new(Kind::Usage, message),
             Refused::Store(error) => error.into(),
             Refused::Engine { run_id, error } => {

@@ -1,13 +1,13 @@
 //! From an attempt to a job: fills the last holes in its texts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
 
 use crate::exec::Job;
 use crate::plan::text::Missing;
-use crate::plan::{Action, Command, Program, Text};
-use crate::run::{Attempt, Role, RunState};
+use crate::plan::{Action, Command, Part, Program, Text};
+use crate::run::{Attempt, Outcome, Role, RunState};
 
 /// What every job of a run has in common.
 #[derive(Clone, Debug, Default)]
@@ -80,4 +80,47 @@ fn argv(
             fixed.into_iter().chain(args.iter().map(fill)).collect()
         }
     }
+}
+
+/// The secrets that steps which have not succeeded ask for, and that are not
+/// given; each once.
+pub(super) fn missing_secrets(run: &RunState, given: &BTreeMap<String, String>) -> Vec<String> {
+    let plan = run.plan();
+    let mut missing = BTreeSet::new();
+    let mut ask = |text: &Text| {
+        let Text::Parts(parts) = text else { return };
+        for part in parts {
+            if let Part::Secret(name) = part
+                && !given.contains_key(name.as_ref())
+            {
+                missing.insert(name.to_string());
+            }
+        }
+    };
+    for (_, text) in &plan.env {
+        ask(text);
+    }
+    for ix in plan.indices() {
+        let step = &plan[ix];
+        let is_done = run.step(ix).outcome() == Some(Outcome::Succeeded);
+        if step.absent.is_some() || (is_done && step.undo.is_none()) {
+            continue;
+        }
+        if let Action::Command(command) = &step.action {
+            texts(command).for_each(&mut ask);
+        }
+        if let Some(undo) = &step.undo {
+            texts(&undo.command).for_each(&mut ask);
+        }
+    }
+    missing.into_iter().collect()
+}
+
+fn texts(command: &Command) -> impl Iterator<Item = &Text> {
+    let args: &[Text] = match &command.program {
+        Program::Argv(argv) => argv,
+        Program::Shell { args, .. } => args,
+    };
+    let env = command.env.iter().map(|(_, text)| text);
+    args.iter().chain(env).chain(&command.stdin)
 }

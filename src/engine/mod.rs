@@ -25,7 +25,7 @@ use crate::exec::{Done, Executor, Found, Report};
 use crate::plan::StepIx;
 use crate::run::{
     Attempt, Command, Engine as EngineId, Event, Exit, Finish, IllegalEvent, Kind, Millis, Outcome,
-    Reason, Role, RunOutcome, RunPhase, RunState, Seq, StepState, Stopping, next, retry,
+    Output, Reason, Role, RunOutcome, RunPhase, RunState, Seq, StepState, Stopping, next, retry,
     waits_for_log, wake_at,
 };
 
@@ -94,6 +94,13 @@ pub trait World {
 
     /// Shows an event that has just been folded in.
     fn show(&mut self, run: &RunState, event: &Event);
+
+    /// The last lines of what an attempt wrote, for the record; `None` where it
+    /// wrote nothing.
+    fn tail(&mut self, output: &Output) -> Option<Box<str>>;
+
+    /// Everything up to and with this event is durable: it may be promised.
+    fn acknowledged(&mut self, seq: Seq);
 }
 
 /// Why the loop could not go on. Steps that run are left to their supervisors.
@@ -244,7 +251,9 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
     pub fn drive(&mut self) -> Result<RunOutcome, EngineError> {
         let mut reports = Vec::new();
         loop {
-            self.run.acknowledge(self.log.durable()?);
+            let durable = self.log.durable()?;
+            self.run.acknowledge(durable);
+            self.world.acknowledged(durable);
             for request in self.world.requests() {
                 self.take_request(request)?;
             }
@@ -263,6 +272,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             }
             if let RunPhase::Finished(outcome) = *self.run.phase() {
                 self.log.flush()?;
+                self.world.acknowledged(self.run.seq());
                 return Ok(outcome);
             }
             let timeout =
@@ -411,7 +421,13 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             self.record(Kind::StepTimeout { attempt })?;
         }
         let policy = &self.run.plan()[attempt.step].policy;
+        // What a step writes may hold the secrets that it was given.
+        let tail = match self.context.secrets.is_empty() {
+            true => self.world.tail(&done.output),
+            false => None,
+        };
         let end = Box::new(Finish {
+            tail,
             verdict: retry::verdict(policy, &done.exit),
             error: done.error.or_else(|| match &done.exit {
                 timeout @ Exit::TimedOut { .. } => Some(timeout.to_string()),

@@ -12,16 +12,24 @@ use super::lock::{Denied, Held, LockSpace, Waiting, Want};
 use super::{Log, LogError, Request, World};
 use crate::exec::Waker;
 use crate::plan::{Holds, Plan, StepIx};
-use crate::run::{Event, Holder, Kind, Millis, RunState, Seq, Stopping, exit_code};
-use crate::store::{RunWriter, Store, StoreError, What};
+use crate::run::{Event, Holder, Kind, Millis, Output, RunState, Seq, Stopping, exit_code};
+use crate::store::{RunWriter, Store, StoreError, What, logs};
+
+/// How much of an attempt's output goes into the record.
+const TAIL_LINES: usize = 20;
+const TAIL_BYTES: usize = 2048;
 
 /// Who is told what happens, and who is asked.
 pub trait Audience {
-    /// The run has its id, and nothing of it has started.
+    /// The run is in the store, under this id.
     fn begins(&mut self, run_id: &str);
 
     /// An event has just been folded into the run.
     fn event(&mut self, run: &RunState, event: &Event);
+
+    /// Everything up to and with this event is durable: what has been shown of
+    /// it to programs will be there after a power cut, too.
+    fn durable(&mut self, _seq: Seq) {}
 
     /// A person is to be asked. The answer comes through `answers`, now or later.
     fn ask(&mut self, step: StepIx, question: &str, answers: &Answers);
@@ -131,6 +139,8 @@ pub(super) struct Outside<'a> {
     pub plan: Arc<Plan>,
     pub run_id: String,
     pub audience: &'a mut dyn Audience,
+    /// The last event that the audience knows to be durable.
+    pub promised: Seq,
 }
 
 impl Answers {
@@ -232,6 +242,31 @@ impl World for Outside<'_> {
             self.waiting.insert(step, waiting);
         }
         taken
+    }
+
+    fn tail(&mut self, output: &Output) -> Option<Box<str>> {
+        if output.is_empty() {
+            return None;
+        }
+        let state = self.store.state_dir();
+        let lines = logs::last_lines(state, &self.run_id, output, TAIL_LINES);
+        let mut tail = lines.join("\n");
+        if tail.len() > TAIL_BYTES {
+            let cut = (tail.len() - TAIL_BYTES..).find(|at| tail.is_char_boundary(*at))?;
+            tail.drain(..cut);
+        }
+        Some(tail.into())
+    }
+
+    fn acknowledged(&mut self, seq: Seq) {
+        if seq == self.promised {
+            return;
+        }
+        if self.promised == 0 {
+            self.audience.begins(&self.run_id);
+        }
+        self.promised = seq;
+        self.audience.durable(seq);
     }
 
     fn show(&mut self, run: &RunState, event: &Event) {

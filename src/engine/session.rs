@@ -17,7 +17,7 @@ use super::clock::Clock;
 use super::ears::{Ears, Heard, Signals};
 use super::lock::{Denied, LockSpace, Want};
 use super::outside::{Acknowledged, Answers, Audience, Outside, StoreLog};
-use super::{Engine, EngineError, JobContext};
+use super::{Engine, EngineError, JobContext, job};
 use crate::exec::process::{Local, LocalConfig, Zygote};
 use crate::exec::{Executor, Waker};
 use crate::paths::StateDir;
@@ -80,6 +80,11 @@ pub enum Refused {
         run_id: String,
         steps: Vec<String>,
     },
+    /// Steps that are still to be done use these secrets, which no record holds.
+    NeedsSecret {
+        run_id: String,
+        names: Vec<String>,
+    },
     /// There is nothing left to do.
     Succeeded {
         run_id: String,
@@ -100,6 +105,11 @@ impl fmt::Display for Refused {
                 f,
                 "run {run_id} needs a person's word: nobody saw how {} ended, and it must not simply be run again",
                 steps.join(", ")
+            ),
+            Refused::NeedsSecret { run_id, names } => write!(
+                f,
+                "run {run_id} needs its secrets again, which no record holds: {}",
+                names.join(", ")
             ),
             Refused::Succeeded { run_id } => {
                 write!(f, "run {run_id} succeeded; there is nothing to resume")
@@ -168,7 +178,6 @@ impl Session<'_> {
             owner: owner(clock.now()),
         };
         let writer = RunWriter::begin(&self.state, self.durability, run, line.callback())?;
-        self.audience.begins(&dir.run_id);
         let stage = Stage {
             store,
             writer: Arc::new(writer),
@@ -193,9 +202,9 @@ impl Session<'_> {
         let plan = Arc::new(store.plan(run_id)?);
         let state = replay(&store, run_id, &plan)?;
         refuse_pointless(&state, run_id, again)?;
+        refuse_secretless(&state, run_id, &self.secrets)?;
         let clock = Clock::start_after(state.last_at());
         let lock = self.lock_run(&plan, run_id, &clock)?;
-        self.audience.begins(run_id);
         let line = Line::default();
         line.acknowledged.take(Ok(state.seq()));
         let writer = RunWriter::resume(
@@ -313,6 +322,7 @@ impl Session<'_> {
             plan,
             run_id: run_id.clone(),
             audience: self.audience,
+            promised: 0,
         };
         let mut engine_loop = Engine {
             run: state,
@@ -383,6 +393,23 @@ fn refuse_pointless(state: &RunState, run_id: &str, again: &Again) -> Result<(),
     match steps.is_empty() {
         true => Ok(()),
         false => Err(Refused::NeedsWord { run_id, steps }),
+    }
+}
+
+/// A step that cannot have its secret would fail, and its dependents with it or
+/// worse: without it.
+fn refuse_secretless(
+    state: &RunState,
+    run_id: &str,
+    given: &BTreeMap<String, String>,
+) -> Result<(), Refused> {
+    let names = job::missing_secrets(state, given);
+    match names.is_empty() {
+        true => Ok(()),
+        false => Err(Refused::NeedsSecret {
+            run_id: run_id.to_owned(),
+            names,
+        }),
     }
 }
 

@@ -210,6 +210,10 @@ pub struct Finish {
     /// More about the exit, for people: `Timeout after 3s`, `no such program: pwsh`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The last lines that the attempt wrote, as far as they are few and short.
+    /// Only the log keeps them; a run's state does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<Box<str>>,
 }
 
 impl Finish {
@@ -304,7 +308,8 @@ pub struct Output {
 }
 
 impl Output {
-    fn is_empty(&self) -> bool {
+    /// The attempt wrote nothing.
+    pub fn is_empty(&self) -> bool {
         self.stdout.is_none() && self.stderr.is_none()
     }
 }

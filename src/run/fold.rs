@@ -205,7 +205,10 @@ impl RunState {
         if record.started_at == 0 {
             record.started_at = end.started_at;
         }
-        record.last = Some(Box::new(end.clone()));
+        record.last = Some(Box::new(Finish {
+            tail: None,
+            ..end.clone()
+        }));
         if failed {
             record.state = StepState::Failing {
                 attempt: attempt.number,

@@ -364,6 +364,7 @@ mod tests {
 
     fn finish(exit: Exit) -> Finish {
         Finish {
+            tail: Some("last \"words\"\n".into()),
             exit,
             verdict: Verdict::Failure,
             started_at: 5,

@@ -10,7 +10,7 @@ use std::path::{Component, Path};
 
 use super::files;
 use crate::paths::StateDir;
-use crate::run::{Finish, LogRange};
+use crate::run::{LogRange, Output};
 
 /// How much is read at once.
 pub const PIECE: usize = 64 * 1024;
@@ -155,13 +155,13 @@ fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
 
 /// The last lines of what an attempt said: of stderr, and where these are too
 /// few, of stdout before them. Empty where nothing was said or it is gone.
-pub fn last_lines(state: &StateDir, run_id: &str, end: &Finish, lines: usize) -> Vec<String> {
+pub fn last_lines(state: &StateDir, run_id: &str, output: &Output, lines: usize) -> Vec<String> {
     let of = |range: &Option<LogRange>, lines| {
         let log = Log::open(state, run_id, range.as_ref()?).ok()?;
         log.last_lines(lines).ok()
     };
-    let stderr = of(&end.output.stderr, lines).unwrap_or_default();
-    let mut all = of(&end.output.stdout, lines - stderr.len()).unwrap_or_default();
+    let stderr = of(&output.stderr, lines).unwrap_or_default();
+    let mut all = of(&output.stdout, lines - stderr.len()).unwrap_or_default();
     all.extend(stderr);
     all
 }
@@ -262,20 +262,11 @@ mod tests {
                 len,
             })
         };
-        let end = Finish {
-            exit: crate::run::Exit::Exited { code: 1 },
-            verdict: crate::plan::Verdict::Failure,
-            started_at: 0,
-            ended_at: 0,
-            output: crate::run::Output {
-                stdout: range("out", 9),
-                stderr: range("err", 6),
-            },
-            outputs: Default::default(),
-            leaked: false,
-            error: None,
+        let output = Output {
+            stdout: range("out", 9),
+            stderr: range("err", 6),
         };
-        let words = |lines| last_lines(&home.state, "r", &end, lines);
+        let words = |lines| last_lines(&home.state, "r", &output, lines);
         assert_eq!(words(3), ["o3", "e1", "e2"]);
         assert_eq!(words(1), ["e2"]);
         std::fs::remove_file(home.state.run("r").join("err")).unwrap();

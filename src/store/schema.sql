@@ -149,7 +149,8 @@ SELECT
     strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(a.value, '$[11]') / 1000.0, 'unixepoch')
         AS ended_at,
     max(json_extract(a.value, '$[11]') - json_extract(a.value, '$[10]'), 0) AS duration_ms,
-    json_extract(a.value, '$[12]') AS error
+    json_extract(a.value, '$[12]') AS error,
+    json_extract(a.value, '$[13]') AS tail
 FROM run r
 JOIN json_each((
     WITH
@@ -185,7 +186,8 @@ JOIN json_each((
             max(id) OVER of_step AS id,
             max(name) OVER of_step AS name,
             max(settled) OVER of_step AS settled,
-            max(CASE role WHEN 'main' THEN attempt END) OVER of_step AS last
+            max(CASE WHEN role = 'main' AND coalesce(started_at, finish) IS NOT NULL
+                THEN attempt ELSE 0 END) OVER of_step AS last
         FROM told
         WINDOW of_step AS (PARTITION BY step)
     )
@@ -215,8 +217,10 @@ JOIN json_each((
         json_extract(finish, '$.signal'),
         coalesce(json_extract(finish, '$.started_at'), started_at),
         json_extract(finish, '$.ended_at'),
-        json_extract(finish, '$.error')
+        json_extract(finish, '$.error'),
+        json_extract(finish, '$.tail')
     ))
     FROM spread
-    WHERE attempt > 0 OR last = 0
+    -- What was only claimed has not been tried.
+    WHERE coalesce(started_at, finish) IS NOT NULL OR (attempt = 0 AND last = 0)
 )) a;

@@ -252,6 +252,7 @@ impl Story {
         };
         let policy = &self.run.plan()[attempt.step].policy;
         let end = Box::new(Finish {
+            tail: None,
             verdict: retry::verdict(policy, &exit),
             error: matches!(exit, Exit::TimedOut { .. }).then(|| exit.to_string()),
             exit,

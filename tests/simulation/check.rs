@@ -227,9 +227,14 @@ fn may_pass(plan: &Plan, world: &Virtual, at: usize, need: StepIx) -> bool {
 /// Between two reopenings, failures that count never exceed the policy.
 fn no_more_attempts_than_allowed(plan: &Plan, world: &Virtual) {
     let mut failures: BTreeMap<StepIx, u32> = BTreeMap::new();
+    let mut stopping = false;
     for event in world.log() {
         match &event.kind {
-            Kind::RunReopened { .. } => failures.clear(),
+            Kind::RunStopping { .. } => stopping = true,
+            Kind::RunReopened { .. } => {
+                failures.clear();
+                stopping = false;
+            }
             Kind::StepFinished { attempt, end }
                 if attempt.role == Role::Main
                     && end.verdict == Verdict::Failure
@@ -243,6 +248,16 @@ fn no_more_attempts_than_allowed(plan: &Plan, world: &Virtual) {
                     "{} failed {failed} times",
                     plan[attempt.step].id
                 );
+            }
+            // Given up: then all that the policy allows was tried, unless the run stops.
+            Kind::StepSettled {
+                step,
+                reason: Reason::Exhausted { .. },
+                ..
+            } if !stopping => {
+                let allowed = plan[*step].policy.retry.count + 1;
+                let failed = failures.get(step).copied().unwrap_or_default();
+                assert_eq!(failed, allowed, "{} was given up early", plan[*step].id);
             }
             _ => {}
         }

@@ -14,7 +14,8 @@ use quintet::engine::{Denied, Held, Log, LogError, Request, World};
 use quintet::exec::{Done, Executor, Found, Job, Report, Waker};
 use quintet::plan::{Plan, StepIx};
 use quintet::run::{
-    Attempt, Event, Exit, Kind, Millis, Outcome, Role, RunOutcome, RunState, Seq, Stop, Stopping,
+    Attempt, Event, Exit, Kind, Millis, Outcome, Output, Role, RunOutcome, RunState, Seq, Stop,
+    Stopping,
 };
 
 use crate::Rng;
@@ -486,6 +487,15 @@ impl World for Outside {
             }));
         }
         Ok(Vec::new())
+    }
+
+    fn tail(&mut self, _output: &Output) -> Option<Box<str>> {
+        None
+    }
+
+    fn acknowledged(&mut self, seq: Seq) {
+        let durable = self.0.0.borrow().durable as Seq;
+        assert!(seq <= durable, "{seq} is promised, {durable} is durable");
     }
 
     fn show(&mut self, run: &RunState, event: &Event) {

@@ -133,6 +133,7 @@ fn finished(attempt: Attempt, exit: Exit, verdict: Verdict, took: (u64, u64)) ->
     Kind::StepFinished {
         attempt,
         end: Box::new(Finish {
+            tail: None,
             exit,
             verdict,
             started_at: took.0,

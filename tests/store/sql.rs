@@ -148,10 +148,10 @@ fn p23_every_step_has_a_row_with_its_state_attempts_code_and_times() {
             "-",
         ),
         (
-            "R/d/1",
+            "R/d/0",
             4,
             "d",
-            1,
+            0,
             "main",
             "canceled",
             "-",
