@@ -27,6 +27,8 @@ pub fn story(plan: &Plan, world: &Virtual) {
     no_more_attempts_than_allowed(plan, world);
     nothing_starts_after_cancel(plan, world);
     every_step_has_settled(plan, world);
+    nothing_was_stuck(world);
+    what_nobody_saw_is_not_repeated_unasked(plan, world);
     second_start_of_an_attempt_never(&executions);
 }
 
@@ -292,6 +294,42 @@ fn nothing_starts_after_cancel(plan: &Plan, world: &Virtual) {
             "{:?} started after the run was stopped",
             entry.attempt
         );
+    }
+}
+
+/// A sound plan always has something that can happen.
+fn nothing_was_stuck(world: &Virtual) {
+    for event in world.log() {
+        if let Kind::RunStopping {
+            reason: reason @ Reason::Stuck { .. },
+            ..
+        } = &event.kind
+        {
+            panic!("{reason}");
+        }
+    }
+}
+
+/// A step that is not idempotent is not made again after an attempt whose end
+/// nobody saw, until a person reopens the run.
+fn what_nobody_saw_is_not_repeated_unasked(plan: &Plan, world: &Virtual) {
+    let mut unseen = BTreeSet::new();
+    for event in world.log() {
+        match &event.kind {
+            Kind::RunReopened { .. } => unseen.clear(),
+            Kind::StepFinished { attempt, end }
+                if end.exit == Exit::Interrupted
+                    && attempt.role == Role::Main
+                    && !plan[attempt.step].policy.idempotent =>
+            {
+                unseen.insert(attempt.step);
+            }
+            Kind::StepClaimed { attempt, .. } if attempt.role == Role::Main => {
+                let id = &plan[attempt.step].id;
+                assert!(!unseen.contains(&attempt.step), "{id} is repeated unasked");
+            }
+            _ => {}
+        }
     }
 }
 
