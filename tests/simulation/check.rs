@@ -27,6 +27,7 @@ pub fn story(plan: &Plan, world: &Virtual) {
     no_more_attempts_than_allowed(plan, world);
     nothing_starts_after_cancel(plan, world);
     every_step_has_settled(plan, world);
+    what_ended_well_is_not_repeated(plan, world);
     nothing_was_stuck(world);
     what_nobody_saw_is_not_repeated_unasked(plan, world);
     second_start_of_an_attempt_never(&executions);
@@ -294,6 +295,35 @@ fn nothing_starts_after_cancel(plan: &Plan, world: &Virtual) {
             "{:?} started after the run was stopped",
             entry.attempt
         );
+    }
+}
+
+/// A step whose program ended well is not run again, whoever noticed it and
+/// when, unless the log says that it may have been taken back, or a power cut
+/// has taken the only record.
+fn what_ended_well_is_not_repeated(plan: &Plan, world: &Virtual) {
+    let mut well = BTreeSet::new();
+    for entry in &world.ledger {
+        let step = entry.attempt.step;
+        match (&entry.what, entry.attempt.role) {
+            (What::Start, Role::Main) => {
+                let undo = world.log()[..entry.durable].iter().any(|event| {
+                    matches!(&event.kind, Kind::StepClaimed { attempt, .. }
+                        if attempt.step == step && attempt.role == Role::Undo)
+                });
+                let id = &plan[step].id;
+                assert!(
+                    undo || !well.contains(&step),
+                    "{id} ended well and ran again"
+                );
+            }
+            (What::End(Exit::Exited { code: 0 }), Role::Main)
+                if !world.forgotten.contains(&entry.attempt) =>
+            {
+                well.insert(step);
+            }
+            _ => {}
+        }
     }
 }
 

@@ -136,6 +136,9 @@ fn story(seed: u64) -> blake3::Hash {
         }
     }
     let world = world.0.borrow();
+    if TELL.get() {
+        eprintln!("{}", world.tell());
+    }
     check::story(&plan, &world);
     world.digest()
 }

@@ -3,7 +3,7 @@
 //! that moves when the engine waits.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::rc::Rc;
@@ -71,6 +71,8 @@ pub struct Virtual {
     records: BTreeMap<Attempt, Record>,
     reports: Vec<Report>,
     pub ledger: Vec<Entry>,
+    /// Attempts whose exit record a power cut has taken.
+    pub forgotten: BTreeSet<Attempt>,
     requests: Vec<(Millis, Request)>,
     /// Log lengths at which the run was reopened.
     pub reopenings: Vec<usize>,
@@ -106,6 +108,7 @@ impl Shared {
             records: BTreeMap::new(),
             reports: Vec::new(),
             ledger: Vec::new(),
+            forgotten: BTreeSet::new(),
             requests,
             reopenings: Vec::new(),
             canceled_at: None,
@@ -208,11 +211,12 @@ impl Virtual {
     fn power_cut(&mut self, rng: &mut Rng) {
         self.supervisors_die();
         self.boot += 1;
-        for record in self.records.values_mut() {
-            if rng.chance(30) {
-                *record = Record::default();
-            } else if rng.chance(30) {
+        for (attempt, record) in &mut self.records {
+            let (all, end) = (rng.chance(30), rng.chance(30));
+            if all || end {
+                self.forgotten.insert(*attempt);
                 record.done = None;
+                record.started &= !all;
             }
         }
     }
@@ -310,6 +314,9 @@ impl Executor for Supervisors {
         let mut world = self.0.0.borrow_mut();
         world.tick();
         world.queue.push_back(job.attempt);
+        let most = 2 * world.plan.max_concurrency.get() as usize;
+        let has = world.queue.len() + world.live.len();
+        assert!(has <= most, "{has} attempts are handed over, {most} may be");
         world.fill_slots();
         Ok(())
     }
