@@ -105,7 +105,11 @@ verbs! {
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let command = Cli::command();
     let is_verb = |word: &str| command.find_subcommand(word).is_some();
-    let exists = |path: &OsStr| Path::new(path).exists();
+    // A plan file that is not there is told as such, not as an unknown verb.
+    let exists = |path: &OsStr| {
+        let extension = Path::new(path).extension().and_then(OsStr::to_str);
+        Path::new(path).exists() || matches!(extension, Some("json" | "toml" | "yaml" | "yml"))
+    };
     let args = args::with_default_verb(args.into_iter().collect(), &is_verb, &exists);
     let parsed = command
         .try_get_matches_from(args)
