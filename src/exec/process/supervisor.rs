@@ -225,9 +225,16 @@ impl Supervisor {
             Order::Start(job) => self.waiting.push_back(job),
             Order::Stop(attempt, how) => self.stop(attempt, how),
             Order::Revoke(attempt) => {
-                // With nothing running, what waits is as good as begun: the engine
-                // has been told that the one before it is over, and counts on it.
-                if self.running.is_some() && self.call_off(attempt) {
+                // With nothing running, what waits first is as good as begun: the
+                // engine has been told that the one before it is over, and counts
+                // on it. What waits behind that is not, also where both have come
+                // together with this order and neither has begun.
+                let is_next = self.running.is_none()
+                    && self
+                        .waiting
+                        .front()
+                        .is_some_and(|job| job.attempt == attempt);
+                if !is_next && self.call_off(attempt) {
                     self.tell(&Answer::Revoked(attempt));
                 }
             }
