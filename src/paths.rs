@@ -318,6 +318,7 @@ mod tests {
         fs::metadata(path).unwrap().mode() & 0o7777
     }
 
+    /// XH03.
     #[test]
     fn xh03_what_is_made_is_for_its_owner_only() {
         let tmp = tempfile::tempdir().unwrap();
@@ -341,6 +342,7 @@ mod tests {
         }
     }
 
+    /// XD06.
     #[test]
     fn xd06_a_directory_that_others_may_write_to_is_refused() {
         let tmp = tempfile::tempdir().unwrap();
@@ -355,6 +357,7 @@ mod tests {
         StateDir::create(&dir).unwrap();
     }
 
+    /// XD06.
     #[test]
     fn xd06_a_parent_that_everybody_may_write_to_is_refused() {
         let tmp = tempfile::tempdir().unwrap();
@@ -367,6 +370,7 @@ mod tests {
         StateDir::create(&parent.join("s")).unwrap();
     }
 
+    /// XD06.
     #[test]
     fn xd06_a_directory_of_another_user_is_refused() {
         if !nix::unistd::geteuid().is_root() {
@@ -382,6 +386,7 @@ mod tests {
         assert!(said.contains("belongs to user 12345"), "{said}");
     }
 
+    /// XH04.
     #[test]
     fn xh04_links_and_files_in_the_place_of_directories_are_refused() {
         let tmp = tempfile::tempdir().unwrap();

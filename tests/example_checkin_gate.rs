@@ -105,6 +105,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// P32.
 #[test]
 fn p32_the_sample_is_accepted_although_one_check_that_may_fail_has_failed() {
     let world = World::new();

@@ -209,6 +209,7 @@ fn the_clean_case_is_merged_pushed_and_recorded() {
     assert!(world.path("alice/vendor/parser lib/README").exists());
 }
 
+/// P13.
 #[test]
 fn p13_a_failed_merge_lets_the_resolver_run_and_the_later_timestamp_is_pushed() {
     let world = World::new("timestamp");
@@ -222,6 +223,7 @@ fn p13_a_failed_merge_lets_the_resolver_run_and_the_later_timestamp_is_pushed() 
     assert!(world.events().exists());
 }
 
+/// P31.
 #[test]
 fn p31_the_conflict_case_fails_pushes_nothing_and_leaves_the_clone_as_it_was() {
     let world = World::new("conflict");
@@ -235,6 +237,7 @@ fn p31_the_conflict_case_fails_pushes_nothing_and_leaves_the_clone_as_it_was() {
     assert!(!world.events().exists());
 }
 
+/// P31.
 #[test]
 fn p31_the_plan_is_valid_and_a_preview_starts_nothing() {
     let world = World::new("clean");
@@ -326,6 +329,7 @@ fn a_commit_of_somebody_else_is_not_undone_and_a_person_is_needed() {
     assert_eq!(last, "precious\n");
 }
 
+/// P35.
 #[test]
 fn p35_two_safe_merges_of_one_branch_do_not_overlap() {
     let world = World::new("clean");

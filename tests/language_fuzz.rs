@@ -126,17 +126,20 @@ const PIECES: &str = "(prev\\.|steps\\['|'\\]|a|\\.status|\\.outputs\\.K|env\\.|
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
+    /// XF10.
     #[test]
     fn xf10_random_pieces(text in PIECES) {
         everything_reads(&text);
     }
 
+    /// XF10.
     #[test]
     fn xf10_random_characters(text in any::<String>()) {
         everything_reads(&text);
     }
 }
 
+/// XF10.
 #[test]
 fn xf10_a_great_deal_of_anything() {
     for piece in [

@@ -105,6 +105,7 @@ fn process_that_holds_a_lock() {
     wait_to_be_killed();
 }
 
+/// P35.
 #[test]
 fn p35_two_runs_under_one_lock_do_not_overlap_and_the_second_is_told_who_runs() {
     let tmp = tempfile::tempdir().unwrap();
@@ -122,6 +123,7 @@ fn p35_two_runs_under_one_lock_do_not_overlap_and_the_second_is_told_who_runs() 
     space.try_acquire(&other_key, &who("mine")).unwrap();
 }
 
+/// XE02.
 #[test]
 fn xe02_a_lock_is_free_the_moment_its_holder_is_killed() {
     let tmp = tempfile::tempdir().unwrap();
@@ -134,6 +136,7 @@ fn xe02_a_lock_is_free_the_moment_its_holder_is_killed() {
         .unwrap();
 }
 
+/// XE02.
 #[test]
 fn xe02_who_waits_is_told_for_whom_and_goes_on_when_that_one_is_killed() {
     let tmp = tempfile::tempdir().unwrap();
@@ -239,6 +242,7 @@ fn take_turns(space: &LockSpace, wants: &[Want], inside: &AtomicU32) {
     }
 }
 
+/// XE08.
 #[test]
 fn xe08_opposite_orders_do_not_deadlock_and_nobody_starves() {
     let tmp = tempfile::tempdir().unwrap();
@@ -266,6 +270,7 @@ fn weights_that_do_not_fit_together_take_turns() {
     });
 }
 
+/// XH03.
 #[test]
 fn xh03_lock_files_are_for_their_owner_only() {
     let tmp = tempfile::tempdir().unwrap();

@@ -166,6 +166,7 @@ fn run_id(test: &Test) -> String {
     text(&status(test)["run"]["run_id"])
 }
 
+/// P28.
 #[test]
 fn p28_cancel_from_another_process_ends_the_running_step_and_the_run() {
     let steps = json!([
@@ -197,6 +198,7 @@ fn p28_cancel_from_another_process_ends_the_running_step_and_the_run() {
         .run();
 }
 
+/// P28.
 #[test]
 fn p28_cancel_of_a_run_whose_engine_was_killed() {
     let steps = json!([
@@ -220,6 +222,7 @@ fn p28_cancel_of_a_run_whose_engine_was_killed() {
     nothing_is_left(&test);
 }
 
+/// P29, XA01, XA02.
 #[test]
 fn p29_xa01_xa02_an_engine_killed_with_two_steps_live_is_resumed() {
     let steps = json!([
@@ -284,6 +287,7 @@ fn p29_xa01_xa02_an_engine_killed_with_two_steps_live_is_resumed() {
         .run();
 }
 
+/// P25.
 #[test]
 fn p25_sigint_stops_with_grace_and_steps_that_always_run_do() {
     let script = format!(
@@ -312,6 +316,7 @@ fn p25_sigint_stops_with_grace_and_steps_that_always_run_do() {
     nothing_is_left(&test);
 }
 
+/// XB08.
 #[test]
 fn xb08_a_second_sigint_kills_at_once() {
     // The grace is longer than the test waits for the end.
@@ -338,6 +343,7 @@ fn xb08_a_second_sigint_kills_at_once() {
     nothing_is_left(&test);
 }
 
+/// XB07.
 #[test]
 fn xb07_sigterm_to_the_engine_ends_the_whole_tree() {
     let script = format!("(setsid sleep 40 &) ; {}", until("never"));
@@ -373,6 +379,7 @@ fn ended(child: &mut Child) -> bool {
         .is_some()
 }
 
+/// XE01.
 #[test]
 fn xe01_of_two_engines_that_resume_one_run_one_works_and_the_other_is_told_who() {
     for round in 0..4 {
@@ -406,6 +413,7 @@ fn xe01_of_two_engines_that_resume_one_run_one_works_and_the_other_is_told_who()
     }
 }
 
+/// P35, XE02.
 #[test]
 fn p35_xe02_two_runs_of_one_plan_and_key_never_overlap() {
     let globals = json!({"lock": {"name": "merge-${KEY}", "wait_sec": 0}});
@@ -432,6 +440,7 @@ fn p35_xe02_two_runs_of_one_plan_and_key_never_overlap() {
     assert_eq!(times(&test, "start", "x"), 2);
 }
 
+/// P35.
 #[test]
 fn p35_a_run_waits_for_the_one_before_it_as_long_as_the_plan_says() {
     let globals = json!({"lock": {"name": "merge", "wait_sec": 50}});
@@ -499,16 +508,19 @@ fn held_across_runs(globals: Value, holds: Value, on: &str) {
     assert!(ledger[2].starts_with("start two"), "{ledger:?}");
 }
 
+/// P35.
 #[test]
 fn p35_a_steps_lock_holds_between_runs_and_the_waiter_names_the_holder() {
     held_across_runs(json!({}), json!({"locks": ["db"]}), "db");
 }
 
+/// P35.
 #[test]
 fn p35_a_pool_holds_between_runs_and_the_waiter_names_the_holder() {
     held_across_runs(json!({"pools": {"gpu": 1}}), json!({"pool": "gpu"}), "gpu");
 }
 
+/// P29.
 #[test]
 fn p29_a_steps_lock_outlives_the_engine_as_long_as_the_step_does() {
     let file = |id: &str| plan(json!([with(waits(id, "go"), json!({"locks": "db"}))]));
@@ -539,6 +551,7 @@ fn p29_a_steps_lock_outlives_the_engine_as_long_as_the_step_does() {
     assert_eq!(times(&test, "start", "one"), 1);
 }
 
+/// XA03.
 #[test]
 fn xa03_an_attempt_whose_end_nobody_saw_is_made_once_more() {
     let steps = json!([
@@ -599,6 +612,7 @@ fn quarantined() -> Test {
     test
 }
 
+/// XA03.
 #[test]
 fn xa03_a_quarantined_step_is_run_again_on_a_persons_word() {
     let test = quarantined();
@@ -608,6 +622,7 @@ fn xa03_a_quarantined_step_is_run_again_on_a_persons_word() {
     assert_eq!(state(&test), "succeeded");
 }
 
+/// XA03.
 #[test]
 fn xa03_a_quarantined_step_is_taken_as_done_on_a_persons_word() {
     let test = quarantined();
@@ -618,6 +633,7 @@ fn xa03_a_quarantined_step_is_taken_as_done_on_a_persons_word() {
     assert_eq!(state(&test), "succeeded");
 }
 
+/// P29, XA12.
 #[test]
 fn p29_xa12_a_failed_run_is_resumed_by_its_own_plan_without_what_succeeded() {
     let b = |what: &str| {
@@ -658,6 +674,7 @@ fn holding(dir: &Path, what: &str) -> Vec<String> {
     found
 }
 
+/// XH01.
 #[test]
 fn xh01_a_secret_is_in_no_file_of_the_store_and_resume_needs_it_again() {
     let secret = "hunter2-x7Qz9";

@@ -82,6 +82,7 @@ fn previewed(test: &Test, args: &[&str]) -> Vec<String> {
     yes.map(|step| text(step, "step_id").to_owned()).collect()
 }
 
+/// P21.
 #[test]
 fn p21_tags_select_what_runs() {
     let tagged = |id: &str, tags: Value| with(shell(id, "true"), json!({ "tags": tags }));
@@ -105,6 +106,7 @@ fn p21_tags_select_what_runs() {
         .run();
 }
 
+/// P21.
 #[test]
 fn p21_hints_order_the_monitor() {
     let hinted = |id: &str, group: &str, weight: i64| {
@@ -151,6 +153,7 @@ fn mixed() -> Test {
     test
 }
 
+/// P22.
 #[test]
 fn p22_the_seeds_query_finds_the_run_and_the_tables_have_their_columns() {
     let test = mixed();
@@ -181,6 +184,7 @@ fn p22_the_seeds_query_finds_the_run_and_the_tables_have_their_columns() {
     }
 }
 
+/// P23.
 #[test]
 fn p23_every_step_has_a_row_with_its_attempts_codes_and_times() {
     let test = mixed();
@@ -219,6 +223,7 @@ fn p23_every_step_has_a_row_with_its_attempts_codes_and_times() {
     }
 }
 
+/// P23.
 #[test]
 fn p23_a_step_that_never_ran_has_no_attempt() {
     let test = mixed();
@@ -226,6 +231,7 @@ fn p23_a_step_that_never_ran_has_no_attempt() {
     assert_eq!(sql(&test, query), [["behind", "0"], ["never", "0"]]);
 }
 
+/// XA06.
 #[test]
 fn xa06_a_run_whose_id_was_said_is_in_the_store() {
     for _ in 0..20 {
@@ -241,6 +247,7 @@ fn xa06_a_run_whose_id_was_said_is_in_the_store() {
     }
 }
 
+/// P24.
 #[test]
 fn p24_the_file_has_the_stores_events_in_order_once_each() {
     let test = mixed();
@@ -264,6 +271,7 @@ fn p24_the_file_has_the_stores_events_in_order_once_each() {
     assert_eq!(types, stored);
 }
 
+/// P27, P28.
 #[test]
 fn p27_p28_progress_can_be_seen_from_another_process_while_the_run_goes_on() {
     let wait = "echo on its way; until [ -e go ]; do sleep 0.02; done";
@@ -329,6 +337,7 @@ fn seeds() -> Vec<PathBuf> {
     plans
 }
 
+/// P31.
 #[test]
 fn p31_the_seeds_plans_validate_and_dry_run_as_they_are() {
     for path in seeds() {
@@ -365,6 +374,7 @@ fn stubs(test: &Test, fails: &str) -> String {
     format!("{}:{path}", bin.display())
 }
 
+/// P31.
 #[test]
 fn p31_the_conflict_path_of_the_safe_merge_goes_on_to_its_end() {
     let Some(path) = seeds()
@@ -399,6 +409,7 @@ fn p31_the_conflict_path_of_the_safe_merge_goes_on_to_its_end() {
     assert_eq!(states(&shown)[8..], canceled);
 }
 
+/// P30.
 #[test]
 fn p30_the_seeds_test_plan_runs_and_needs_neither_version_nor_name() {
     for path in seeds()
@@ -423,6 +434,7 @@ fn p30_the_seeds_test_plan_runs_and_needs_neither_version_nor_name() {
         .run();
 }
 
+/// P33.
 #[test]
 fn p33_validate_says_as_data_what_is_wrong_and_where() {
     let file = "{\"plan_id\": \"p\", \"steps\": [\n  {\"id\": \"a\", \"command\": \"x\", \"depends_on\": [\"b\"]}\n]}";
@@ -446,6 +458,7 @@ fn p33_validate_says_as_data_what_is_wrong_and_where() {
     );
 }
 
+/// P34.
 #[test]
 fn p34_a_run_can_begin_and_end_in_the_middle() {
     let steps = json!([
@@ -475,6 +488,7 @@ fn previewed_all(test: &Test, args: &[&str]) -> Vec<String> {
     steps
 }
 
+/// P36.
 #[test]
 fn p36_unknown_fields_are_refused_where_they_look_misspelt_and_else_kept() {
     let field = |name: &str| plan(json!([with(shell("a", "touch ran"), json!({ name: 1 }))]));
@@ -499,6 +513,7 @@ fn p36_unknown_fields_are_refused_where_they_look_misspelt_and_else_kept() {
         .run();
 }
 
+/// P37.
 #[test]
 fn p37_comments_in_json_are_refused_with_their_line_and_a_bom_is_not() {
     let good = plan(json!([shell("a", "touch ran")]));
@@ -537,6 +552,7 @@ fn hostile() -> Vec<String> {
     all
 }
 
+/// XF09.
 #[test]
 fn xf09_any_value_reaches_argv_as_one_word_and_scripts_as_environment() {
     let file = json!({
@@ -561,6 +577,7 @@ fn xf09_any_value_reaches_argv_as_one_word_and_scripts_as_environment() {
     }
 }
 
+/// XF09.
 #[test]
 fn xf09_an_undefined_variable_is_refused_before_anything_runs() {
     let steps =
@@ -573,6 +590,7 @@ fn xf09_an_undefined_variable_is_refused_before_anything_runs() {
         .run();
 }
 
+/// P17.
 #[test]
 fn p17_the_end_of_what_an_attempt_wrote_is_in_the_database() {
     let lines = "for i in $(seq 1 30); do echo line $i; done; echo last words >&2; exit 1";

@@ -57,6 +57,7 @@ fn p33_the_published_schema_is_the_loaders() {
     );
 }
 
+/// P33.
 #[test]
 fn p33_the_schema_accepts_every_good_file() {
     let schema = jsonschema::validator_for(&plan_file::schema()).unwrap();
@@ -71,6 +72,8 @@ fn p33_the_schema_accepts_every_good_file() {
 
 /// What is wrong with a field by itself the schema refuses as the loader does;
 /// what only the whole plan shows, it cannot.
+///
+/// P33.
 #[test]
 fn p33_the_schema_refuses_every_file_of_a_wrong_shape() {
     let schema = jsonschema::validator_for(&plan_file::schema()).unwrap();

@@ -41,6 +41,7 @@ fn run_id(test: &Test) -> String {
         .to_owned()
 }
 
+/// P28.
 #[test]
 fn p28_status_of_the_newest_run() {
     let test = after_a_run();
@@ -58,6 +59,7 @@ fn p28_status_of_the_newest_run() {
     "###);
 }
 
+/// P27, P23.
 #[test]
 fn p27_p23_status_as_json() {
     let test = after_a_run();
@@ -76,6 +78,7 @@ fn p27_p23_status_as_json() {
     assert_eq!(status["steps"][1]["attempts"], 2);
 }
 
+/// P28.
 #[test]
 fn p28_runs_are_found_by_id_by_its_ends_and_by_name() {
     let test = after_a_run();
@@ -96,6 +99,7 @@ fn p28_runs_are_found_by_id_by_its_ends_and_by_name() {
         .run();
 }
 
+/// P24.
 #[test]
 fn p24_events_as_json_are_the_lines_of_the_file() {
     let test = after_a_run();
@@ -123,6 +127,7 @@ fn p24_events_as_json_are_the_lines_of_the_file() {
         .run();
 }
 
+/// XC03.
 #[test]
 fn xc03_logs_are_passed_on_byte_for_byte() {
     let test = after_a_run();
@@ -153,6 +158,7 @@ fn xc03_logs_are_passed_on_byte_for_byte() {
     );
 }
 
+/// XC03.
 #[test]
 fn xc03_logs_as_json_lose_nothing() {
     let test = after_a_run();
@@ -168,6 +174,7 @@ fn xc03_logs_as_json_lose_nothing() {
     assert_eq!(line["text"], "e1\n");
 }
 
+/// XC02.
 #[test]
 fn xc02_the_end_of_a_huge_line_is_a_megabyte_of_it() {
     let script = "head -c 20000000 /dev/zero | tr '\\\\0' x";
@@ -233,6 +240,7 @@ fn why_finds_the_reason_and_the_nearest_name() {
         .run();
 }
 
+/// P33, P20.
 #[test]
 fn p33_p20_graphs_of_a_file_and_of_a_run() {
     let test = after_a_run();
@@ -347,6 +355,7 @@ fn colours_follow_the_option_then_the_environment_then_the_terminal() {
     assert!(!coloured(&["--color", "never"], &[("CLICOLOR_FORCE", "1")]));
 }
 
+/// P31.
 #[test]
 fn p31_a_file_by_itself_is_run() {
     let plan = r#"{"plan_id": "p", "steps": [{"id": "a", "command": "sh", "args": ["-c", "echo ${WHO} > done"]}]}"#;

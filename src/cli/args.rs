@@ -48,6 +48,7 @@ mod tests {
         args.join(OsStr::new(" ")).into_string().unwrap()
     }
 
+    /// P31.
     #[test]
     fn p31_a_file_or_directory_is_run() {
         assert_eq!(

@@ -200,6 +200,7 @@ pub fn say(problems: &[Problem], sources: &Sources, json: bool) {
 mod tests {
     use super::*;
 
+    /// XH01.
     #[test]
     fn xh01_secrets_are_not_part_of_the_recorded_command_line() {
         let secrets = BTreeMap::from([("TOKEN".to_owned(), "t0p".to_owned())]);

@@ -612,6 +612,7 @@ mod tests {
         );
     }
 
+    /// XH04.
     #[test]
     fn xh04_a_trap_in_the_place_of_a_lock_is_refused() {
         let (tmp, space) = space();

@@ -259,6 +259,7 @@ mod tests {
         }
     }
 
+    /// XF05.
     #[test]
     fn xf05_hostile_ids_are_refused() {
         for id in [

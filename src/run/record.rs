@@ -481,6 +481,7 @@ mod tests {
         }
     }
 
+    /// P24.
     #[test]
     fn p24_a_line_names_the_run_the_step_and_the_time() {
         let event = Event {

@@ -437,6 +437,7 @@ mod tests {
         assert_eq!(seqs(&store, &run_id), [1, 2]);
     }
 
+    /// XA10.
     #[test]
     fn xa10_an_owner_that_was_replaced_while_it_was_frozen_writes_nothing() {
         let home = Home::new();
@@ -471,6 +472,7 @@ mod tests {
         assert_eq!(lines(&home, &run_id), [1, 2, 3]);
     }
 
+    /// XH04.
     #[test]
     fn xh04_a_trap_in_the_place_of_the_copy_stops_the_log() {
         let home = Home::new();

@@ -133,6 +133,7 @@ mod tests {
         }
     }
 
+    /// XH04.
     #[test]
     fn xh04_links_and_pipes_are_refused_and_their_victims_unchanged() {
         let tmp = tempfile::tempdir().unwrap();
@@ -153,6 +154,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
     }
 
+    /// XH03.
     #[test]
     fn xh03_files_are_for_their_owner_only() {
         let tmp = tempfile::tempdir().unwrap();

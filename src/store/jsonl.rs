@@ -262,6 +262,7 @@ mod tests {
         assert_eq!(mend(whole().as_bytes()), (Repair::default(), whole()));
     }
 
+    /// XA14.
     #[test]
     fn xa14_wherever_the_file_is_torn_the_rest_is_written_anew() {
         for len in 0..whole().len() {
@@ -274,6 +275,7 @@ mod tests {
         }
     }
 
+    /// XA14.
     #[test]
     fn xa14_zeros_at_the_end_are_cut_in_or_after_a_line() {
         for len in 0..=whole().len() {
@@ -287,6 +289,7 @@ mod tests {
         }
     }
 
+    /// XA14.
     #[test]
     fn xa14_a_flipped_byte_is_told_with_its_line() {
         let mut line = 1;

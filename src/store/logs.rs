@@ -211,6 +211,7 @@ mod tests {
         assert_eq!(tail_of(&long, 1), whole("end\n"));
     }
 
+    /// XC02.
     #[test]
     fn xc02_of_a_huge_line_only_its_end_is_read() {
         let home = Home::new();
@@ -231,6 +232,7 @@ mod tests {
         assert!(lines.len() == 1 && lines[0].chars().count() == 500);
     }
 
+    /// XG08.
     #[test]
     fn xg08_no_range_leads_out_of_the_directory() {
         let (home, range) = log(b"x");

@@ -231,6 +231,7 @@ mod tests {
         Doorbell::ring(tmp.path()).unwrap();
     }
 
+    /// XH04.
     #[test]
     fn xh04_what_is_not_our_pipe_is_neither_rung_nor_hung_up() {
         let tmp = tempfile::tempdir().unwrap();

@@ -418,6 +418,7 @@ mod tests {
         }
     }
 
+    /// XD02.
     #[test]
     fn xd02_after_an_error_nothing_is_acknowledged_until_a_retry_succeeds() {
         let home = Home::new();
@@ -458,6 +459,7 @@ mod tests {
         );
     }
 
+    /// XD03.
     #[test]
     fn xd03_an_error_that_time_does_not_mend_is_not_retried() {
         let home = Home::new();

@@ -207,6 +207,7 @@ mod tests {
         )
     }
 
+    /// P27.
     #[test]
     fn p27_running_steps_and_the_whole() {
         let story = midway();

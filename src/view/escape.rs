@@ -198,6 +198,7 @@ mod tests {
         String::from_utf8(out).expect("what is fit to be shown is text")
     }
 
+    /// XC03.
     #[test]
     fn xc03_a_terminal_gets_no_escape_bell_or_c1_and_every_line() {
         assert_eq!(printable(&[b"\x1b[31mred\x1b[0m\n\ttab\n"]), "red\n\ttab\n");

@@ -412,6 +412,7 @@ mod tests {
         Drawing { plan, run: None }
     }
 
+    /// P33, P20.
     #[test]
     fn p33_p20_the_graph_for_graphviz() {
         let plan = plan();
@@ -436,6 +437,7 @@ mod tests {
         "###);
     }
 
+    /// P33, P20.
     #[test]
     fn p33_p20_the_graph_for_mermaid() {
         let plan = plan();
@@ -457,6 +459,7 @@ mod tests {
         "###);
     }
 
+    /// P33, P20.
     #[test]
     fn p33_p20_the_graph_as_a_tree() {
         let plan = plan();
@@ -476,6 +479,7 @@ mod tests {
         );
     }
 
+    /// P33.
     #[test]
     fn p33_the_graph_as_json_has_every_edge() {
         let plan = plan();

@@ -48,6 +48,7 @@ mod tests {
     use super::*;
     use crate::view::testing::{self, RUN, Story, exited};
 
+    /// P24.
     #[test]
     fn p24_one_object_per_line_in_order_with_ids_and_documented_names() {
         let mut plan = testing::plan(&["a\"b"]);

@@ -122,6 +122,7 @@ mod tests {
         assert_eq!(base64(&[0xff, 0xfe, 0xfd]), "//79");
     }
 
+    /// XC03.
     #[test]
     fn xc03_json_is_text_where_it_can_be_and_lossless_where_not() {
         let mut form = Form::Json(Label {

@@ -50,6 +50,7 @@ mod tests {
     use crate::plan::About;
     use crate::view::testing;
 
+    /// P21.
     #[test]
     fn p21_groups_and_weights_order_the_steps_and_the_plan_does_the_rest() {
         let mut plan = testing::plan(&["a", "b", "c", "d", "e"]);

@@ -342,6 +342,7 @@ mod tests {
         })
     }
 
+    /// P9.
     #[test]
     fn p9_a_failed_attempt_is_one_line_that_says_what_becomes_of_it() {
         let mut plan = testing::plan(&["build", "test: build", "ship: test", "docs"]);

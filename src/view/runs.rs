@@ -146,6 +146,7 @@ mod tests {
         ]
     }
 
+    /// P28.
     #[test]
     fn p28_the_table() {
         let shown = testing::written(|out| table(&runs(), NOON + 65_000, &TimeZone::UTC, out));
@@ -157,6 +158,7 @@ mod tests {
         "###);
     }
 
+    /// P23.
     #[test]
     fn p23_times_in_json_are_rfc_3339() {
         let json = json(&runs(), NOON + 65_000);

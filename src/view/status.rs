@@ -382,6 +382,7 @@ mod tests {
         story
     }
 
+    /// P27.
     #[test]
     fn p27_a_run_as_a_table() {
         let story = midway();
@@ -401,6 +402,7 @@ mod tests {
         "#);
     }
 
+    /// P21.
     #[test]
     fn p21_the_table_follows_the_hints() {
         let mut plan = testing::plan(&["a", "b"]);
@@ -440,6 +442,7 @@ mod tests {
         )));
     }
 
+    /// P27, P23.
     #[test]
     fn p27_p23_a_run_as_json_has_every_step() {
         let story = midway();

@@ -289,6 +289,7 @@ mod tests {
         "#);
     }
 
+    /// P26.
     #[test]
     fn p26_only_tolerated_failures_succeed_with_warnings() {
         let mut plan = testing::plan(&["a", "b: a"]);

@@ -105,6 +105,7 @@ mod tests {
     use super::*;
     use crate::view::testing::{self, NOON, Story, exited};
 
+    /// P27.
     #[test]
     fn p27_every_attempt_is_a_bar_of_its_own() {
         let mut plan = testing::plan(&["a", "b: a"]);

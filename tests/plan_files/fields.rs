@@ -169,6 +169,7 @@ fn every_field_reaches_the_plan() {
     assert!(plan.steps[5].absent.is_some());
 }
 
+/// P30.
 #[test]
 fn p30_the_seeds_plan_needs_no_version_and_no_name() {
     let plan = plan(
@@ -196,6 +197,7 @@ fn a_plan_without_an_id_is_called_like_its_file() {
     assert_eq!(named.id, "x");
 }
 
+/// P4.
 #[test]
 fn p4_max_concurrency_is_one_unless_said_and_at_least_one() {
     assert_eq!(
@@ -233,6 +235,7 @@ fn p4_max_concurrency_is_one_unless_said_and_at_least_one() {
     }
 }
 
+/// P6.
 #[test]
 fn p6_values_are_put_in_after_parsing_and_never_read_again() {
     let text = one_step(r#""args": ["<${V}>", "$$", "$V", "${V:-x}", "$${V}"], "name": "${V}""#);
@@ -254,6 +257,7 @@ fn p6_values_are_put_in_after_parsing_and_never_read_again() {
     }
 }
 
+/// P6.
 #[test]
 fn p6_values_reach_scripts_as_environment() {
     let text = r#"{"steps": [{"id": "a", "shell": true, "command": "echo ${V} $V $$${V}"}]}"#;
@@ -263,6 +267,7 @@ fn p6_values_reach_scripts_as_environment() {
     assert_eq!(*run.env, [("V".into(), "; touch X".into())]);
 }
 
+/// P7.
 #[test]
 fn p7_an_unresolved_variable_is_an_error_naming_it_and_its_step() {
     let text = one_step(r#""args": ["x", "${BRANCH}"]"#);
@@ -282,6 +287,7 @@ fn p7_an_unresolved_variable_is_an_error_naming_it_and_its_step() {
     assert_eq!(argv(&plan.steps[0]), ["true", "x", "${BRANCH}"]);
 }
 
+/// P10.
 #[test]
 fn p10_an_explicit_zero_of_retries_overrides_the_default() {
     let text = r#"{"globals": {"default_retries": 3}, "steps": [
@@ -297,6 +303,7 @@ fn p10_an_explicit_zero_of_retries_overrides_the_default() {
     assert_eq!(counts, [0, 3, 1, 3]);
 }
 
+/// P20.
 #[test]
 fn p20_consuming_what_nothing_provides_is_a_warning_and_with_strict_an_error() {
     let text = r#"{"plan_id": "p", "steps": [
@@ -319,6 +326,7 @@ fn p20_consuming_what_nothing_provides_is_a_warning_and_with_strict_an_error() {
     assert_eq!(refusal.problems[0].severity, Severity::Error);
 }
 
+/// P36.
 #[test]
 fn p36_unknown_fields() {
     let text = r#"{"plan_id": "p", "owner": "me", "x-any": 1, "steps": [

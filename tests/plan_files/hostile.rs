@@ -31,6 +31,7 @@ fn named(ids: &[&str]) -> String {
     steps(ids.iter().map(|id| step(id, &[], &[])))
 }
 
+/// XF01.
 #[test]
 fn xf01_cycles() {
     let two = steps([step("a", &["b".into()], &[]), step("b", &["a".into()], &[])]);
@@ -50,6 +51,7 @@ fn xf01_cycles() {
     assert!(shown(&ring).len() < 10_000, "long circles are cut");
 }
 
+/// XF02.
 #[test]
 fn xf02_duplicates_and_missing() {
     let cases = [
@@ -103,6 +105,7 @@ fn xf03_large_shapes_need_no_deep_stack() {
     thread.spawn(work).unwrap().join().unwrap();
 }
 
+/// XF04.
 #[test]
 fn xf04_nesting_and_bombs() {
     for deep in [100_000, 5_000_000] {
@@ -134,6 +137,7 @@ fn xf04_nesting_and_bombs() {
     }
 }
 
+/// XF05.
 #[test]
 fn xf05_names() {
     let long = "n".repeat(5000);
@@ -170,6 +174,7 @@ fn xf05_names() {
     );
 }
 
+/// XF06.
 #[test]
 fn xf06_numbers_and_types_are_refused_with_the_fields_path() {
     let cases = [
@@ -246,6 +251,7 @@ fn xf06_numbers_and_types_are_refused_with_the_fields_path() {
     );
 }
 
+/// XF08.
 #[test]
 fn xf08_encodings() {
     let folder = tempfile::tempdir().unwrap();
@@ -332,6 +338,8 @@ proptest! {
 }
 
 /// The plans of the documents, where they lie beside this repository.
+///
+/// P31.
 #[test]
 fn p31_the_documents_plans_load_as_they_are() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/inputs/plans");

@@ -15,6 +15,7 @@ fn shown_fixture(name: &str) -> String {
     }
 }
 
+/// P36.
 #[test]
 fn p36_misspelt_fields_are_refused_with_what_was_meant() {
     insta::assert_snapshot!(shown_fixture("bad_meaning/misspelt.json"), @r#"
@@ -60,6 +61,7 @@ fn p36_misspelt_fields_are_refused_with_what_was_meant() {
     "#);
 }
 
+/// P37.
 #[test]
 fn p37_comments_before_json() {
     insta::assert_snapshot!(shown_fixture("bad_syntax/comments.json"), @r"
@@ -73,6 +75,7 @@ fn p37_comments_before_json() {
     ");
 }
 
+/// P5.
 #[test]
 fn p5_everything_wrong_is_shown_at_once() {
     insta::assert_snapshot!(shown_fixture("bad_meaning/everything.json"), @r#"
@@ -128,6 +131,7 @@ fn p5_everything_wrong_is_shown_at_once() {
     "#);
 }
 
+/// P5.
 #[test]
 fn p5_wrong_types_and_choices_are_shown_at_once() {
     insta::assert_snapshot!(shown_fixture("bad_shape/types.json"), @r#"

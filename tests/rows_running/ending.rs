@@ -3,6 +3,7 @@
 use crate::support::{Test, eventually};
 use crate::{Record, asked, exists, log, plan, ran, running, text};
 
+/// P25.
 #[test]
 fn p25_success_is_0_failure_is_1_and_a_bad_plan_is_2() {
     let good = plan("steps: [{id: a, command: 'true'}]");
@@ -21,6 +22,7 @@ fn p25_success_is_0_failure_is_1_and_a_bad_plan_is_2() {
     );
 }
 
+/// P25.
 #[test]
 fn p25_a_program_that_is_not_there_fails_its_step() {
     let test = plan("steps: [{id: a, command: no-such-program-anywhere}]");
@@ -91,6 +93,7 @@ fn a_plan_that_never_rolls_back_does_not() {
     assert!(record.all("rollback_started").next().is_none());
 }
 
+/// P25.
 #[test]
 fn p25_an_undo_that_fails_quarantines_the_run() {
     let test = undoable("", "exit 6");

@@ -13,6 +13,7 @@ fn is_gone(test: &crate::support::Test, file: &str) {
     assert!(!process.exists(), "process {pid} ({file}) still lives");
 }
 
+/// P8.
 #[test]
 fn p8_a_step_that_takes_too_long_is_ended_with_all_its_processes() {
     let test = plan(
@@ -44,6 +45,7 @@ fn p8_a_step_that_takes_too_long_is_ended_with_all_its_processes() {
     );
 }
 
+/// P8.
 #[test]
 fn p8_whoever_ignores_term_is_killed_after_the_grace() {
     let test = plan(
@@ -64,6 +66,7 @@ fn p8_whoever_ignores_term_is_killed_after_the_grace() {
     is_gone(&test, "self");
 }
 
+/// P8.
 #[test]
 fn p8_without_a_timeout_it_is_half_an_hour() {
     let test = plan("steps: [{id: a, command: 'true'}, {id: b, command: 'true', timeout_sec: 7}]");
@@ -75,6 +78,7 @@ fn p8_without_a_timeout_it_is_half_an_hour() {
     assert_eq!((timeout(0), timeout(1)), (1_800_000, 7_000));
 }
 
+/// P9.
 #[test]
 fn p9_retries_come_after_the_delay_and_hold_up_nobody() {
     let test = plan(
@@ -110,6 +114,7 @@ fn p9_retries_come_after_the_delay_and_hold_up_nobody() {
     );
 }
 
+/// P9.
 #[test]
 fn p9_the_first_success_ends_the_attempts() {
     let test = plan(
@@ -155,6 +160,7 @@ fn each_retry_waits_longer_by_the_factor_and_never_longer_than_the_cap() {
     }
 }
 
+/// P10.
 #[test]
 fn p10_retries_0_overrides_the_default_and_no_retries_inherit_it() {
     let test = plan(
@@ -171,6 +177,7 @@ fn p10_retries_0_overrides_the_default_and_no_retries_inherit_it() {
     assert_eq!(attempts, [1, 3, 2]);
 }
 
+/// P12.
 #[test]
 fn p12_dependents_are_skipped_however_far_and_the_rest_goes_on() {
     let test = plan(
@@ -198,6 +205,7 @@ fn p12_dependents_are_skipped_however_far_and_the_rest_goes_on() {
     assert!(!exists(&test, "child") && !exists(&test, "grandchild"));
 }
 
+/// P13.
 #[test]
 fn p13_after_continue_dependents_run_as_if_satisfied() {
     let test = plan(
@@ -217,6 +225,7 @@ fn p13_after_continue_dependents_run_as_if_satisfied() {
     assert_eq!(record.state(), "succeeded");
 }
 
+/// P14.
 #[test]
 fn p14_abort_of_a_step_that_is_not_critical_skips_its_dependents() {
     let test = plan(
@@ -233,6 +242,7 @@ fn p14_abort_of_a_step_that_is_not_critical_skips_its_dependents() {
     assert!(record.all("run_stopping").next().is_none());
 }
 
+/// P15.
 #[test]
 fn p15_whatever_the_policies_every_step_is_settled_and_the_run_ends() {
     // Every policy, on a step that fails, with a dependent that a condition asks
@@ -285,6 +295,7 @@ const WITH_FALLBACK: &str = r#"
       - {id: next, shell: true, command: "echo next >> log", depends_on: [first]}
 "#;
 
+/// P19.
 #[test]
 fn p19_a_fallback_runs_on_failure_and_its_success_satisfies_dependents() {
     let test = plan(WITH_FALLBACK);
@@ -298,6 +309,7 @@ fn p19_a_fallback_runs_on_failure_and_its_success_satisfies_dependents() {
     assert_eq!(record.state(), "succeeded");
 }
 
+/// P19.
 #[test]
 fn p19_a_fallback_that_is_not_needed_is_skipped() {
     let test = plan(WITH_FALLBACK);
@@ -309,6 +321,7 @@ fn p19_a_fallback_that_is_not_needed_is_skipped() {
     );
 }
 
+/// P19.
 #[test]
 fn p19_where_the_fallback_fails_too_dependents_do_not_run() {
     let test = plan(WITH_FALLBACK);
@@ -319,6 +332,7 @@ fn p19_where_the_fallback_fails_too_dependents_do_not_run() {
     assert_ne!(text(&record.step("next")["state"]), "succeeded");
 }
 
+/// P26.
 #[test]
 fn p26_failures_that_may_be_are_warnings_and_are_listed() {
     let test = plan(

@@ -2,6 +2,7 @@
 
 use crate::{Record, asked, exists, log, number, plan, ran, running, text, written};
 
+/// P1.
 #[test]
 fn p1_a_plan_with_a_variable_runs_and_prints_the_runs_id() {
     let test = plan(
@@ -20,6 +21,7 @@ fn p1_a_plan_with_a_variable_runs_and_prints_the_runs_id() {
     assert_eq!(asked::<String>(&test, "SELECT run_id FROM runs"), id);
 }
 
+/// P2.
 #[test]
 fn p2_a_step_starts_after_all_it_depends_on_has_succeeded() {
     let test = plan(
@@ -63,6 +65,7 @@ fn crowd(globals: &str, meet: &str) -> String {
     yaml
 }
 
+/// P3.
 #[test]
 fn p3_independent_steps_run_in_parallel_and_never_more_than_may() {
     let meet = "until [ -e been.a ] && [ -e been.b ]; do sleep 0.02; done";
@@ -83,6 +86,7 @@ fn p3_independent_steps_run_in_parallel_and_never_more_than_may() {
     assert!(seen.iter().all(|n| *n <= 2), "{seen:?}");
 }
 
+/// P4.
 #[test]
 fn p4_without_max_concurrency_one_step_runs_at_a_time() {
     let test = plan(&crowd("plan_id: p", "sleep 0.05"));
@@ -94,6 +98,7 @@ fn p4_without_max_concurrency_one_step_runs_at_a_time() {
     );
 }
 
+/// P4.
 #[test]
 fn p4_a_max_concurrency_that_is_no_positive_number_is_refused() {
     for wrong in ["0", "-1", "1.5", "two", "[]"] {
@@ -112,6 +117,7 @@ fn p4_a_max_concurrency_that_is_no_positive_number_is_refused() {
     }
 }
 
+/// P16.
 #[test]
 fn p16_the_environment_is_the_process_then_the_globals_then_the_step() {
     let test = plan(
@@ -132,6 +138,7 @@ fn p16_the_environment_is_the_process_then_the_globals_then_the_step() {
     assert!(written(&test, "found").ends_with("/sh\n"), "PATH is lost");
 }
 
+/// P17.
 #[test]
 fn p17_100_mb_on_both_streams_are_kept_whole_and_for_each_attempt() {
     let test = plan(
@@ -168,6 +175,7 @@ fn p17_100_mb_on_both_streams_are_kept_whole_and_for_each_attempt() {
     assert_eq!(number(&first["output"]["stdout"]["len"]), 60_000_000);
 }
 
+/// P18.
 #[test]
 fn p18_conditions_decide_and_a_skip_has_its_reason() {
     let test = plan(
@@ -197,6 +205,7 @@ fn p18_conditions_decide_and_a_skip_has_its_reason() {
     assert!(record.of("step_started", "no1").is_empty());
 }
 
+/// P18.
 #[test]
 fn p18_a_condition_that_cannot_be_read_is_a_validation_error() {
     for wrong in [

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use crate::support::{Test, eventually};
 use crate::{Record, TOLD, asked, exists, log, plan, ran, running, text, written};
 
+/// P11.
 #[test]
 fn p11_after_a_critical_failure_what_has_not_begun_is_canceled() {
     let test = plan(
@@ -63,6 +64,7 @@ fn aborted(globals: &str) -> Test {
     ))
 }
 
+/// P11.
 #[test]
 fn p11_steps_that_run_at_an_abort_are_left_to_finish() {
     for globals in ["", ", on_abort: wait"] {
@@ -77,6 +79,7 @@ fn p11_steps_that_run_at_an_abort_are_left_to_finish() {
     }
 }
 
+/// P11.
 #[test]
 fn p11_steps_that_run_at_an_abort_are_stopped_where_the_plan_says_terminate() {
     let test = aborted(", on_abort: terminate");
@@ -109,6 +112,7 @@ fn always_steps_run_after_an_abort_in_their_order() {
     assert!(record.seq("run_stopping", None) < record.seq("step_started", Some("tidy")));
 }
 
+/// P25.
 #[test]
 fn p25_a_cleanup_that_fails_after_an_abort_needs_a_person() {
     let test = plan(
@@ -155,6 +159,7 @@ fn was_stopped(test: &Test, record: &Record) {
     assert_eq!(text(&record.events.last().unwrap()["type"]), "run_finished");
 }
 
+/// P25.
 #[test]
 fn p25_a_canceled_run_stops_with_grace_and_cleans_up() {
     let test = endless("");
@@ -174,6 +179,7 @@ fn p25_a_canceled_run_stops_with_grace_and_cleans_up() {
         .run();
 }
 
+/// P25.
 #[test]
 fn p25_signals_cancel_like_anybody_else() {
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {

@@ -178,6 +178,7 @@ fn xi02_no_story_breaks_a_promise() {
     run_seeds(0, count);
 }
 
+/// XI02.
 #[test]
 fn xi02_the_same_seed_tells_the_same_story() {
     quiet_crashes();

@@ -100,6 +100,7 @@ fn acknowledgement(line: &str) -> Option<Seq> {
     line.strip_prefix("ack ")?.parse().ok()
 }
 
+/// XE01.
 #[test]
 fn xe01_of_two_that_take_a_run_exactly_one_has_it_and_the_other_is_told_who() {
     let home = Home::new();
@@ -137,6 +138,7 @@ fn xe01_of_two_that_take_a_run_exactly_one_has_it_and_the_other_is_told_who() {
     }
 }
 
+/// XA11.
 #[test]
 fn xa11_a_newer_schema_is_refused_and_nothing_is_changed() {
     let home = Home::new();
@@ -208,6 +210,7 @@ fn a_damaged_page_is_reported_and_not_believed() {
     );
 }
 
+/// XA06.
 #[test]
 fn xa06_a_lost_database_is_not_replaced_in_silence() {
     let home = Home::new();

@@ -25,6 +25,7 @@ fn what_was_acknowledged_is_there_in_order_for_whoever_opens_the_store() {
     );
 }
 
+/// P24.
 #[test]
 fn p24_the_jsonl_file_holds_the_same_events_once_each_in_order() {
     let home = Home::new();
@@ -38,6 +39,7 @@ fn p24_the_jsonl_file_holds_the_same_events_once_each_in_order() {
     assert_eq!(exported, file);
 }
 
+/// P25.
 #[test]
 fn p25_the_runs_row_follows_its_events_in_the_same_commit() {
     let home = Home::new();
@@ -71,6 +73,7 @@ fn one_plan_is_kept_once_however_often_it_runs() {
     assert_eq!(query(&home.sql(), counts), [["2", "3", "3"]]);
 }
 
+/// P28.
 #[test]
 fn p28_a_request_rings_is_kept_until_handled_and_ends_with_the_run() {
     let home = Home::new();

@@ -6,6 +6,7 @@ use quintet::run::Event;
 
 use crate::{Home, a_mixed_run, begin, new_run, plan, query, started};
 
+/// P22.
 #[test]
 fn p22_the_documented_tables_and_columns_answer_the_documented_query() {
     let home = Home::new();
@@ -62,6 +63,7 @@ fn p22_the_documented_tables_and_columns_answer_the_documented_query() {
     );
 }
 
+/// P23.
 #[test]
 fn p23_every_step_has_a_row_with_its_state_attempts_code_and_times() {
     let home = Home::new();
@@ -243,6 +245,7 @@ fn p23_every_step_has_a_row_with_its_state_attempts_code_and_times() {
     );
 }
 
+/// P23.
 #[test]
 fn p23_sql_and_the_jsonl_file_spell_every_moment_alike() {
     let home = Home::new();

@@ -34,6 +34,7 @@ fn tree(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// XH03.
 #[test]
 fn xh03_whatever_the_umask_nobody_else_may_read_anything() {
     let tmp = tempfile::tempdir().unwrap();
@@ -74,6 +75,7 @@ fn use_everything(state: &StateDir, run_id: &str) -> Result<(), StoreError> {
     }
 }
 
+/// XH04.
 #[test]
 fn xh04_no_trap_in_the_place_of_a_file_is_followed_or_waited_on() {
     let victims = tempfile::tempdir().unwrap();

@@ -464,6 +464,7 @@ mod tests {
         assert!(!roster.finished(0, attempt(0), now));
     }
 
+    /// P11.
     #[test]
     fn p11_after_a_failure_nothing_begins_before_the_engine_has_dealt_with_it() {
         let now = Instant::now();

@@ -163,6 +163,7 @@ fn p37_comments_in_json_are_one_clear_error() {
     );
 }
 
+/// XF04.
 #[test]
 fn xf04_nesting_has_an_end_in_every_format() {
     for deep in [100_000, 5_000_000] {
@@ -189,6 +190,7 @@ fn xf04_nesting_has_an_end_in_every_format() {
 
 const ENOUGH_TO_READ: usize = 20;
 
+/// XF04.
 #[test]
 fn xf04_aliases_are_copies_under_a_budget() {
     let text = "a: &x {b: [1, two]}\nc: *x\nd: [*x, *x]\n";

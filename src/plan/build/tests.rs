@@ -297,6 +297,7 @@ fn an_undo_may_ask_for_what_its_own_step_put_out() {
     assert_eq!(sketch.plan().steps[0].after, ixs(&[]));
 }
 
+/// XF01.
 #[test]
 fn xf01_a_long_circle_is_cut_in_the_middle() {
     let mut sketch = Sketch::default();

@@ -73,6 +73,7 @@ fn refused(condition: &str) -> SyntaxError {
     }
 }
 
+/// P18.
 #[test]
 fn p18_the_words_of_plan_files() {
     all_hold(&[
@@ -279,6 +280,7 @@ fn because_is_one_short_line() {
     );
 }
 
+/// XF10.
 #[test]
 fn xf10_what_cannot_be_compared_is_a_typed_error_with_its_place() {
     for condition in [
@@ -362,6 +364,7 @@ fn a28_what_is_not_a_condition_is_refused_with_its_place() {
     );
 }
 
+/// XF10.
 #[test]
 fn xf10_a26_code_is_no_condition() {
     for condition in [
@@ -389,6 +392,7 @@ fn xf10_a26_code_is_no_condition() {
     assert!(refused("__import__('os')").message.contains("called"));
 }
 
+/// XF10.
 #[test]
 fn xf10_depth_and_length_are_bounded() {
     let depth = 60_000;
@@ -437,6 +441,7 @@ fn the_steps_and_variables_it_names_are_known() {
 const WORDS: &str = "(prev\\.a\\.status|env\\.X|\\$env:X|a|'|\"|x|==|!=| -eq | -in | -match | and | or | not |!|-|\\(|\\)|,|\\[|\\]|@|\\$|\\{|\\}|\\.|1|'b'|é| |\\\\){0,14}";
 
 proptest! {
+    /// XF10.
     #[test]
     fn xf10_nothing_panics(text in WORDS, any in any::<String>()) {
         for text in [text, any] {

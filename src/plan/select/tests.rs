@@ -331,6 +331,7 @@ fn ranged(range: Range) -> Result<Vec<&'static str>, Vec<SelectError>> {
     Ok(steps.iter().map(|ix| SCRIPTS[ix.at()].0).collect())
 }
 
+/// P34.
 #[test]
 fn p34_from_and_to_follow_the_order_of_the_run() {
     let range = |from: &str, to: &str| Range {
@@ -356,6 +357,7 @@ fn p34_from_and_to_follow_the_order_of_the_run() {
     assert_eq!(ranged(range("ghost", "spook")).unwrap_err().len(), 2);
 }
 
+/// P21.
 #[test]
 fn p21_only_and_skipped_tags() {
     let range = |only: &[&str], only_tags: &[&str], skip_tags: &[&str]| {

@@ -54,6 +54,7 @@ fn pointed_at<'a>(problem: &Problem, text: &'a str) -> &'a str {
     &text[span.start as usize - 100..span.end as usize - 100]
 }
 
+/// P6.
 #[test]
 fn p6_only_braced_names_are_replaced() {
     let scope = scope(&[("B", "x"), ("Q", "a\"b\\c\nd")]);
@@ -65,6 +66,7 @@ fn p6_only_braced_names_are_replaced() {
     assert_eq!(expanded(&scope, "é${B}é"), "éxé");
 }
 
+/// XF09.
 #[test]
 fn xf09_values_are_never_expanded_again() {
     let long = "x".repeat(1 << 20);
@@ -85,6 +87,7 @@ fn xf09_values_are_never_expanded_again() {
     }
 }
 
+/// XF09.
 #[test]
 fn xf09_in_a_script_a_value_is_only_ever_environment() {
     let scope = scope(&[("V", "$(touch X)"), ("E", "")]);
@@ -174,6 +177,7 @@ fn the_environment_is_read_only_where_it_is_named() {
     );
 }
 
+/// P7.
 #[test]
 fn p7_an_unresolved_name_is_an_error_with_its_place_and_the_nearest() {
     let scope = scope(&[("BRANCH", "x")]);
@@ -186,6 +190,7 @@ fn p7_an_unresolved_name_is_an_error_with_its_place_and_the_nearest() {
     assert!(scope.expand_shell(script, at(script.len())).is_err());
 }
 
+/// P7.
 #[test]
 fn p7_unresolved_names_stay_where_that_is_allowed() {
     let mut required = declared("R", Kind::String);
