@@ -7,10 +7,8 @@ use std::process::ExitCode;
 use super::error::Failure;
 use super::global::Global;
 use super::target::Target;
-use crate::paths::StateDir;
 use crate::plan::Plan;
 use crate::run::Millis;
-use crate::store::Store;
 use crate::view::preview::Preview;
 
 /// Show what a run would do, and why, without doing any of it
@@ -48,9 +46,6 @@ pub fn show(plan: &Plan, global: &Global, json: bool) {
 /// How long steps took in earlier runs. A preview needs no store: where there
 /// is none, or it cannot be read, nothing is known.
 pub fn usual_durations(plan: &Plan, global: &Global) -> BTreeMap<String, Millis> {
-    let known = || {
-        let state = StateDir::existing(&global.state_path().ok()?).ok()?;
-        Store::read_only(&state).ok()?.durations(&plan.id).ok()
-    };
+    let known = || global.store_if_any().ok()??.durations(&plan.id).ok();
     known().unwrap_or_default()
 }

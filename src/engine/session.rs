@@ -18,7 +18,7 @@ use super::ears::{Ears, Heard, Signals};
 use super::lock::{Denied, LockSpace, Want};
 use super::outside::{Acknowledged, Answers, Audience, Outside, StoreLog};
 use super::{Engine, EngineError, JobContext, job};
-use crate::exec::process::{Local, LocalConfig, Zygote};
+use crate::exec::process::{Local, LocalConfig, Zygote, boot_id};
 use crate::exec::{Executor, Waker};
 use crate::paths::StateDir;
 use crate::plan::{Plan, StepIx};
@@ -426,7 +426,7 @@ fn engine_id(epoch: u32) -> EngineId {
         epoch,
         pid: std::process::id(),
         host: host(),
-        boot: boot(),
+        boot: boot_id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
@@ -434,13 +434,6 @@ fn engine_id(epoch: u32) -> EngineId {
 fn host() -> String {
     let name = nix::unistd::gethostname().unwrap_or_default();
     name.to_string_lossy().into_owned()
-}
-
-/// What tells one boot of this machine from the next; empty where the system
-/// has no such thing.
-fn boot() -> String {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    id.trim().to_owned()
 }
 
 /// Small enough to be a number in any reader of JSON.

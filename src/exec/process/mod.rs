@@ -50,6 +50,7 @@ mod zygote;
 
 #[cfg(target_os = "linux")]
 pub use self::{
+    files::boot_id,
     local::{Local, LocalConfig},
     output::{LiveOutput, live_output},
     zygote::Zygote,
@@ -58,4 +59,4 @@ pub use self::{
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{LiveOutput, Local, LocalConfig, Zygote, live_output};
+pub use elsewhere::{LiveOutput, Local, LocalConfig, Zygote, boot_id, live_output};
