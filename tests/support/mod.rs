@@ -347,6 +347,16 @@ fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
     })
 }
 
+/// Whether the long tests run, at their full length: `./test --nightly`.
+pub fn nightly() -> bool {
+    std::env::var_os("NIGHTLY").is_some()
+}
+
+/// Says that a test, or a part of it, is left out here, and why.
+pub fn skip(test: &str, why: &str) {
+    eprintln!("skipped: {test}: {why}");
+}
+
 /// Waits until something holds.
 ///
 /// # Panics
