@@ -10,9 +10,11 @@
 
 mod ending;
 pub mod event;
+pub mod expect;
 mod facts;
 mod fold;
 mod legal;
+mod order;
 mod places;
 pub mod record;
 pub mod retry;
@@ -24,5 +26,6 @@ pub use event::{
     Attempt, End, Engine, Event, Exit, Finish, Holder, Kind, LogRange, Millis, Outcome, Output,
     Reason, Role, RunOutcome, Seq, Stop, Stopping,
 };
+pub use expect::Usual;
 pub use schedule::{Command, next, waits_for_log, wake_at};
 pub use state::{Counts, IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState};
