@@ -27,5 +27,6 @@ pub use event::{
     Reason, Role, RunOutcome, Seq, Stop, Stopping,
 };
 pub use expect::Usual;
+pub use order::order_matters;
 pub use schedule::{Command, next, waits_for_log, wake_at};
 pub use state::{Counts, IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState};

@@ -17,12 +17,33 @@
 use std::cmp::Reverse;
 
 use super::expect::{Expected, Usual};
-use crate::plan::graph::Graph;
+use crate::plan::graph::{Graph, waits};
 use crate::plan::{Plan, StepIx};
 
 /// Handing a slot its next step before it asks saves it a tenth of a
 /// millisecond or less. To a step longer than this that is nothing.
 const BRIEF_MS: u64 = 10;
+
+/// Whether it can make any difference which ready step goes first: not where
+/// all may run at once, nor where only one ever may.
+pub fn order_matters(plan: &Plan) -> bool {
+    let present = |ix: &StepIx| plan[*ix].absent.is_none();
+    let steps = plan.indices().filter(present).count();
+    let share = |ix: StepIx| plan[ix].holds.is_some();
+    let fits = steps <= plan.max_concurrency.get() as usize && !plan.indices().any(share);
+    !fits && !is_chain(plan)
+}
+
+/// One step begins, and at most one waits for each.
+fn is_chain(plan: &Plan) -> bool {
+    let mut first = None;
+    let mut waited_for = vec![false; plan.steps.len()];
+    plan.indices().all(|ix| {
+        let mut waits = waits(plan, ix).peekable();
+        let alone = waits.peek().is_some() || first.replace(ix).is_none();
+        alone && waits.all(|from| !std::mem::replace(&mut waited_for[from.at()], true))
+    })
+}
 
 /// A step's place in the order: the lower goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

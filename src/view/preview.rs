@@ -8,7 +8,6 @@
 //! A plan may have 100,000 steps, so everything here is a few passes over
 //! arrays, and each step is written and forgotten.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -23,7 +22,7 @@ use super::time::took;
 use super::words::{self, counted};
 use crate::plan::graph::Graph;
 use crate::plan::{Plan, StepIx};
-use crate::run::Millis;
+use crate::run::Usual;
 
 /// The answer to "what would happen?".
 pub struct Preview<'a> {
@@ -37,9 +36,8 @@ pub struct Preview<'a> {
 }
 
 impl<'a> Preview<'a> {
-    /// Looks at a plan. `usual` is how many milliseconds steps took in earlier
-    /// runs, by id; it may be empty.
-    pub fn new(plan: &'a Plan, usual: &BTreeMap<String, Millis>) -> Self {
+    /// Looks at a plan whose steps took so long in earlier runs.
+    pub fn new(plan: &'a Plan, usual: &Usual) -> Self {
         let graph = Graph::new(plan);
         let mut layer = vec![0u32; plan.steps.len()];
         for ix in graph.topological(plan) {
@@ -276,8 +274,9 @@ mod tests {
     #[test]
     fn the_order_the_commands_and_the_reasons() {
         let plan = plan();
-        let usual = ["fetch", "build", "docs"].map(|id| (id.to_owned(), 2_000));
-        let preview = Preview::new(&plan, &usual.into());
+        let usual = ["fetch", "build", "docs"].map(|id| (id, 2_000));
+        let usual = testing::usual(&plan, &usual);
+        let preview = Preview::new(&plan, &usual);
         insta::assert_snapshot!(testing::written(|out| preview.text(out)), @r#"
         A test (TEST, version 1)
         6 steps, 5 would run, 3 layers, at most 2 at once, about 6.0s going by earlier runs
@@ -307,14 +306,14 @@ mod tests {
     #[test]
     fn without_earlier_runs_nothing_is_predicted() {
         let plan = plan();
-        let text = testing::written(|out| Preview::new(&plan, &BTreeMap::new()).text(out));
+        let text = testing::written(|out| Preview::new(&plan, &Usual::nothing()).text(out));
         assert!(!text.contains("about"), "{text}");
     }
 
     #[test]
     fn the_json_holds_the_same() {
         let plan = plan();
-        let json = testing::written(|out| Preview::new(&plan, &BTreeMap::new()).json(out));
+        let json = testing::written(|out| Preview::new(&plan, &Usual::nothing()).json(out));
         let json: Value = serde_json::from_str(&json).expect("it is JSON");
         assert_eq!(json["totals"]["steps"], 6);
         assert_eq!(json["totals"]["selected"], 5);
@@ -345,7 +344,7 @@ mod tests {
     #[test]
     fn an_empty_plan_is_previewed_too() {
         let plan = testing::plan(&[]);
-        let json = testing::written(|out| Preview::new(&plan, &BTreeMap::new()).json(out));
+        let json = testing::written(|out| Preview::new(&plan, &Usual::nothing()).json(out));
         let json: Value = serde_json::from_str(&json).expect("it is JSON");
         assert_eq!(json["steps"], json!([]));
     }
