@@ -243,16 +243,11 @@ mod tests {
         /// What is to be handed out now: the first that may start, in order.
         fn handed_out(&self) -> Vec<StepIx> {
             let slots = self.run.plan().max_concurrency.get() as usize;
-            let mut busy = self.handed.len();
-            let mut starts = Vec::new();
-            for ix in self.sorted(|run, ix| is_claimed(run, ix) && is_clear(run, ix)) {
-                let ahead = busy >= slots;
-                if busy == 2 * slots || (ahead && self.lasts[ix.at()]) {
-                    break;
-                }
-                starts.push(ix);
-                busy += 1;
-            }
+            let mut starts = self.sorted(|run, ix| is_claimed(run, ix) && is_clear(run, ix));
+            let free = slots.saturating_sub(self.handed.len());
+            let ahead = starts.iter().skip(free);
+            let ahead = ahead.take_while(|ix| !self.lasts[ix.at()]).count();
+            starts.truncate((2 * slots - self.handed.len()).min(free + ahead));
             starts
         }
 
@@ -371,6 +366,19 @@ mod tests {
         let plan = testing::plan(&["a", "b: a"]);
         let order = Order::new(&plan, &Graph::new(&plan), &Usual::nothing());
         assert_eq!(order, Order::default());
+    }
+
+    #[test]
+    fn a_chain_and_what_fits_at_once_need_no_order() {
+        let matters = |steps: &[&str]| order_matters(&testing::plan(steps));
+        // Two at once.
+        assert!(!matters(&["a", "b"]));
+        assert!(matters(&["a", "b", "c"]));
+        assert!(!matters(&["a", "c: b", "b: a", "d: c"]));
+        assert!(matters(&["a", "b: a", "c: a"]));
+        let mut plan = testing::plan(&["a", "b"]);
+        testing::step(&mut plan, "b").holds = Some(Box::default());
+        assert!(order_matters(&plan));
     }
 
     #[test]
