@@ -13,6 +13,7 @@ pub mod event;
 pub mod expect;
 mod facts;
 mod fold;
+pub mod forecast;
 mod legal;
 mod order;
 mod places;

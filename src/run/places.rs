@@ -150,7 +150,7 @@ impl Places {
 
 /// Groups the steps by what they occupy. Absent names in the plan's tables are
 /// plain locks: capacity one.
-fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
+pub(super) fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
     let mut capacities = Capacities::new();
     let mut class_numbers: BTreeMap<Vec<(Box<str>, u32)>, u32> = BTreeMap::new();
     class_numbers.insert(Vec::new(), 0);

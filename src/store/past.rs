@@ -19,8 +19,11 @@ use super::{Store, StoreError};
 
 /// From how many earlier runs durations are taken.
 const PAST_RUNS: usize = 20;
-/// Of large plans from fewer: about so many steps are looked at in all.
-const PAST_STEPS: usize = 20_000;
+/// To look at one step costs some microseconds, which is not nothing beside a
+/// run of short ones. So of plans that are not small, so many runs are read...
+const PAST_RUNS_OF_MANY_STEPS: usize = 2;
+/// ...and a plan is small as long as so many steps are looked at in all.
+const FEW_STEPS: usize = 300;
 /// A plan that was edited is still that plan. So many of its versions, the
 /// newest, are looked at.
 const VERSIONS: usize = 20;
@@ -51,7 +54,7 @@ impl Store {
         };
         // A version of the plan may be larger than this one: what counts is
         // what has been read.
-        let mut left = PAST_STEPS.max(plan.steps.len());
+        let mut left = most_steps(plan);
         let mut known: Option<(i64, Vec<Option<StepIx>>)> = None;
         for (run, version) in runs {
             let ours = match known.take() {
@@ -69,9 +72,14 @@ impl Store {
     }
 }
 
+/// How many steps to look at, in all runs together.
+fn most_steps(plan: &Plan) -> usize {
+    FEW_STEPS.max(PAST_RUNS_OF_MANY_STEPS * plan.steps.len())
+}
+
 /// The keys of the plan's last runs, newest first, each with that of its version.
 fn last_runs(conn: &Connection, plan: &Plan) -> rusqlite::Result<Vec<(i64, i64)>> {
-    let most = (PAST_STEPS / plan.steps.len().max(1)).clamp(1, PAST_RUNS);
+    let most = (most_steps(plan) / plan.steps.len().max(1)).min(PAST_RUNS);
     let mut versions =
         conn.prepare_cached("SELECT key FROM plan WHERE plan_id = ?1 ORDER BY key DESC LIMIT ?2")?;
     let versions = versions.query_map(params![plan.id, VERSIONS], |row| row.get::<_, i64>(0))?;
