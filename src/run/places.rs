@@ -5,11 +5,11 @@
 //! run and in the test that holds the two equal. Kept up to date from event to
 //! event, it makes the cost of a decision independent of the plan's size.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Millis, Outcome, Reason};
 use super::facts;
+use super::order::Turn;
 use super::state::{Capacities, Counts, Queue, RunState, StepState, UndoState};
 use crate::plan::{Action, Holds, OnFailure, Plan, StepIx};
 
@@ -124,17 +124,16 @@ impl Places {
         }
     }
 
-    fn put(&mut self, ix: StepIx, priority: i32, place: Place) {
+    fn put(&mut self, ix: StepIx, turn: Turn, place: Place) {
         let before = std::mem::replace(&mut self.place[ix.at()], place);
         if before == place {
             return;
         }
-        let key = (Reverse(priority), ix);
         if let Some(queue) = self.queue(before) {
-            queue.remove(&key);
+            queue.remove(&turn);
         }
         if let Some(queue) = self.queue(place) {
-            queue.insert(key);
+            queue.insert(turn);
         }
         match before {
             Place::Todo => drop(self.todo.remove(&ix)),
@@ -151,7 +150,7 @@ impl Places {
 
 /// Groups the steps by what they occupy. Absent names in the plan's tables are
 /// plain locks: capacity one.
-fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
+pub(super) fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
     let mut capacities = Capacities::new();
     let mut class_numbers: BTreeMap<Vec<(Box<str>, u32)>, u32> = BTreeMap::new();
     class_numbers.insert(Vec::new(), 0);
@@ -252,8 +251,7 @@ impl RunState {
     /// Puts a step where its state says it belongs.
     pub(super) fn refresh(&mut self, ix: StepIx) {
         let place = self.place_of(ix);
-        let priority = self.plan[ix].policy.priority;
-        self.places.put(ix, priority, place);
+        self.places.put(ix, self.order.turn(ix), place);
         let record = &self.steps[ix.at()];
         let running = matches!(record.state, StepState::Running { .. })
             || matches!(record.undo, UndoState::Running { .. });
