@@ -124,7 +124,7 @@ pub(super) const BATCH: usize = 1024;
 /// Claims kept ahead of the slots. One commit of the log then allows many
 /// starts, and no start waits for a commit of its own.
 fn claims_ahead(slots: usize) -> usize {
-    (4 * slots).max(64)
+    (8 * slots).max(256)
 }
 
 /// What to do now.
@@ -393,7 +393,8 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
     for (class, ix) in in_order(run, |class| &class.startable) {
         // A slot is handed its next step before it asks, so that it never
         // stands idle for the time it takes to ask. What occupies something is
-        // not: it would occupy it while it only waits.
+        // not, since it would occupy it while it only waits; nor what must not
+        // simply be made again.
         let room = if class == 0 { 2 * slots } else { slots };
         if busy >= 2 * slots || (busy >= slots && run.order.lasts(ix)) {
             break;
@@ -429,7 +430,7 @@ fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
             commands.push(claim_of(*ix, attempt, Reason::Ready));
         }
     }
-    claim_occupying(run, slots, commands);
+    claim_sparingly(run, slots, commands);
     let places = &run.places;
     let may_start = places.classes.iter().map(|class| class.startable.len());
     let may_start: usize = may_start.sum();
@@ -469,9 +470,9 @@ impl Refill {
     }
 }
 
-/// Claims steps that occupy something, only as many as could start at once:
+/// Claims steps that are not of class 0, only as many as could start at once:
 /// claims of steps that cannot start would crowd out those that can.
-fn claim_occupying(run: &RunState, slots: usize, commands: &mut Vec<Command>) {
+fn claim_sparingly(run: &RunState, slots: usize, commands: &mut Vec<Command>) {
     if run.places.classes.len() == 1 {
         return;
     }
