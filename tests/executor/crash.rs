@@ -372,9 +372,10 @@ fn xa10_an_engine_that_was_replaced_while_it_was_frozen_touches_nothing_that_run
     crash.file("a");
     crash.kill_engine();
     let frozen = crash.resume(1);
+    let (dir, run_id) = (frozen.dir.path().to_owned(), frozen.run_id.clone());
     let engine = |epoch| {
         let zygote = Zygote::fork().expect("a zygote");
-        Local::new(zygote, config(frozen.dir.path(), &frozen.run_id, epoch, 1))
+        Local::new(zygote, config(&dir, &run_id, epoch, 1))
     };
     let newer = engine(3).expect("an executor");
     let mut frozen = frozen;
@@ -383,8 +384,19 @@ fn xa10_an_engine_that_was_replaced_while_it_was_frozen_touches_nothing_that_run
         let refused = frozen.local.recover(claimed).expect_err("it is too late");
         assert!(refused.to_string().contains("later engine"), "{refused}");
     }
+    // Nor does it get a slot, or the run a second time.
+    let job = sh(1, &format!("echo ran > {}", frozen.path("b").display()));
+    let mut said = frozen.local.start(job);
+    let mut reports = Vec::new();
+    while said.is_ok() && end_of(&reports, attempt(1)).is_none() {
+        said = frozen.local.wait(Some(BOUND), &mut reports);
+    }
+    let refused = said.expect_err("it is too late");
+    assert!(refused.to_string().contains("later engine"), "{refused}");
+    assert!(engine(2).is_err() && engine(3).is_err());
     frozen.local = newer;
     assert_eq!(found(&mut frozen, &[attempt(0)]), [Found::Alive]);
+    assert!(!frozen.path("b").exists());
     fs::write(frozen.path("go"), "").expect("written");
     let exit = Exit::Exited { code: 7 };
     assert_eq!(frozen.done(attempt(0)).exit, exit);
