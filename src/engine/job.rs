@@ -64,6 +64,7 @@ impl JobContext {
             grace: step.policy.grace,
             own_log: step.policy.own_log,
             locks,
+            behind: None,
         })
     }
 }

@@ -21,7 +21,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::exec::{Done, Executor, Found, Report};
+use crate::exec::{Done, Executor, Found, Job, Report};
 use crate::plan::StepIx;
 use crate::run::{
     Attempt, Command, Engine as EngineId, Event, Exit, Finish, IllegalEvent, Kind, Millis, Outcome,
@@ -249,6 +249,9 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
     /// # Errors
     /// See [`EngineError`]. Steps that run are left to their supervisors.
     pub fn drive(&mut self) -> Result<RunOutcome, EngineError> {
+        if self.executor.queues_behind() {
+            self.run.may_queue_behind();
+        }
         let mut reports = Vec::new();
         loop {
             let durable = self.log.durable()?;
@@ -295,7 +298,8 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             self.record(kind)?;
         }
         match command {
-            Command::Start { attempt } => self.start(attempt),
+            Command::Start { attempt } => self.start(attempt, None),
+            Command::StartBehind { attempt, first } => self.start(attempt, Some(first)),
             Command::Stop { attempt, how, .. } => {
                 self.executor.stop(attempt, how);
                 Ok(())
@@ -308,7 +312,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
         }
     }
 
-    fn start(&mut self, attempt: Attempt) -> Result<(), EngineError> {
+    fn start(&mut self, attempt: Attempt, behind: Option<Attempt>) -> Result<(), EngineError> {
         let step = attempt.step;
         let locks = match self.run.plan()[step].holds {
             None => Vec::new(),
@@ -327,6 +331,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
         match self.context.job(&self.run, attempt, locks) {
             Ok(job) => {
                 self.run.hand_over(attempt);
+                let job = Job { behind, ..job };
                 self.executor.start(job).map_err(EngineError::Executor)
             }
             Err(error) => {
@@ -382,6 +387,10 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             Report::Accepted { attempt } => self.record(Kind::StepStarted { attempt }),
             Report::Finished { attempt, done } => self.finish(attempt, done),
             Report::Interrupted { attempt } => self.interrupted(attempt),
+            Report::Returned { attempt } => {
+                self.run.take_back(attempt);
+                Ok(())
+            }
         }
     }
 

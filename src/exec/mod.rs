@@ -33,6 +33,10 @@ pub struct Job {
     /// Locks the attempt runs under. They are held until the last of its
     /// processes is gone, even if the engine dies first.
     pub locks: Vec<Arc<std::fs::File>>,
+    /// Begins only when this attempt, which the executor has, has ended
+    /// [plainly](Done::is_plain); after any other end it is [returned](Report::Returned).
+    /// Only for executors that [queue behind](Executor::queues_behind).
+    pub behind: Option<Attempt>,
 }
 
 /// The only ways in which an executor answers.
@@ -45,6 +49,9 @@ pub enum Report {
     /// The attempt ran and will never report: its supervisor is gone.
     /// Nothing of it is left.
     Interrupted { attempt: Attempt },
+    /// The attempt was to begin behind another, which did not end plainly. It
+    /// never began, and is the engine's again. Comes after the other's report.
+    Returned { attempt: Attempt },
 }
 
 /// What is known of an attempt when it has ended.
@@ -99,6 +106,11 @@ pub trait Executor {
     /// executor was made for.
     fn ahead(&self) -> usize {
         0
+    }
+
+    /// Whether jobs may say that they begin [behind](Job::behind) another.
+    fn queues_behind(&self) -> bool {
+        false
     }
 
     /// Ends an attempt early. A report still follows. Unknown attempts are ignored.

@@ -7,11 +7,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::{Millis, Outcome, Reason};
+use super::event::{Exit, Millis, Outcome, Reason};
 use super::facts;
 use super::order::Turn;
+use super::retry;
 use super::state::{Capacities, Counts, Queue, RunState, StepState, UndoState};
-use crate::plan::{Action, Holds, OnFailure, Plan, StepIx};
+use crate::plan::{Action, Holds, OnFailure, Plan, StepIx, Verdict};
 
 /// The one queue, if any, in which a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub(super) enum Place {
     Ahead,
     /// It is claimed, and may start.
     Startable(u32),
+    /// It is claimed, and waits only for the end of one step that is under way:
+    /// it may be handed over to begin behind it.
+    Behind,
     /// It may be claimed at that time.
     Due(Millis),
 }
@@ -64,6 +68,7 @@ pub(super) struct Places {
     fallbacks: BTreeMap<StepIx, StepIx>,
     pub todo: BTreeSet<StepIx>,
     pub ahead: Queue,
+    pub behind: Queue,
     pub due: BTreeSet<(Millis, StepIx)>,
     /// Steps with a program running (an undo's included).
     pub live: BTreeSet<StepIx>,
@@ -99,6 +104,7 @@ impl Places {
                 .collect(),
             todo: BTreeSet::new(),
             ahead: Queue::new(),
+            behind: Queue::new(),
             due: BTreeSet::new(),
             live: BTreeSet::new(),
             handed: BTreeSet::new(),
@@ -125,6 +131,7 @@ impl Places {
             Place::Ready(class) => Some(&mut self.classes[class as usize].ready),
             Place::Startable(class) => Some(&mut self.classes[class as usize].startable),
             Place::Ahead => Some(&mut self.ahead),
+            Place::Behind => Some(&mut self.behind),
             _ => None,
         }
     }
@@ -267,18 +274,36 @@ impl RunState {
         let undo_claimed = matches!(record.undo, UndoState::Claimed { .. });
         let handed = record.handed && (claimed || undo_claimed);
         let idle_claim = claimed && !record.handed;
-        self.occupy(ix, running || handed);
+        let was_under_way = self.is_under_way(ix);
+        if was_under_way != (running || handed) {
+            self.occupy(ix, !was_under_way);
+        }
         set(&mut self.places.live, ix, running);
         set(&mut self.places.handed, ix, handed);
         set(&mut self.places.claims, ix, idle_claim);
+        if was_under_way != self.is_under_way(ix) {
+            self.refresh_next(ix);
+        }
     }
 
-    /// Takes or gives back what a step occupies, if that has changed.
-    fn occupy(&mut self, ix: StepIx, now: bool) {
-        let before = self.places.live.contains(&ix) || self.places.handed.contains(&ix);
-        if before == now {
-            return;
+    /// Whether an attempt of it runs, or may begin at any moment.
+    fn is_under_way(&self, ix: StepIx) -> bool {
+        self.places.live.contains(&ix) || self.places.handed.contains(&ix)
+    }
+
+    /// Those that wait for this step alone may, or may no more, be handed over
+    /// to begin behind it.
+    fn refresh_next(&mut self, ix: StepIx) {
+        let graph = self.graph.clone();
+        for &to in graph.dependents(ix) {
+            if self.places.unmet[to.at()] == 1 {
+                self.refresh(to);
+            }
         }
+    }
+
+    /// Takes or gives back what a step occupies.
+    fn occupy(&mut self, ix: StepIx, now: bool) {
         let class = &self.places.classes[self.places.class_of[ix.at()] as usize];
         for (name, units) in &class.wants {
             let used = &mut self.places.used[*name].1;
@@ -318,10 +343,33 @@ impl RunState {
             && step.fallback_of.is_none()
             && !step.policy.always
             && matches!(step.action, Action::Command(_));
-        match plain && !claimed && self.places.unclaimed[ix.at()] == 0 {
-            true => Place::Ahead,
-            false => Place::Nowhere,
+        match claimed {
+            _ if !plain => Place::Nowhere,
+            false if self.places.unclaimed[ix.at()] == 0 => Place::Ahead,
+            true if self.goes_behind(ix).is_some() => Place::Behind,
+            _ => Place::Nowhere,
         }
+    }
+
+    /// The one step that a claimed step still waits for, if that is under way
+    /// and to exit with 0 is all that is asked of it.
+    pub(super) fn goes_behind(&self, ix: StepIx) -> Option<StepIx> {
+        if self.places.unmet[ix.at()] != 1 || self.places.blocker[ix.at()].is_some() {
+            return None;
+        }
+        let mut waits = crate::plan::graph::waits(&self.plan, ix);
+        let last = waits.find(|from| !self.places.is_resolved(*from))?;
+        let succeeds = || {
+            let plainly = Exit::Exited { code: 0 };
+            retry::verdict(&self.plan[last].policy, &plainly) != Verdict::Failure
+        };
+        let runs = !matches!(self.steps[last.at()].state, StepState::Settled { .. });
+        let goes = self.is_under_way(last)
+            && runs
+            && self.places.fallback(last).is_none()
+            && succeeds()
+            && !facts::asks_for_outputs(self, ix);
+        goes.then_some(last)
     }
 
     /// Whether a step that waits for nothing more is to be skipped, asked about

@@ -29,6 +29,9 @@ pub enum Command {
     Claim { attempt: Attempt, reason: Reason },
     /// Hand the attempt to its executor. Its claim is durable.
     Start { attempt: Attempt },
+    /// Hand the attempt to its executor, to begin when another, which the
+    /// executor has, has ended plainly. Its claim is durable.
+    StartBehind { attempt: Attempt, first: Attempt },
     /// End the attempt early.
     Stop {
         attempt: Attempt,
@@ -71,7 +74,7 @@ impl Command {
     pub fn event(&self) -> Option<Kind> {
         Some(match self.clone() {
             Command::Claim { attempt, reason } => Kind::StepClaimed { attempt, reason },
-            Command::Start { .. } => return None,
+            Command::Start { .. } | Command::StartBehind { .. } => return None,
             Command::Stop {
                 attempt,
                 how,
@@ -414,6 +417,38 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
             },
         });
     }
+    if run.queues_behind {
+        start_behind(run, 2 * slots, busy, commands);
+    }
+}
+
+/// Hands over what waits only for a step that the executor has: a chain of short
+/// steps then costs no word to the engine between one and the next. Short ones,
+/// since what stands in line goes before all that becomes ready meanwhile.
+fn start_behind(run: &RunState, most: usize, busy: usize, commands: &mut Vec<Command>) {
+    let main = |step, number| Attempt {
+        step,
+        number,
+        role: Role::Main,
+    };
+    let durable = |turn: &Turn| {
+        let ix = run.order.step(*turn);
+        let first = run.goes_behind(ix)?;
+        let (StepState::Claimed { attempt, claimed }, number) =
+            (&run.step(ix).state, run.step(first).attempts)
+        else {
+            return None;
+        };
+        let brief = !run.order.lasts(ix) && !run.order.lasts(first);
+        (*claimed <= run.durable && brief).then_some(Command::StartBehind {
+            attempt: main(ix, *attempt),
+            first: main(first, number),
+        })
+    };
+    let room = most.saturating_sub(busy);
+    // What is not durable yet will be soon; nothing is gained by looking further.
+    let in_line = run.places.behind.iter().take(room.min(BATCH));
+    commands.extend(in_line.filter_map(durable));
 }
 
 /// Claims what may soon start.

@@ -6,9 +6,10 @@
 //! is an [`IllegalEvent`]. The fold has no opinions: whether a failed step is tried again
 //! or given up is decided in `schedule` and arrives here as an event.
 //!
-//! Two things an engine knows are not events, since they are only about itself
-//! and end with it: how far the log is durable ([`RunState::acknowledge`]) and
-//! which claimed attempts it has handed to an executor ([`RunState::hand_over`]).
+//! Some things an engine knows are not events, since they are only about itself
+//! and end with it: how far the log is durable ([`RunState::acknowledge`]),
+//! which claimed attempts it has handed to an executor ([`RunState::hand_over`],
+//! [`RunState::take_back`]), and what that executor can do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -219,6 +220,8 @@ pub struct RunState {
     /// Steps that can be undone, in the order in which they succeeded.
     pub(super) undoable: Vec<StepIx>,
     pub(super) ended: Option<Reason>,
+    /// The executor takes attempts that are to begin behind others.
+    pub(super) queues_behind: bool,
     /// Which of several ready steps goes first.
     pub(super) order: Arc<Order>,
     /// Where each step stands in the queues; follows from all of the above.
@@ -263,6 +266,7 @@ impl RunState {
             undo_failed: None,
             undoable: Vec::new(),
             ended: None,
+            queues_behind: false,
         };
         run.rebuild_places();
         run
@@ -411,6 +415,22 @@ impl RunState {
     pub fn hand_over(&mut self, attempt: Attempt) {
         self.steps[attempt.step.at()].handed = true;
         self.refresh(attempt.step);
+    }
+
+    /// Takes note that the executor has given this attempt back: it never began.
+    pub fn take_back(&mut self, attempt: Attempt) {
+        let record = &mut self.steps[attempt.step.at()];
+        let is_it =
+            matches!(record.state, StepState::Claimed { attempt: n, .. } if n == attempt.number);
+        if is_it && attempt.role == Role::Main {
+            record.handed = false;
+            self.refresh(attempt.step);
+        }
+    }
+
+    /// Takes note that the executor takes attempts that are to begin behind others.
+    pub fn may_queue_behind(&mut self) {
+        self.queues_behind = true;
     }
 
     /// What the last attempt put out for later steps.

@@ -38,6 +38,7 @@ pub fn job(step: usize, argv: &[&str]) -> Job {
         grace: Duration::from_secs(60),
         own_log: false,
         locks: Vec::new(),
+        behind: None,
     }
 }
 

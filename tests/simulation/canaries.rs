@@ -69,6 +69,13 @@ fn xi02_every_refusal_that_the_engine_relies_on_is_missed() {
                 ..all
             },
         ),
+        (
+            "what stands behind another begins after any end",
+            Rules {
+                behind_only_if_well: false,
+                ..all
+            },
+        ),
     ];
     for (name, rules) in canaries {
         HUSH.set(true);

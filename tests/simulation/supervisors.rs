@@ -31,6 +31,49 @@ struct Live {
 }
 
 impl Virtual {
+    /// Puts a job behind another: in its slot, if it has begun there, else in line.
+    fn stand_behind(&mut self, who: Who, job: Job, first: Attempt) {
+        let own = self.own_slots(who);
+        let runs = |id: &&usize| {
+            let live = self.slots[id].live.as_ref();
+            live.is_some_and(|live| live.job.attempt == first)
+        };
+        let waits = |job: &Job| job.attempt == first;
+        let side = &self.engines[who];
+        let is_here = side.queue.iter().chain(&side.line).any(waits)
+            || own
+                .iter()
+                .any(|id| self.slots[id].ahead.as_ref().is_some_and(waits));
+        match own.iter().find(runs).copied() {
+            Some(id) if self.slots[&id].ahead.is_none() => {
+                self.slots.get_mut(&id).expect("a slot").ahead = Some(job);
+            }
+            None if !is_here => self.give_up(who, job.attempt),
+            _ => self.engines[who].line.push(job),
+        }
+    }
+
+    /// An attempt is over: what stands in line behind it may begin, or never will.
+    fn over(&mut self, who: Who, first: Attempt, plainly: bool) {
+        let side = &mut self.engines[who];
+        let stood = |job: &mut Job| job.behind == Some(first);
+        let line: Vec<Job> = side.line.extract_if(.., stood).collect();
+        for job in line.into_iter().rev() {
+            if plainly || !self.rules.behind_only_if_well {
+                let behind = None;
+                self.engines[who].queue.push_front(Job { behind, ..job });
+            } else {
+                self.give_up(who, job.attempt);
+            }
+        }
+    }
+
+    fn give_up(&mut self, who: Who, attempt: Attempt) {
+        let reports = &mut self.engines[who].reports;
+        reports.push(Report::Returned { attempt });
+        self.over(who, attempt, false);
+    }
+
     fn own_slots(&self, who: Who) -> Vec<usize> {
         let own = self.slots.iter().filter(|(_, s)| s.engine == Some(who));
         own.map(|(id, _)| *id).collect()
@@ -69,10 +112,14 @@ impl Virtual {
                 self.engines[who]
                     .reports
                     .push(Report::Interrupted { attempt });
+                self.over(who, attempt, false);
             }
         }
         if let Some((who, job)) = slot.engine.zip(slot.ahead) {
-            self.engines[who].queue.push_front(job);
+            match job.behind {
+                Some(_) => self.give_up(who, job.attempt),
+                None => self.engines[who].queue.push_front(job),
+            }
         }
         self.locks_move();
     }
@@ -126,9 +173,19 @@ impl Virtual {
             return self.locks_move();
         };
         self.engines[who].held |= held;
+        let plainly = done.is_plain();
         self.engines[who]
             .reports
             .push(Report::Finished { attempt, done });
+        let slot = self.slots.get_mut(&id).expect("a slot");
+        let stood = |job: &mut Job| job.behind == Some(attempt);
+        if !plainly
+            && self.rules.behind_only_if_well
+            && let Some(gone) = slot.ahead.take_if(stood)
+        {
+            self.give_up(who, gone.attempt);
+        }
+        self.over(who, attempt, plainly);
         self.begin_ahead(id);
         self.locks_move();
     }
@@ -137,8 +194,9 @@ impl Virtual {
         let slot = self.slots.get_mut(&id).expect("a slot");
         if !slot.held
             && slot.live.is_none()
-            && let Some(job) = slot.ahead.take()
+            && let Some(mut job) = slot.ahead.take()
         {
+            job.behind = None;
             self.begin(id, job);
         }
     }
@@ -180,7 +238,8 @@ impl Virtual {
         });
         let waits = own.iter().find(|id| {
             let slot = &self.slots[id];
-            slot.live.is_some() && slot.ahead.is_some()
+            let ahead = slot.ahead.as_ref();
+            slot.live.is_some() && ahead.is_some_and(|job| job.behind.is_none())
         });
         if let Some(id) = waits.filter(|_| free && self.rng.chance(50)) {
             let job = self.slots.get_mut(id).and_then(|slot| slot.ahead.take());
@@ -228,6 +287,11 @@ impl Virtual {
         self.note(attempt, What::Start);
         if let Some(who) = engine {
             self.engines[who].reports.push(Report::Accepted { attempt });
+            let mut line = self.engines[who].line.iter();
+            if let Some(at) = line.position(|job| job.behind == Some(attempt)) {
+                let next = self.engines[who].line.remove(at);
+                self.slots.get_mut(&id).expect("a slot").ahead = Some(next);
+            }
         }
     }
 
@@ -342,11 +406,15 @@ impl Executor for Supervisors {
         if let Some(why) = world.engines[who].broken.take() {
             return Err(io::Error::other(why));
         }
-        world.engines[who].queue.push_back(job);
+        match job.behind {
+            Some(first) => world.stand_behind(who, job, first),
+            None => world.engines[who].queue.push_back(job),
+        }
         let most = 2 * world.plan.max_concurrency.get() as usize;
         let own = world.own_slots(who).into_iter().map(|id| &world.slots[&id]);
         let has = own.map(|s| usize::from(s.live.is_some()) + usize::from(s.ahead.is_some()));
-        let has = has.sum::<usize>() + world.engines[who].queue.len();
+        let side = &world.engines[who];
+        let has = has.sum::<usize>() + side.queue.len() + side.line.len();
         assert!(has <= most, "{has} attempts are handed over, {most} may be");
         world.hand_out(who);
         let broken = world.engines[who].broken.take();
@@ -359,6 +427,7 @@ impl Executor for Supervisors {
         let now = world.now;
         let is_it = |job: &Job| job.attempt == attempt;
         let queued = world.engines[who].queue.iter().position(is_it);
+        let in_line = world.engines[who].line.iter().position(is_it);
         let slots = world.own_slots(who);
         let waits = slots
             .iter()
@@ -366,13 +435,14 @@ impl Executor for Supervisors {
         let called_off = match (queued, waits) {
             (Some(at), _) => world.engines[who].queue.remove(at),
             (_, Some(id)) => world.slots.get_mut(id).and_then(|slot| slot.ahead.take()),
-            _ => None,
+            _ => in_line.map(|at| world.engines[who].line.remove(at)),
         };
         if called_off.is_some() {
             let wall = world.wall();
             let done = done(Exit::Canceled { signal: None }, wall, wall);
             let report = Report::Finished { attempt, done };
-            return world.engines[who].reports.push(report);
+            world.engines[who].reports.push(report);
+            return world.over(who, attempt, false);
         }
         // A polite stop may come too late, or take its time.
         let late = how == Stop::Grace && world.rng.chance(20);
@@ -420,6 +490,10 @@ impl Executor for Supervisors {
         reports.extend(world.engines[who].reports.drain(..count));
         let broken = world.engines[who].broken.take();
         broken.map_or(Ok(()), |why| Err(io::Error::other(why)))
+    }
+
+    fn queues_behind(&self) -> bool {
+        true
     }
 
     fn waker(&self) -> Waker {

@@ -53,6 +53,8 @@ pub struct Rules {
     pub plan_is_kept: bool,
     /// What is acknowledged survives a power cut.
     pub acknowledged_is_durable: bool,
+    /// What stands behind another begins only after its plain end.
+    pub behind_only_if_well: bool,
 }
 
 impl Rules {
@@ -65,6 +67,7 @@ impl Rules {
         timeouts_do_not_jump: true,
         plan_is_kept: true,
         acknowledged_is_durable: true,
+        behind_only_if_well: true,
     };
 }
 
@@ -130,6 +133,8 @@ pub struct Side {
     pub failed: Option<String>,
     pub reports: Vec<Report>,
     pub queue: VecDeque<Job>,
+    /// Jobs that stand behind others, and were not handed to their slots.
+    pub line: Vec<Job>,
     pub held: bool,
     pub broken: Option<String>,
     /// Answers and free locks, which only this process hears of.
@@ -290,6 +295,7 @@ impl Virtual {
             failed: None,
             reports: Vec::new(),
             queue: VecDeque::new(),
+            line: Vec::new(),
             held: false,
             broken: None,
             inbox: Vec::new(),
@@ -317,6 +323,7 @@ impl Virtual {
         side.pending.clear();
         side.reports.clear();
         side.queue.clear();
+        side.line.clear();
         side.inbox.clear();
         if self.store.owner == Some(who) {
             self.store.owner = None;

@@ -82,6 +82,7 @@ impl Writer {
         self.option(job.timeout, Self::duration);
         self.duration(job.grace);
         self.u8(u8::from(job.own_log));
+        self.option(job.behind, Self::attempt);
         self.len(job.locks.len());
     }
 
@@ -215,6 +216,7 @@ impl<'a> Reader<'a> {
             timeout: self.option(Self::duration)?,
             grace: self.duration()?,
             own_log: self.flag()?,
+            behind: self.option(Reader::attempt)?,
             locks: locks(self.u32()? as usize)?,
         })
     }

@@ -278,6 +278,7 @@ mod tests {
             grace: Duration::ZERO,
             own_log: false,
             locks: Vec::new(),
+            behind: None,
         }
     }
 

@@ -317,11 +317,12 @@ impl Local {
         let now = Instant::now();
         match answer {
             Answer::Finished(attempt, done) => {
-                if !done.is_plain() {
+                let plainly = done.is_plain();
+                if !plainly {
                     self.roster.hold(seat);
                 }
-                if self.roster.finished(seat, attempt, now) {
-                    self.ready.push(Report::Finished { attempt, done });
+                if self.roster.finished(seat, attempt, plainly, now) {
+                    self.report(Report::Finished { attempt, done });
                     self.do_deeds();
                 }
             }
@@ -332,7 +333,7 @@ impl Local {
             Answer::Unrecordable(attempt, why) => {
                 let why = format!("the start of an attempt cannot be recorded: {why}");
                 self.break_with(io::Error::other(why));
-                self.roster.finished(seat, attempt, now);
+                self.roster.finished(seat, attempt, false, now);
             }
             Answer::Broken(why) => {
                 if let Some(line) = self.lines.get_mut(seat).and_then(Option::as_mut) {
@@ -373,26 +374,47 @@ impl Local {
         }
         // A supervisor that never came so far has no records.
         let records = Records::read(&self.directory, line.name).ok();
-        for entry in entries {
-            let record = records.as_ref().and_then(|r| r.of(entry.attempt));
+        let of = |entry: &Entry| records.as_ref().and_then(|r| r.of(entry.attempt));
+        let had_begun = self.back_in_line(entries, |entry| of(entry).is_none());
+        for entry in had_begun {
+            let record = of(&entry);
             self.account_for(entry, record, swept);
         }
         self.roster.hand_out(Instant::now());
         self.do_deeds();
     }
 
+    /// Puts what stood behind another, and has not begun, in line again; gives
+    /// the rest. What is to become of it is told by the other.
+    fn back_in_line(
+        &mut self,
+        entries: Vec<Entry>,
+        has_not_begun: impl Fn(&Entry) -> bool,
+    ) -> Vec<Entry> {
+        let mut rest = Vec::new();
+        for entry in entries {
+            match entry.behind() {
+                Some(first) if has_not_begun(&entry) => self.roster.stand_in_line(entry, first),
+                _ => rest.push(entry),
+            }
+        }
+        rest
+    }
+
     fn account_for(&mut self, mut entry: Entry, record: Option<&Record>, swept: bool) {
         let attempt = entry.attempt;
         match record {
-            Some(Record::Ended { done, .. }) => self.ready.push(Report::Finished {
-                attempt,
-                done: done.clone(),
-            }),
+            Some(Record::Ended { done, .. }) => {
+                self.roster.over(attempt, done.is_plain());
+                let done = done.clone();
+                self.report(Report::Finished { attempt, done });
+            }
             Some(Record::Started { mark, .. }) => {
                 if !swept && let Err(e) = tree::end_marked(mark) {
                     self.break_with(e);
                 }
-                self.ready.push(Report::Interrupted { attempt });
+                self.roster.over(attempt, false);
+                self.report(Report::Interrupted { attempt });
             }
             None if entry.lost + 1 < MOST_LOST && entry.job.is_some() => {
                 entry.lost += 1;
@@ -415,7 +437,20 @@ impl Local {
             error,
             ..never_began()
         };
-        self.ready.push(Report::Finished { attempt, done });
+        self.roster.over(attempt, false);
+        self.report(Report::Finished { attempt, done });
+    }
+
+    /// Reports an end, and then what will not begin because of it.
+    fn report(&mut self, end: Report) {
+        self.ready.push(end);
+        self.report_returned();
+    }
+
+    fn report_returned(&mut self) {
+        let returned = self.roster.take_returned().into_iter();
+        let returned = returned.map(|attempt| Report::Returned { attempt });
+        self.ready.extend(returned);
     }
 
     fn hear_zygote(&mut self) {
@@ -451,6 +486,7 @@ impl Local {
             Notice::Refused(_, errno) => {
                 self.lines[seat] = None;
                 let entries = self.roster.lost(seat);
+                let entries = self.back_in_line(entries, |_| true);
                 // Slower is better than failed, as long as anything works.
                 let others = self.roster.make_do();
                 for entry in entries.into_iter().rev() {
@@ -492,6 +528,7 @@ impl Executor for Local {
             return refuse("the attempt was started before");
         }
         self.roster.start(job, Instant::now());
+        self.report_returned();
         self.do_deeds();
         self.broken.take().map_or(Ok(()), Err)
     }
@@ -501,9 +538,9 @@ impl Executor for Local {
             Some(Place::Seat(seat)) => {
                 self.send(seat, Order::Stop(attempt, how).to_frame(), Vec::new());
             }
-            Some(Place::Queue) if self.roster.call_off(attempt) => {
+            Some(Place::Queue | Place::Behind(_)) if self.roster.call_off(attempt) => {
                 let done = never_began();
-                self.ready.push(Report::Finished { attempt, done });
+                self.report(Report::Finished { attempt, done });
             }
             _ => {}
         }
@@ -511,6 +548,10 @@ impl Executor for Local {
 
     fn ahead(&self) -> usize {
         self.config.slots
+    }
+
+    fn queues_behind(&self) -> bool {
+        true
     }
 
     fn wait(&mut self, timeout: Option<Duration>, reports: &mut Vec<Report>) -> io::Result<()> {

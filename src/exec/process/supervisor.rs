@@ -71,6 +71,9 @@ struct Supervisor {
     /// An attempt did not end plainly: what waits is held until the engine, which
     /// may want to call it off, has heard of that.
     held: bool,
+    /// The last attempt here, if its end was plain: what is to begin behind it
+    /// may only now be on its way.
+    ended_plainly: Option<Attempt>,
     /// Over, and refused by the disk so far.
     unwritten: Option<(Attempt, Done)>,
     try_again_at: Option<Instant>,
@@ -96,6 +99,7 @@ impl Supervisor {
             running: None,
             waiting: VecDeque::new(),
             held: false,
+            ended_plainly: None,
             unwritten: None,
             try_again_at: None,
         })
@@ -178,6 +182,10 @@ impl Supervisor {
             self.try_again_at = Some(Instant::now() + TRY_AGAIN);
         }
         self.held = !done.is_plain();
+        self.ended_plainly = (!self.held).then_some(attempt);
+        if self.held {
+            self.drop_behind(attempt);
+        }
         self.tell(&Answer::Finished(attempt, done));
     }
 
@@ -232,7 +240,8 @@ impl Supervisor {
                     }
                 },
             },
-            Order::Start(job) => self.waiting.push_back(job),
+            Order::Start(job) if self.may_stand(&job) => self.waiting.push_back(job),
+            Order::Start(_) => {}
             Order::Stop(attempt, how) => self.stop(attempt, how),
             Order::Revoke(attempt) => {
                 // With nothing running, what waits first is as good as begun: the
@@ -267,7 +276,27 @@ impl Supervisor {
     fn call_off(&mut self, attempt: Attempt) -> bool {
         let before = self.waiting.len();
         self.waiting.retain(|job| job.attempt != attempt);
-        self.waiting.len() < before
+        let found = self.waiting.len() < before;
+        if found {
+            self.drop_behind(attempt);
+        }
+        found
+    }
+
+    /// Whether what the job stands behind is still to end, or has ended plainly.
+    fn may_stand(&self, job: &Job) -> bool {
+        job.behind.is_none_or(|first| {
+            let running = self.running.as_ref();
+            running.is_some_and(|running| running.attempt == first)
+                || self.waiting.iter().any(|job| job.attempt == first)
+                || self.ended_plainly == Some(first)
+        })
+    }
+
+    /// Lets go of what was to begin after a plain end of this one. Nothing is
+    /// said: the engine does the same when it hears how this one ended.
+    fn drop_behind(&mut self, attempt: Attempt) {
+        self.waiting.retain(|job| job.behind != Some(attempt));
     }
 
     /// Starts what waits, if nothing runs.
@@ -279,17 +308,21 @@ impl Supervisor {
         {
             if self.unwritten.is_some() {
                 let why = "the end of an earlier attempt could not be recorded yet".to_string();
-                self.tell(&Answer::Unrecordable(job.attempt, why));
+                self.unrecordable(job.attempt, why);
                 continue;
             }
             match slot.begin(*job) {
                 Begun::Running(running) => self.running = Some(running),
                 Begun::Refused(attempt, done) => self.conclude(attempt, done),
-                Begun::Unrecordable(attempt, e) => {
-                    self.tell(&Answer::Unrecordable(attempt, e.to_string()));
-                }
+                Begun::Unrecordable(attempt, e) => self.unrecordable(attempt, e.to_string()),
             }
         }
+    }
+
+    /// The attempt does not start, since that could not be written down.
+    fn unrecordable(&mut self, attempt: Attempt, why: String) {
+        self.drop_behind(attempt);
+        self.tell(&Answer::Unrecordable(attempt, why));
     }
 
     fn on_time(&mut self) {
@@ -330,6 +363,7 @@ impl Supervisor {
         self.is_stranger = false;
         self.waiting.clear();
         self.held = false;
+        self.ended_plainly = None;
         if !self.is_done() {
             self.listener = self.listen();
             if self.listener.is_none() {

@@ -368,6 +368,7 @@ mod tests {
             grace: Duration::ZERO,
             own_log: true,
             locks: Vec::new(),
+            behind: None,
         };
         let frame = Order::start_frame(&job);
         let (payload, _) = split_frame(&frame).expect("a frame").expect("a whole one");
