@@ -6,6 +6,7 @@
 //! the durable log, never the engine's state.
 
 mod check;
+mod order;
 mod plans;
 mod world;
 
