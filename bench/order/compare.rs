@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, BinaryHeap};
 use quintet::plan::StepIx;
 use quintet::run::Usual;
 
-use crate::graphs::{Chance, Workflow};
+use super::graphs::{Chance, Workflow};
 
 /// No order is faster: the longest chain, or all work divided by the slots.
 pub fn lower_bound(workflow: &Workflow, slots: u32) -> u64 {

@@ -14,7 +14,7 @@ use quintet::run::{
     Seq, Usual, next,
 };
 
-use crate::graphs::Workflow;
+use super::graphs::Workflow;
 
 /// How long the log takes to become durable.
 const LOG_MS: Millis = 3;

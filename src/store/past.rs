@@ -20,9 +20,8 @@ use super::{Store, StoreError};
 /// From how many earlier runs durations are taken.
 const PAST_RUNS: usize = 20;
 /// To look at one step costs some microseconds, which is not nothing beside a
-/// run of short ones. So of plans that are not small, so many runs are read...
-const PAST_RUNS_OF_MANY_STEPS: usize = 2;
-/// ...and a plan is small as long as so many steps are looked at in all.
+/// run of short ones. So about as many are looked at as the plan has, or so
+/// many, in all runs together.
 const FEW_STEPS: usize = 300;
 /// A plan that was edited is still that plan. So many of its versions, the
 /// newest, are looked at.
@@ -74,7 +73,7 @@ impl Store {
 
 /// How many steps to look at, in all runs together.
 fn most_steps(plan: &Plan) -> usize {
-    FEW_STEPS.max(PAST_RUNS_OF_MANY_STEPS * plan.steps.len())
+    FEW_STEPS.max(plan.steps.len())
 }
 
 /// The keys of the plan's last runs, newest first, each with that of its version.
