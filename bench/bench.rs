@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use crate::formats::{self, Writer};
 use crate::measure::{self, Contender};
 use crate::meter::{Order, Watch};
@@ -21,31 +23,27 @@ const LIMIT_SEC: u64 = 600;
 const SLOW: &[&str] = &["parallel", "dagu", "luigi", "snakemake"];
 
 pub struct Bench {
-    root: PathBuf,
+    /// It goes when this does.
+    root: TempDir,
     pub rounds: usize,
     quintet: PathBuf,
 }
 
 impl Bench {
-    /// What an earlier call left is removed.
+    /// # Panics
+    /// There is no room to work in.
     pub fn new(rounds: usize) -> Bench {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("workloads");
-        let _ = fs::remove_dir_all(&root);
+        let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"));
         Bench {
-            root,
+            root: root.expect("a temporary directory can be made"),
             rounds,
             quintet: env!("CARGO_BIN_EXE_quintet").into(),
         }
     }
 
-    /// Removes what was made.
-    pub fn clear(&self) {
-        let _ = fs::remove_dir_all(&self.root);
-    }
-
     /// A directory, made if need be.
     pub fn dir(&self, name: &str) -> PathBuf {
-        let dir = self.root.join(name);
+        let dir = self.root.path().join(name);
         fs::create_dir_all(&dir).expect("a directory can be made");
         dir
     }
@@ -57,6 +55,7 @@ impl Bench {
     pub fn contender(&self, name: &str, steps: usize, dir: &Path, words: Vec<String>) -> Contender {
         Contender {
             name: name.into(),
+            shown: measure::shown(&words),
             steps,
             order: Order {
                 words,
@@ -83,6 +82,7 @@ impl Bench {
         let mut words = this(&["floor", &work.steps.to_string(), &at_once.to_string()]);
         words.extend(work.command.iter().cloned());
         let mut floor = self.contender("floor", work.steps, &self.dir(place), words);
+        floor.shown = format!("vfork, exec, wait: {}, {at_once} at once", work.line());
         floor.order.said = self.dir(place).join("floor.said");
         floor
     }
@@ -126,7 +126,10 @@ impl Bench {
         let file = peer.file(&dir);
         write(&file, peer.write, work);
         let mut contender = self.contender(peer.name, work.steps, &dir, peer.command(work));
-        contender.order.stdin = peer.from_stdin.then_some(file);
+        if peer.from_stdin {
+            contender.shown += &format!(" < {}", peer.file);
+            contender.order.stdin = Some(file);
+        }
         contender.leftovers = peer.leftovers.iter().map(|name| dir.join(name)).collect();
         if SLOW.contains(&peer.name) {
             contender.rounds = 1;

@@ -100,7 +100,7 @@ const CALLS: &str = "trace=open,openat,creat,fsync,fdatasync,clone,clone3,fork,v
 /// What the program does for a step, of the calls in [`CALLS`].
 fn traced(bench: &Bench) -> Figures {
     const STEPS: usize = 500;
-    let work = Workload::of_true(Graph::Wide, STEPS, 2);
+    let work = Workload::of_true(Graph::Wide, STEPS, 8);
     let mut run = bench.quintet("traced", "run", &work);
     let trace = run.order.dir.join("trace");
     let mut words: Vec<String> = [

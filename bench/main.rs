@@ -162,7 +162,6 @@ impl Asked {
         if self.markdown {
             print!("{}", results::missed(&sections));
         }
-        bench.clear();
         code
     }
 }

@@ -13,6 +13,8 @@ use crate::meter::{Order, Sample};
 /// A command that is measured.
 pub struct Contender {
     pub name: String,
+    /// The command, as a reader of the table should see it.
+    pub shown: String,
     /// How many steps it runs.
     pub steps: usize,
     pub order: Order,
@@ -95,28 +97,23 @@ fn nothing_yet(contender: &Contender) -> Measured {
     Measured {
         name: contender.name.clone(),
         steps: contender.steps,
-        command: shown(&contender.order),
+        command: contender.shown.clone(),
         samples: Vec::new(),
         failed: None,
     }
 }
 
-/// The command without the directories that it was run in.
-fn shown(order: &Order) -> String {
-    let word = |word: &String| match Path::new(word) {
-        path if path.is_absolute() && !path.starts_with("/bin") => path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        _ => word.clone(),
+/// A command without the directory that its program is in, nor that of the store.
+pub fn shown(words: &[String]) -> String {
+    let name = |word: &String| {
+        let name = Path::new(word).file_name();
+        name.map_or_else(|| word.clone(), |name| name.to_string_lossy().into_owned())
     };
-    let mut line = order.words.iter().map(word).collect::<Vec<_>>().join(" ");
-    if let Some(stdin) = &order.stdin {
-        line += " < ";
-        line += &stdin.file_name().unwrap_or_default().to_string_lossy();
+    let mut words: Vec<String> = words.iter().map(name).collect();
+    if words.get(1).is_some_and(|word| word == "--state-dir") {
+        words.drain(1..3);
     }
-    line
+    words.join(" ")
 }
 
 /// One run, in a process of its own.

@@ -14,7 +14,7 @@ pub struct Peer {
     /// What asks it for its version; the program is the first word.
     version: &'static [&'static str],
     /// The file that it reads, and who writes it.
-    file: &'static str,
+    pub file: &'static str,
     pub write: Writer,
     /// The words that run everything; `K` stands for how many at once, and
     /// `LINE` for the words of a step.

@@ -187,6 +187,7 @@ fn preview(bench: &Bench, mut section: Section) -> Section {
         let peer = bench.peer("W5", Peer::named(name), &work);
         contenders.extend(peer.map(|mut peer| {
             peer.name = words.join(" ");
+            peer.shown.clone_from(&peer.name);
             peer.order.words = words;
             peer
         }));
@@ -220,6 +221,7 @@ fn printing(bench: &Bench, mut section: Section) -> Section {
     let file = dir.join("bytes");
     let direct = this(&["write", &text(&file), &mib]);
     let mut floor = bench.contender("floor", 1, &dir, direct);
+    floor.shown = "writing the file".into();
     floor.leftovers = vec![file];
     let mut run = bench.quintet("W7", "run", &work);
     run.order.watch = Watch::Peak {
