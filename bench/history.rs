@@ -18,7 +18,7 @@ const RUNS: i64 = 100_000;
 const EVENTS: i64 = 5_000_000;
 
 /// So many steps make a run of some fifty events.
-const STEPS: usize = 12;
+const STEPS: usize = 16;
 
 /// What opening the store and answering may take.
 const AT_MOST_MS: f64 = 300.0;

@@ -152,7 +152,9 @@ fn look(
                 steps,
                 window_ms,
             } if idle.is_none() && sleeping(program) == *steps => {
-                idle = over_a_window(program, main, Duration::from_millis(*window_ms), over);
+                let window = Duration::from_millis(*window_ms);
+                idle = over_a_window(program, main, window, over)
+                    .filter(|_| sleeping(program) == *steps);
             }
             _ => {}
         }
@@ -179,7 +181,8 @@ fn sleeping(program: &Path) -> usize {
 }
 
 /// What the program's processes do and hold while nothing happens. The window
-/// begins when what was still going on has had time to end.
+/// begins when what was still going on has had time to end. Whoever asks must
+/// see afterwards that no step has ended: that would not have been idleness.
 fn over_a_window(program: &Path, main: u32, window: Duration, over: &Receiver<()>) -> Option<Idle> {
     let pause = |time| (over.recv_timeout(time) == Err(RecvTimeoutError::Timeout)).then_some(());
     pause(Duration::from_millis(500))?;
@@ -201,8 +204,5 @@ fn over_a_window(program: &Path, main: u32, window: Duration, over: &Receiver<()
             idle.others += 1;
         }
     }
-    // Had a step ended meanwhile, this would not have been idleness.
-    pids.iter()
-        .all(|&pid| own::runs(pid, program))
-        .then_some(idle)
+    Some(idle)
 }

@@ -84,6 +84,7 @@ impl Table {
                 "× first",
                 "µs/step",
                 "CPU s",
+                "× first",
                 "peak MiB",
                 "rounds",
             ],
@@ -99,6 +100,7 @@ impl Table {
                 format!("{:.2}", measured.over(all[0], |sample| sample.wall)),
                 format!("{:.0}", measured.wall() / measured.steps as f64 * 1e6),
                 format!("{:.3}", measured.cpu()),
+                format!("{:.2}", measured.over(all[0], |sample| sample.cpu)),
                 format!("{:.1}", measured.peak_mib()),
                 measured.samples.len().to_string(),
             ]);

@@ -18,8 +18,8 @@ pub fn frame(rounds: usize) -> String {
          which is also how to make it again. quintet records every transition, with \
          `synchronous=FULL`; no peer records what it does.\n\n\
          Commands take turns, A B C A B C. `wall s` is the median of the rounds, `× first` the \
-         median of what each round's time was in those of the first command's. `CPU s` is that of \
-         all processes, the steps included; `peak MiB` that of the largest.\n\n\
+         median over the rounds of this command's time divided by the first command's. `CPU s` is that \
+         of all processes, the steps included; `peak MiB` that of the largest.\n\n\
          {}\n\n{}\n",
         machine(),
         peers()
@@ -49,7 +49,11 @@ pub fn peers() -> String {
     let (here, missing): (Vec<_>, Vec<_>) = PEERS.iter().partition(|peer| peer.program().is_some());
     let here: Vec<String> = here
         .iter()
-        .map(|peer| format!("{} {}", peer.name, peer.said_version()))
+        .map(|peer| {
+            format!("{} {}", peer.name, peer.said_version())
+                .trim()
+                .to_owned()
+        })
         .collect();
     let missing: Vec<&str> = missing.iter().map(|peer| peer.name).collect();
     format!(
