@@ -4,7 +4,7 @@
 //! This file does not know what the commands are compared for.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{IsTerminal, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -78,19 +78,26 @@ pub fn in_turn(contenders: &[Contender], rounds: usize) -> Vec<Measured> {
             if round >= contender.rounds || measured.failed.is_some() {
                 continue;
             }
-            eprint!(
-                "\r\x1b[Kround {} of {rounds}: {}",
+            say(&format!(
+                "round {} of {rounds}: {}",
                 round + 1,
                 contender.name
-            );
+            ));
             match once(contender) {
                 Ok(sample) => measured.samples.push(sample),
                 Err(why) => measured.failed = Some(why),
             }
         }
     }
-    eprint!("\r\x1b[K");
+    say("");
     all
+}
+
+/// Tells whoever watches what goes on.
+fn say(what: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{what}");
+    }
 }
 
 fn nothing_yet(contender: &Contender) -> Measured {

@@ -147,14 +147,18 @@ fn look(
         }
         match watch {
             Watch::Peak { program } => highest = highest.max(Some(held_by(program))),
+            // What was still going on in the first window may be over in the next.
             Watch::Idle {
                 program,
                 steps,
                 window_ms,
-            } if idle.is_none() && sleeping(program) == *steps => {
+            } if idle.as_ref().is_none_or(|idle: &Idle| idle.wakeups > 0)
+                && sleeping(program) == *steps =>
+            {
                 let window = Duration::from_millis(*window_ms);
-                idle = over_a_window(program, main, window, over)
+                let seen = over_a_window(program, main, window, over)
                     .filter(|_| sleeping(program) == *steps);
+                idle = seen.or(idle);
             }
             _ => {}
         }
