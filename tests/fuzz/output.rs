@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use quintet::plan::{Plan, StepIx};
 use quintet::run::{Attempt, Event, Kind, Outcome, Reason, Role, Stopping};
 use quintet::view::escape::{Printable, clean, is_hostile, shortened};
+use quintet::view::events;
 use quintet::view::log::{Form, Label, whole_characters};
-use quintet::view::{events, time};
 
 /// Bytes of which many make a terminal act.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -176,7 +176,7 @@ proptest! {
         let cleaned = clean(&text).to_string();
         prop_assert!(!cleaned.contains(is_hostile));
         prop_assert!(shortened(&text, width).chars().count() <= width);
-        let zone = time::zone();
+        let zone = jiff::tz::TimeZone::UTC;
         for kind in events_with(&text) {
             let event = Event { seq: 1, at: u64::MAX, kind };
             let mut out = Vec::new();

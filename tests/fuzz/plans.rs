@@ -233,67 +233,59 @@ fn value() -> impl Strategy<Value = Value> {
 
 /// The fields that files use, and one that none does.
 const FIELDS: &[&str] = &[
-    "plan_id",
-    "name",
-    "version",
     "description",
+    "id",
     "metadata",
+    "name",
+    "plan_id",
     "variables",
-    "env",
-    "max_concurrency",
-    "timeout",
-    "timeout_seconds",
-    "on_abort",
-    "rollback",
-    "lock",
-    "pools",
-    "resources",
-    "defaults",
-    "cwd",
-    "steps",
+    "version",
     "nonsense",
 ];
 
 const STEP_FIELDS: &[&str] = &[
-    "id",
-    "name",
-    "command",
-    "args",
-    "shell",
-    "env",
-    "cwd",
-    "stdin",
-    "depends_on",
-    "needs",
     "after",
-    "when",
+    "always",
+    "args",
+    "command",
     "condition",
-    "timeout",
-    "timeout_seconds",
-    "grace",
-    "retries",
-    "retry",
-    "retry_delay",
-    "on_failure",
+    "confirm",
+    "consumes",
     "continue_on_error",
     "critical",
-    "always",
-    "idempotent",
-    "priority",
-    "tags",
-    "stage",
-    "pool",
-    "locks",
-    "resources",
-    "confirm",
-    "undo",
-    "rollback",
-    "fallback",
+    "critical_grace_period_sec",
+    "cwd",
+    "depends_on",
+    "description",
+    "enabled",
+    "env",
     "exit_codes",
-    "outputs",
-    "secret",
-    "group",
+    "fallback_step",
+    "grace_sec",
+    "id",
+    "idempotent",
+    "locks",
+    "log",
+    "name",
+    "needs",
+    "on_failure",
+    "pool",
+    "priority",
+    "provides",
+    "resources",
+    "retries",
+    "retry",
+    "retry_delay_sec",
+    "shell",
+    "stage",
+    "stdin",
+    "tags",
+    "timeout_sec",
+    "timeout_seconds",
     "type",
+    "ui_hints",
+    "undo",
+    "when",
     "nonsense",
 ];
 
@@ -305,13 +297,38 @@ fn fields(
     prop::collection::vec(field, 0..most).prop_map(|fields| fields.into_iter().collect())
 }
 
+const GLOBALS: &[&str] = &[
+    "cwd",
+    "deadline_sec",
+    "default_grace_sec",
+    "default_retries",
+    "default_retry_delay_sec",
+    "default_timeout_sec",
+    "env",
+    "lock",
+    "max_concurrency",
+    "on_abort",
+    "pools",
+    "resources",
+    "rollback",
+    "nonsense",
+];
+
 /// A plan with a few steps that mostly make sense, and fields that may not.
 fn document() -> impl Strategy<Value = Value> {
     let step = (
         fields(STEP_FIELDS, 4),
         prop::collection::vec(0..6usize, 0..3),
     );
-    (fields(FIELDS, 3), prop::collection::vec(step, 0..6)).prop_map(|(mut plan, steps)| {
+    let parts = (
+        fields(FIELDS, 3),
+        fields(GLOBALS, 3),
+        prop::collection::vec(step, 0..6),
+    );
+    parts.prop_map(|(mut plan, globals, steps)| {
+        if !globals.is_empty() {
+            plan.insert("globals".into(), globals.into());
+        }
         let step = |(at, (mut step, needs)): (usize, (Map<String, Value>, Vec<usize>))| {
             step.entry("id").or_insert(json!(format!("s{at}")));
             step.entry("command").or_insert("true".into());
