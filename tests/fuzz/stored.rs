@@ -138,7 +138,6 @@ fn look(state: &StateDir) {
             continue;
         };
         let plan = Arc::new(plan);
-        let _ = Timeline::of(&log).json(&plan);
         let Ok(run) = RunState::replay(plan.clone(), &log) else {
             continue;
         };
@@ -162,7 +161,9 @@ fn show(id: &str, run: &RunState, log: &[quintet::run::Event]) {
     let takes = "memory takes it";
     status::text(subject, &zone, &mut out).expect(takes);
     status::tree(subject, &zone, &mut out).expect(takes);
-    status::json(subject, &Timeline::of(log), serde_json::Value::Null);
+    let timeline = Timeline::of(log);
+    let _ = timeline.json(run.plan());
+    status::json(subject, &timeline, serde_json::Value::Null);
     summary::write(id, run, &mut |_| Vec::new(), &mut out).expect(takes);
     let mut again = RunState::new(run.plan().clone());
     let mut plain = Plain::new(&mut out, run.plan(), zone.clone());
