@@ -206,20 +206,26 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] if there is no such run; the store cannot be read.
     pub fn plan(&self, run_id: &str) -> Result<Plan, StoreError> {
-        let json: String = self
+        let (json, content_id): (String, String) = self
             .conn
             .query_row(
-                "SELECT p.json FROM plan p JOIN run r ON r.plan = p.key WHERE r.run_id = ?1",
+                "SELECT p.json, p.content_id FROM plan p JOIN run r ON r.plan = p.key
+                 WHERE r.run_id = ?1",
                 [run_id],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()
             .map_err(|e| self.sql(e))?
             .ok_or_else(|| self.no_run(run_id))?;
-        serde_json::from_str(&json).map_err(|e| StoreError::Corrupt {
+        let corrupt = |detail: &dyn fmt::Display| StoreError::Corrupt {
             path: self.state.database(),
-            detail: format!("the plan of run {run_id}: {e}"),
-        })
+            detail: format!("the plan of run {run_id}: {detail}"),
+        };
+        // Nothing else checks again what was checked when the plan was loaded.
+        if Plan::content_id_of(&json) != content_id {
+            return Err(corrupt(&"it is not the one that was recorded"));
+        }
+        serde_json::from_str(&json).map_err(|e| corrupt(&e))
     }
 
     /// A run's events after a sequence number (0 for all), in order, at most `limit`.

@@ -163,9 +163,11 @@ fn found(rig: &mut Rig, claimed: &[Attempt]) -> Vec<Found> {
     found.into_iter().map(|(_, found)| found).collect()
 }
 
-/// A step that is alive until `DIR/go` is there, and says so in `DIR/NAME`.
+/// A step that is alive until `DIR/go` is there, or the test is gone, and says so in `DIR/NAME`.
 fn waits(name: &str, then: &str) -> String {
-    format!("echo $$ > DIR/{name}; while [ ! -e DIR/go ]; do sleep 0.02; done; {then}")
+    format!(
+        "echo $$ > DIR/{name}; while [ -d DIR ] && [ ! -e DIR/go ]; do sleep 0.02; done; {then}"
+    )
 }
 
 /// XA01: what runs is not disturbed, the next engine gets its true end; what
@@ -190,6 +192,8 @@ fn running_steps_outlive_the_engine_and_are_taken_over() {
         all,
         [Found::Alive, Found::Alive, Found::NeverRan, Found::NeverRan]
     );
+    // What only waited has let go of it by now, what runs has not.
+    assert!(lock.try_lock().is_err(), "a lock went free with the engine");
     // It works for the new engine now, and is one of its slots.
     let next = rig.start(sh(9, "echo $QUINTET_MARK"));
     fs::write(rig.path("go"), "").expect("written");
@@ -451,7 +455,7 @@ fn an_attempt_without_a_record_from_before_a_reboot_counts_as_interrupted() {
     let ask = |mut local: Local| local.recover(&[attempt(0)]).expect("readable").remove(0).1;
     assert_eq!(ask(engine(2)), Found::NeverRan);
     let epochs = dir.path().join("slots/epochs");
-    fs::write(&epochs, "\n1 some-other-boot\n2 torn").expect("written");
+    fs::write(&epochs, b"\n1 some-other-boot\n2 t\xff\0rn").expect("written");
     assert_eq!(ask(engine(3)), Found::Interrupted);
 }
 

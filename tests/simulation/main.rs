@@ -17,6 +17,7 @@ mod rng;
 mod small;
 mod store;
 mod supervisors;
+mod tables;
 mod world;
 
 use std::panic::catch_unwind;

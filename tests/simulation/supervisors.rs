@@ -154,6 +154,12 @@ impl Virtual {
         let Some(live) = slot.live.take() else {
             return;
         };
+        if let Some(script) = &mut self.script
+            && let Some(ends) = script.ends.get_mut(live.job.attempt.step.at())
+            && !ends.is_empty()
+        {
+            ends.remove(0);
+        }
         if live.exit == Exit::Interrupted {
             slot.live = Some(live);
             return self.supervisor_dies(id);
@@ -297,11 +303,11 @@ impl Virtual {
 
     /// How long the attempt takes, and how it ends.
     fn fate(&mut self, job: &Job) -> (Millis, Exit) {
-        let Attempt { step, number, role } = job.attempt;
+        let Attempt { step, role, .. } = job.attempt;
         let well = Exit::Exited { code: 0 };
         if let Some(script) = &self.script {
             let ends = script.ends.get(step.at()).filter(|_| role == Role::Main);
-            let end = ends.and_then(|ends| ends.get(number as usize - 1));
+            let end = ends.and_then(|ends| ends.first());
             return (10, end.cloned().unwrap_or(well));
         }
         let lasts = self.rng.below(60);

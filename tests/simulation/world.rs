@@ -111,8 +111,8 @@ pub enum Fate {
 /// A story told word by word instead of by chance.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
-    /// How each step's attempts end, in turn; then they succeed.
-    /// [`Exit::Interrupted`]: its supervisor dies with it.
+    /// How each step's attempts end, in turn; then they succeed. One that a crash
+    /// takes is not counted. [`Exit::Interrupted`]: its supervisor dies with it.
     pub ends: Vec<Vec<Exit>>,
     /// The engine is killed at this commit, made or not.
     pub crash: Option<(u64, bool)>,
@@ -216,8 +216,8 @@ impl Shared {
     }
 
     /// A world without chance.
-    pub fn scripted(plan: Arc<Plan>, script: Script) -> Self {
-        let mut world = Virtual::still(plan, Rules::ALL);
+    pub fn scripted(plan: Arc<Plan>, script: Script, rules: Rules) -> Self {
+        let mut world = Virtual::still(plan, rules);
         world.script = Some(script);
         Shared(Rc::new(RefCell::new(world)))
     }
@@ -539,6 +539,7 @@ impl World for Outside {
     fn show(&mut self, run: &RunState, event: &Event) {
         assert_eq!(run.seq(), event.seq);
         assert!(
+            // It costs as much as everything else together.
             event.seq % 4 != 0 || run.queues_are_current(),
             "the queues differ from the states"
         );

@@ -188,11 +188,13 @@ impl Directory {
     /// # Errors
     /// The file cannot be read.
     pub fn epochs(&self) -> io::Result<Vec<(u32, String)>> {
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         match self.open_file(EPOCHS) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            opened => opened?.read_to_string(&mut text)?,
+            opened => opened?.read_to_end(&mut bytes)?,
         };
+        // A power cut may leave anything where a line was being written.
+        let text = String::from_utf8_lossy(&bytes);
         let whole_lines = text.split_inclusive('\n');
         let epochs = whole_lines.filter_map(|line| {
             let (epoch, boot) = line.strip_suffix('\n')?.split_once(' ')?;
