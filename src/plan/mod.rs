@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use condition::Condition;
 pub use text::{Part, Text};
+pub use variables::{LONGEST_SECRET, SHORTEST_SECRET};
 
 /// A step's place in [`Plan::steps`].
 ///
