@@ -14,6 +14,7 @@ mod support;
 mod ending;
 mod failing;
 mod passing;
+mod secrets;
 mod stopping;
 
 use std::path::Path;

@@ -417,6 +417,7 @@ mod tests {
             timeout: None,
             grace: Duration::ZERO,
             own_log: false,
+            max_output: None,
             locks: Vec::new(),
         }
     }

@@ -38,15 +38,23 @@ fn of_one(secret: &str, all: &mut BTreeSet<Vec<u8>>) {
     }
     for hex in [Hex::Lower, Hex::Upper] {
         add(bytes.iter().fold(String::new(), |s, b| hex.push(s, *b)));
-        for url in [Url::Component, Url::Path, Url::Script, Url::Whole, Url::Form] {
+        for url in [
+            Url::Component,
+            Url::Path,
+            Url::Script,
+            Url::Whole,
+            Url::Form,
+        ] {
             add(percent(bytes, url, hex));
         }
     }
     for alphabet in [STANDARD, URL_SAFE] {
         for offset in 0..3 {
-            base64(bytes, offset, alphabet).into_iter().for_each(|form| {
-                add(form);
-            });
+            base64(bytes, offset, alphabet)
+                .into_iter()
+                .for_each(|form| {
+                    add(form);
+                });
         }
     }
     for json in [Json::Least, Json::Ascii, Json::Html, Json::Slash] {
@@ -233,7 +241,11 @@ mod tests {
     #[test]
     fn no_form_is_so_short_that_it_stands_everywhere() {
         for secret in ["abcd", "1234", "\n\n\n\n", "é\u{1f600}"] {
-            assert!(forms(secret).iter().all(|form| form.len() >= SHORTEST_SECRET));
+            assert!(
+                forms(secret)
+                    .iter()
+                    .all(|form| form.len() >= SHORTEST_SECRET)
+            );
         }
         assert_eq!(forms("abc"), Vec::<String>::new());
         assert_eq!(forms(&"x".repeat(LONGEST_SECRET + 1)), Vec::<String>::new());
