@@ -95,10 +95,13 @@ pub fn remark(end: &Finish) -> Option<String> {
     let leaked = end
         .leaked
         .then(|| "processes it left behind were ended".to_owned());
-    match (verdict, leaked) {
-        (Some(verdict), Some(leaked)) => Some(format!("{verdict}; {leaked}")),
-        (verdict, leaked) => verdict.or(leaked),
-    }
+    // Of an end that is no failure, this is what went wrong beside it.
+    let beside = end
+        .error
+        .clone()
+        .filter(|_| end.verdict != Verdict::Failure);
+    let said: Vec<String> = [verdict, leaked, beside].into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// What is not in the output that an attempt left, though the step wrote it.

@@ -13,6 +13,7 @@ mod support;
 
 mod ending;
 mod failing;
+mod output;
 mod passing;
 mod secrets;
 mod stopping;
