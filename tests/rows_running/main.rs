@@ -13,6 +13,8 @@ mod support;
 
 mod ending;
 mod failing;
+mod hostile;
+mod launching;
 mod output;
 mod passing;
 mod secrets;
