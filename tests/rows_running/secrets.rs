@@ -293,6 +293,32 @@ fn xh01_a_daemon_that_keeps_the_pipe_holds_up_nothing() {
     clean_below(&test.path("state"));
 }
 
+/// XH01: a secret that comes by the environment stands on no command line, and
+/// is as well kept as any other.
+#[test]
+fn xh01_a_secret_can_be_given_without_being_shown() {
+    let test = telltale(
+        "",
+        r#"- {id: a, shell: true, env: {VALUE: "${TOKEN}"}, command: "echo $VALUE $TOKEN; [ -e fixed ]"}"#,
+    );
+    running(&test, &["--var", "TOKEN"])
+        .status(2)
+        .stderr_has("there is no environment variable TOKEN")
+        .run();
+    running(&test, &["--var", "TOKEN"])
+        .env("TOKEN", SECRET)
+        .status(1)
+        .run();
+    let test = test.file("fixed", "");
+    test.quintet(&["resume", "--var", "TOKEN"])
+        .env("TOKEN", SECRET)
+        .run();
+    test.quintet(&["logs", "last", "a"])
+        .stdout("*** ***\n")
+        .run();
+    clean_below(&test.path("state"));
+}
+
 /// XH01: what cannot be masked is told of before anything runs.
 #[test]
 fn xh01_a_secret_that_is_too_short_or_too_long_is_told_of() {
