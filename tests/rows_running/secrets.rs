@@ -29,13 +29,15 @@ for fd in (1, 2):
             out(fd, b"url64=" + base64.urlsafe_b64encode(before + raw + after) + b"\n")
     out(fd, "hex=%s HEX=%s\n" % (raw.hex(), raw.hex().upper()))
     out(fd, "json=%s %s\n" % (json.dumps(v), json.dumps(v, ensure_ascii=False)))
+    for code in (base64.b64encode(raw).decode(), raw.hex()):
+        out(fd, "wrapped=" + "\n".join(code[n:n + 10] for n in range(0, len(code), 10)) + "\n")
     out(fd, b"split=" + raw[:9])
     time.sleep(0.2)
     out(fd, raw[9:] + b"\n")
     for byte in raw:
         out(fd, bytes([byte]))
     # Across the borders of whatever pieces the bytes are read in.
-    for gap in (4095, 65535 - len(raw) // 2, 65537, 131072 - 3):
+    for gap in (4095, 65575 - len(raw) // 2, 65577, 131072 - 3):
         out(fd, b"." * gap + raw)
     out(fd, b"\nend\n")
 with open(os.environ["QUINTET_OUTPUT"], "w") as f:
@@ -169,12 +171,12 @@ fn xh01_a_secret_in_output_is_masked_wherever_it_could_be_seen() {
     let record = Record::last(&test);
     assert_eq!(record.state(), "succeeded");
     for id in ["given", "finds"] {
-        // Each stream: plain, url, form, all, 12 base64, 2 hex, 2 JSON, split,
+        // Each stream: plain, url, form, all, 12 base64, 2 hex, 2 JSON, 2 wrapped, split,
         // byte by byte and 4 times in between; and once among the outputs.
-        assert_eq!(number(&record.step(id)["masked"]), 2 * 26 + 1, "{id}");
+        assert_eq!(number(&record.step(id)["masked"]), 2 * 28 + 1, "{id}");
         let log = test.quintet(&["logs", "last", id, "--stdout"]).run();
         let log = log.text();
-        for line in ["plain=***", "url=***", "split=***"] {
+        for line in ["plain=***", "url=***", "wrapped=***", "split=***"] {
             assert!(
                 log.lines().any(|l| l == line),
                 "{id}: {line} is not in {log:.500}"
@@ -183,11 +185,11 @@ fn xh01_a_secret_in_output_is_masked_wherever_it_could_be_seen() {
         assert!(log.ends_with("***\nend\n"));
         test.quintet(&["logs", "last", id])
             .stderr_has(&format!(
-                "{id}: secrets were masked in 53 places of what it wrote"
+                "{id}: secrets were masked in 57 places of what it wrote"
             ))
             .run();
         test.quintet(&["why", id])
-            .stdout_has("secrets were masked in 53 places of what it wrote")
+            .stdout_has("secrets were masked in 57 places of what it wrote")
             .run();
     }
     let uses = test.path("work/got");
@@ -203,7 +205,7 @@ fn xh01_a_secret_in_output_is_masked_wherever_it_could_be_seen() {
     assert!(record.step("nowhere")["masked"] == 0);
     assert_eq!(test.quintet(&["logs", "last", "long"]).run().stdout, b"***");
     let events = record.of("step_finished", "given");
-    assert_eq!(number(&events[0]["output"]["masked"]), 53);
+    assert_eq!(number(&events[0]["output"]["masked"]), 57);
 }
 
 /// XH01: what a step of a run with secrets writes is masked also while no

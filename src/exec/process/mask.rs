@@ -5,8 +5,11 @@
 //! bytes becomes one `***`. Occurrences may overlap: with a search that goes on
 //! behind each find, the rest of a second secret would stay.
 //!
+//! What encodes a secret in base64 or hexadecimal usually breaks it into lines
+//! as well, so those forms are looked for in the stream without its line breaks.
+//!
 //! What could yet turn out to be the beginning of a secret is held back until
-//! it is known: at most one byte less than the longest form. So the result does
+//! it is known: not more than some times the longest form. So the result does
 //! not depend on where the stream was cut into pieces.
 //!
 //! Nothing here does input or output, or knows where bytes come from.
@@ -15,34 +18,43 @@ mod forms;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
+use forms::Forms;
+
 /// What stands in a secret's place.
 pub const MASK: &[u8] = b"***";
 
 /// Above so many bytes of patterns, a table with a row for each byte of them is too large.
 const MOST_FOR_TABLE: usize = 16 * 1024;
 
+/// So many line breaks in a row are one break between lines (`\r\n`). More are
+/// not looked through, since what is held back must be bounded.
+const MOST_BREAKS: usize = 2;
+
 /// All that is to be taken out, ready to be looked for.
 pub struct Masker {
+    texts: Patterns,
+    codes: Patterns,
+}
+
+/// What is looked for in one pass.
+struct Patterns {
     /// Sorted, each once.
-    patterns: Vec<Vec<u8>>,
+    list: Vec<Vec<u8>>,
     finder: AhoCorasick,
     longest: usize,
 }
+
+/// A range of bytes.
+type Run = (usize, usize);
 
 impl Masker {
     /// `None` where there is nothing to look for, since all of it is
     /// [too short](crate::plan::SHORTEST_SECRET).
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Option<Masker> {
-        let patterns = forms::of_all(secrets);
-        let bytes: usize = patterns.iter().map(Vec::len).sum();
-        let kind = (bytes > MOST_FOR_TABLE).then_some(AhoCorasickKind::ContiguousNFA);
-        // Only patterns of gigabytes do not fit, and the longest secret has kilobytes.
-        let finder = AhoCorasick::builder().kind(kind).build(&patterns).ok()?;
-        let longest = patterns.iter().map(Vec::len).max()?;
+        let Forms { texts, codes } = Forms::of_all(secrets);
         Some(Masker {
-            patterns,
-            finder,
-            longest,
+            texts: Patterns::new(texts)?,
+            codes: Patterns::new(codes)?,
         })
     }
 
@@ -55,6 +67,21 @@ impl Masker {
         let clean = String::from_utf8_lossy(&clean).into_owned();
         (clean, masking.masked)
     }
+}
+
+impl Patterns {
+    fn new(list: Vec<Vec<u8>>) -> Option<Patterns> {
+        let bytes: usize = list.iter().map(Vec::len).sum();
+        let kind = (bytes > MOST_FOR_TABLE).then_some(AhoCorasickKind::ContiguousNFA);
+        // Only patterns of gigabytes do not fit, and the longest secret has kilobytes.
+        let finder = AhoCorasick::builder().kind(kind).build(&list).ok()?;
+        let longest = list.iter().map(Vec::len).max()?;
+        Some(Patterns {
+            list,
+            finder,
+            longest,
+        })
+    }
 
     /// How many bytes at the end may be the beginning of a pattern.
     fn pending(&self, bytes: &[u8]) -> usize {
@@ -65,9 +92,60 @@ impl Masker {
 
     /// Whether a pattern begins with these bytes, and goes on.
     fn begins(&self, bytes: &[u8]) -> bool {
-        let at = self.patterns.partition_point(|p| **p < *bytes);
-        let mut near = self.patterns[at..].iter().take(2);
+        let at = self.list.partition_point(|p| **p < *bytes);
+        let mut near = self.list[at..].iter().take(2);
         near.any(|p| p.len() > bytes.len() && p.starts_with(bytes))
+    }
+
+    /// The bytes that belong to an occurrence, as ranges of where they really are.
+    fn runs(&self, bytes: &[u8], place: impl Fn(Run) -> Run) -> Vec<Run> {
+        let mut runs = Vec::new();
+        for found in self.finder.find_overlapping_iter(bytes) {
+            add(&mut runs, place((found.start(), found.end())));
+        }
+        runs
+    }
+}
+
+/// Adds a range that does not end before any other, and joins those that touch.
+fn add(runs: &mut Vec<Run>, (mut start, mut end): Run) {
+    while let Some(before) = runs.pop_if(|before| before.1 >= start) {
+        start = start.min(before.0);
+        end = end.max(before.1);
+    }
+    runs.push((start, end));
+}
+
+/// Bytes without the breaks between their lines, and where each of them was.
+struct Unbroken {
+    bytes: Vec<u8>,
+    at: Vec<usize>,
+}
+
+impl Unbroken {
+    fn new(bytes: &[u8]) -> Unbroken {
+        let mut unbroken = Unbroken {
+            bytes: Vec::with_capacity(bytes.len()),
+            at: Vec::with_capacity(bytes.len()),
+        };
+        let mut breaks = 0;
+        for (at, &byte) in bytes.iter().enumerate() {
+            breaks = if matches!(byte, b'\n' | b'\r') {
+                breaks + 1
+            } else {
+                0
+            };
+            if breaks == 0 || breaks > MOST_BREAKS {
+                unbroken.bytes.push(byte);
+                unbroken.at.push(at);
+            }
+        }
+        unbroken
+    }
+
+    /// Where these bytes were.
+    fn broken(&self, (start, end): Run) -> Run {
+        (self.at[start], self.at[end - 1] + 1)
     }
 }
 
@@ -88,24 +166,28 @@ impl Masking {
     /// Takes the next piece, and appends to `out` what is sure by now.
     pub fn push(&mut self, masker: &Masker, piece: &[u8], out: &mut Vec<u8>) {
         self.held.extend_from_slice(piece);
-        let sure = self.held.len() - masker.pending(&self.held);
-        self.pass_on(masker, sure, out);
+        self.pass_on(masker, false, out);
     }
 
     /// Appends the rest: nothing follows.
     pub fn finish(&mut self, masker: &Masker, out: &mut Vec<u8>) {
-        self.pass_on(masker, self.held.len(), out);
+        self.pass_on(masker, true, out);
     }
 
-    /// Passes on the first `sure` bytes. Only bytes behind them can belong to an
+    /// Passes on all bytes, or those before the first that may belong to an
     /// occurrence that is not whole yet.
-    fn pass_on(&mut self, masker: &Masker, sure: usize, out: &mut Vec<u8>) {
+    fn pass_on(&mut self, masker: &Masker, all: bool, out: &mut Vec<u8>) {
+        let unbroken = Unbroken::new(&self.held);
+        let sure = match all {
+            true => self.held.len(),
+            false => self.sure(masker, &unbroken),
+        };
         if sure == 0 {
             return;
         }
         let mut at = 0;
         let mut covered = 0;
-        for (start, end) in runs(masker, &self.held, self.covered) {
+        for (start, end) in self.runs(masker, &unbroken) {
             if start >= sure {
                 break;
             }
@@ -122,28 +204,37 @@ impl Masking {
         self.held.drain(..sure);
     }
 
+    /// How many bytes are before all that may be the beginning of an occurrence.
+    fn sure(&self, masker: &Masker, unbroken: &Unbroken) -> usize {
+        let text = self.held.len() - masker.texts.pending(&self.held);
+        let code = unbroken.bytes.len() - masker.codes.pending(&unbroken.bytes);
+        let code = unbroken.at.get(code).copied();
+        text.min(code.unwrap_or(self.held.len()))
+    }
+
+    /// The bytes that belong to an occurrence, as ranges that do not touch, in order.
+    fn runs(&self, masker: &Masker, unbroken: &Unbroken) -> Vec<Run> {
+        let mut all = masker.texts.runs(&self.held, |run| run);
+        all.extend(
+            masker
+                .codes
+                .runs(&unbroken.bytes, |run| unbroken.broken(run)),
+        );
+        all.extend((self.covered > 0).then_some((0, self.covered)));
+        all.sort_unstable_by_key(|run| run.1);
+        let mut runs = Vec::with_capacity(all.len());
+        for run in all {
+            add(&mut runs, run);
+        }
+        runs
+    }
+
     fn plain(&mut self, from: usize, to: usize, out: &mut Vec<u8>) {
         if from < to {
             out.extend_from_slice(&self.held[from..to]);
             self.in_run = false;
         }
     }
-}
-
-/// The bytes that belong to an occurrence, as ranges that do not touch, in order.
-fn runs(masker: &Masker, bytes: &[u8], covered: usize) -> Vec<(usize, usize)> {
-    let mut runs: Vec<(usize, usize)> = Vec::new();
-    runs.extend((covered > 0).then_some((0, covered)));
-    // They come in the order of their ends, so each can only swallow the last ones.
-    for found in masker.finder.find_overlapping_iter(bytes) {
-        let (mut start, mut end) = (found.start(), found.end());
-        while let Some(before) = runs.pop_if(|before| before.1 >= start) {
-            start = start.min(before.0);
-            end = end.max(before.1);
-        }
-        runs.push((start, end));
-    }
-    runs
 }
 
 #[cfg(test)]
@@ -155,19 +246,37 @@ mod tests {
         let (mut masking, mut out) = (Masking::default(), Vec::new());
         for piece in pieces {
             masking.push(masker, piece, &mut out);
-            assert!(masking.held.len() < masker.longest, "the hold is bounded");
+            let longest = masker.texts.longest.max(masker.codes.longest);
+            let most = longest * (1 + MOST_BREAKS);
+            assert!(masking.held.len() < most, "the hold is bounded");
         }
         masking.finish(masker, &mut out);
         (out, masking.masked)
     }
 
+    /// The length of a pattern's occurrence here, if it occurs.
+    fn occurs(bytes: &[u8], pattern: &[u8], breaks: usize) -> Option<usize> {
+        let (mut at, mut broken) = (0, 0);
+        for wanted in pattern {
+            while at > 0 && broken < breaks && matches!(bytes.get(at), Some(b'\n' | b'\r')) {
+                (at, broken) = (at + 1, broken + 1);
+            }
+            if bytes.get(at) != Some(wanted) {
+                return None;
+            }
+            (at, broken) = (at + 1, 0);
+        }
+        Some(at)
+    }
+
     /// What masking means, with no thought for cost.
     fn naively(masker: &Masker, bytes: &[u8]) -> (Vec<u8>, u64) {
         let mut covered = vec![false; bytes.len()];
-        for pattern in &masker.patterns {
-            for at in 0..bytes.len() {
-                if bytes[at..].starts_with(pattern) {
-                    covered[at..at + pattern.len()].fill(true);
+        for (patterns, breaks) in [(&masker.texts, 0), (&masker.codes, MOST_BREAKS)] {
+            for pattern in &patterns.list {
+                for at in 0..bytes.len() {
+                    let len = occurs(&bytes[at..], pattern, breaks).unwrap_or(0);
+                    covered[at..at + len].fill(true);
                 }
             }
         }
@@ -218,6 +327,31 @@ mod tests {
         assert_eq!(masked("aaaa", "aaaaaaa b aaa"), "*** b aaa");
     }
 
+    /// XH01: as base64(1) and xxd(1) do it.
+    #[test]
+    fn xh01_what_is_encoded_and_broken_into_lines_is_found() {
+        let secret = "hunter2-x7Qz9:hunter3-x7Qz9:hunter4-x7Qz9:hunter5-x7Qz9:hunter6-x7Qz9";
+        let base64 = "aHVudGVyMi14N1F6OTpodW50ZXIzLXg3UXo5Omh1bnRlcjQteDdRejk6aHVudGVyNS14N1F6OTpo\n\
+                      dW50ZXI2LXg3UXo5\n";
+        assert_eq!(masked(secret, base64), "***\n");
+        assert_eq!(masked(secret, &base64.replace('\n', "\r\n")), "***\r\n");
+        let hex = "68756e746572322d7837517a393a68756e746572332d7837517a393a6875\n\
+                   6e746572342d7837517a393a68756e746572352d7837517a393a68756e74\n\
+                   6572362d7837517a39\n";
+        assert_eq!(masked(secret, hex), "***\n");
+        let far = base64.replace('\n', "\n\n\n");
+        assert_eq!(masked(secret, &far), far);
+        // And nothing is held back for ever.
+        let masker = Masker::new([secret]).expect("it is long enough");
+        let (mut masking, mut out) = (Masking::default(), Vec::new());
+        masking.push(
+            &masker,
+            format!("aH{}", "\n".repeat(9)).as_bytes(),
+            &mut out,
+        );
+        assert_eq!((out.len(), masking.held.len()), (11, 0));
+    }
+
     #[test]
     fn what_is_too_short_masks_nothing() {
         assert!(Masker::new(["", "abc"]).is_none());
@@ -234,7 +368,10 @@ mod tests {
         fn any_pieces_give_what_the_whole_gives(
             secrets in secrets(),
             words in prop::collection::vec(
-                prop_oneof![(0..40usize).prop_map(Ok), "[ab/ \"2Y]{0,6}".prop_map(Err)],
+                prop_oneof![
+                    (0..80usize, 0..40usize, 0..4usize).prop_map(Ok),
+                    "[ab/ \"2Y\n]{0,6}".prop_map(Err)
+                ],
                 0..12,
             ),
             cuts in prop::collection::vec(0..200usize, 0..12),
@@ -243,7 +380,13 @@ mod tests {
             let mut text = Vec::new();
             for word in words {
                 match word {
-                    Ok(n) => text.extend(&masker.patterns[n % masker.patterns.len()]),
+                    Ok((n, at, breaks)) => {
+                        let all = [&*masker.texts.list, &*masker.codes.list].concat();
+                        let mut form = all[n % all.len()].clone();
+                        let at = at.min(form.len());
+                        form.splice(at..at, vec![b'\n'; breaks]);
+                        text.extend(form);
+                    }
                     Err(word) => text.extend(word.bytes()),
                 }
             }

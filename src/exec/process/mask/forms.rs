@@ -4,8 +4,7 @@
 //! Plain, each line of it where it has several, percent-encoded, in base64 at
 //! any offset and of either alphabet, in hexadecimal, as a JSON string, and
 //! quoted for a shell as `set -x` does. What a program does beyond that
-//! (compress it, encrypt it, turn it around, break base64 into lines) is not
-//! recognised.
+//! (compress it, encrypt it, turn it around, write a part of it) is not recognised.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -17,27 +16,40 @@ use crate::plan::{LONGEST_SECRET, SHORTEST_SECRET};
 const SHORTEST_LINE: usize = 8;
 
 /// Every form of every secret, sorted, each once.
-pub fn of_all<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Vec<Vec<u8>> {
-    let mut all = BTreeSet::new();
-    for secret in secrets {
-        if (SHORTEST_SECRET..=LONGEST_SECRET).contains(&secret.len()) {
-            of_one(secret, &mut all);
-        }
-    }
-    all.retain(|form| form.len() >= SHORTEST_SECRET);
-    all.into_iter().collect()
+#[derive(Default)]
+pub struct Forms {
+    /// Looked for as they are.
+    pub texts: Vec<Vec<u8>>,
+    /// Encodings that are usually broken into lines.
+    pub codes: Vec<Vec<u8>>,
 }
 
-fn of_one(secret: &str, all: &mut BTreeSet<Vec<u8>>) {
-    let bytes = secret.as_bytes();
-    let mut add = |form: String| all.insert(form.into_bytes());
-    add(secret.to_owned());
-    let lines = secret.lines().map(str::trim);
-    for line in lines.filter(|line| line.len() >= SHORTEST_LINE) {
-        add(line.to_owned());
+impl Forms {
+    pub fn of_all<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Forms {
+        let (mut texts, mut codes) = (BTreeSet::new(), BTreeSet::new());
+        for secret in secrets {
+            if (SHORTEST_SECRET..=LONGEST_SECRET).contains(&secret.len()) {
+                texts_of(secret, &mut texts);
+                codes_of(secret.as_bytes(), &mut codes);
+            }
+        }
+        let bytes = |forms: BTreeSet<String>| {
+            let long_enough = forms.into_iter().filter(|f| f.len() >= SHORTEST_SECRET);
+            long_enough.map(String::into_bytes).collect()
+        };
+        Forms {
+            texts: bytes(texts),
+            codes: bytes(codes),
+        }
     }
+}
+
+fn texts_of(secret: &str, all: &mut BTreeSet<String>) {
+    all.insert(secret.to_owned());
+    let lines = secret.lines().map(str::trim);
+    let lines = lines.filter(|line| line.len() >= SHORTEST_LINE);
+    all.extend(lines.map(str::to_owned));
     for hex in [Hex::Lower, Hex::Upper] {
-        add(bytes.iter().fold(String::new(), |s, b| hex.push(s, *b)));
         for url in [
             Url::Component,
             Url::Path,
@@ -45,24 +57,26 @@ fn of_one(secret: &str, all: &mut BTreeSet<Vec<u8>>) {
             Url::Whole,
             Url::Form,
         ] {
-            add(percent(bytes, url, hex));
-        }
-    }
-    for alphabet in [STANDARD, URL_SAFE] {
-        for offset in 0..3 {
-            base64(bytes, offset, alphabet)
-                .into_iter()
-                .for_each(|form| {
-                    add(form);
-                });
+            all.insert(percent(secret.as_bytes(), url, hex));
         }
     }
     for json in [Json::Least, Json::Ascii, Json::Html, Json::Slash] {
-        add(escaped(secret, json));
+        all.insert(escaped(secret, json));
     }
-    add(secret.replace('\\', r"\\").replace('\n', r"\n"));
-    add(secret.replace('\'', r"'\''"));
-    add(secret.replace('\'', r#"'"'"'"#));
+    all.insert(secret.replace('\\', r"\\").replace('\n', r"\n"));
+    all.insert(secret.replace('\'', r"'\''"));
+    all.insert(secret.replace('\'', r#"'"'"'"#));
+}
+
+fn codes_of(secret: &[u8], all: &mut BTreeSet<String>) {
+    for hex in [Hex::Lower, Hex::Upper] {
+        all.insert(secret.iter().fold(String::new(), |s, b| hex.push(s, *b)));
+    }
+    for alphabet in [STANDARD, URL_SAFE] {
+        for offset in 0..3 {
+            all.extend(base64(secret, offset, alphabet));
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -182,8 +196,10 @@ mod tests {
     use super::*;
 
     fn forms(secret: &str) -> Vec<String> {
-        let forms = of_all([secret]).into_iter();
-        forms
+        let Forms { texts, codes } = Forms::of_all([secret]);
+        texts
+            .into_iter()
+            .chain(codes)
             .map(|form| String::from_utf8(form).expect("forms are texts"))
             .collect()
     }
