@@ -32,7 +32,9 @@ pub struct Args {
     assume_done: Vec<String>,
 
     /// Give a secret variable its value again; secrets are never recorded
-    #[arg(long = "var", value_name = "NAME=VALUE")]
+    ///
+    /// Without a value it is taken from the environment.
+    #[arg(long = "var", value_name = "NAME[=VALUE]")]
     vars: Vec<String>,
 
     /// Answer yes to every question

@@ -63,6 +63,7 @@ impl JobContext {
             timeout,
             grace: step.policy.grace,
             own_log: step.policy.own_log,
+            max_output: step.policy.max_output,
             locks,
             behind: None,
         })

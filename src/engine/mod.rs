@@ -430,11 +430,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             self.record(Kind::StepTimeout { attempt })?;
         }
         let policy = &self.run.plan()[attempt.step].policy;
-        // What a step writes may hold the secrets that it was given.
-        let tail = match self.context.secrets.is_empty() {
-            true => self.world.tail(&done.output),
-            false => None,
-        };
+        let tail = self.world.tail(&done.output);
         let end = Box::new(Finish {
             tail,
             verdict: retry::verdict(policy, &done.exit),

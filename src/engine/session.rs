@@ -310,7 +310,8 @@ impl Session<'_> {
                 nonce: format!("{:016x}", random_number().map_err(refused)?),
             },
         )
-        .map_err(broken)?;
+        .map_err(broken)?
+        .masking(self.secrets.values().cloned());
         stage.line.connect(executor.waker());
         let (sender, inbox) = channel();
         // Whatever was asked of the run before its engine listened.

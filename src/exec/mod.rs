@@ -30,6 +30,8 @@ pub struct Job {
     pub grace: Duration,
     /// Output files of its own instead of a range of the slot's.
     pub own_log: bool,
+    /// At most so many bytes of each stream are kept; without, all.
+    pub max_output: Option<u64>,
     /// Locks the attempt runs under. They are held until the last of its
     /// processes is gone, even if the engine dies first.
     pub locks: Vec<Arc<std::fs::File>>,

@@ -305,12 +305,22 @@ pub struct Output {
     pub stdout: Option<LogRange>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr: Option<LogRange>,
+    /// In how many places of it, and of what else the attempt left, a secret was masked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub masked: u64,
+    /// So many bytes were not kept, as the plan wants it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Output {
     /// The attempt wrote nothing.
     pub fn is_empty(&self) -> bool {
-        self.stdout.is_none() && self.stderr.is_none()
+        *self == Output::default()
     }
 }
 

@@ -376,6 +376,8 @@ mod tests {
                     len: 12,
                 }),
                 stderr: None,
+                masked: 2,
+                dropped: 1,
             },
             outputs: BTreeMap::from([("KEY".into(), "va\"lue".into())]),
             leaked: true,

@@ -271,6 +271,7 @@ mod tests {
         let output = Output {
             stdout: range("out", 9),
             stderr: range("err", 6),
+            ..Output::default()
         };
         let words = |lines| last_lines(&home.state, "r", &output, lines);
         assert_eq!(words(3), ["o3", "e1", "e2"]);

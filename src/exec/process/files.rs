@@ -169,6 +169,14 @@ impl Directory {
         }
     }
 
+    /// Removes what a step of a slot that is dead has put out. Nobody will ever
+    /// take it, and it may hold a secret.
+    pub fn forget_outputs(&self, slot: SlotName) {
+        // Later serials are there only if a step has left something that cannot
+        // be removed.
+        let _ = self.remove(&slot.outputs(0));
+    }
+
     /// The slots that were ever made here, oldest first.
     ///
     /// # Errors

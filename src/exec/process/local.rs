@@ -22,7 +22,7 @@ use super::files::{Directory, Records, SlotName};
 use super::roster::{Deed, Entry, Place, Roster, Seat};
 use super::slot::never_began;
 use super::tree;
-use super::wire::{Answer, Order, Record, Setup};
+use super::wire::{Answer, Order, Record, Secrets, Setup};
 use super::zygote::{Notice, Zygote};
 use crate::exec::{Done, Executor, Found, Job, Report, Stop, Waker};
 use crate::run::{Attempt, Exit};
@@ -67,6 +67,7 @@ pub struct Local {
     roster: Roster,
     lines: Vec<Option<Line>>,
     next_number: u32,
+    secrets: Vec<String>,
     ready: Vec<Report>,
     broken: Option<io::Error>,
     pub(super) landing: Landing,
@@ -116,10 +117,19 @@ impl Local {
             bell,
             lines: Vec::new(),
             next_number: 0,
+            secrets: Vec::new(),
             ready: Vec::new(),
             broken: None,
             landing: Landing::new(64 * 1024),
         })
+    }
+
+    /// Keeps these out of everything that attempts put out. Not part of the
+    /// configuration, which may be shown.
+    #[must_use]
+    pub fn masking(mut self, secrets: impl IntoIterator<Item = String>) -> Local {
+        self.secrets.extend(secrets);
+        self
     }
 
     /// Nothing new starts after this.
@@ -218,6 +228,7 @@ impl Local {
                 .iter()
                 .map(|(key, value)| (bytes(key), bytes(value)))
                 .collect(),
+            secrets: Secrets(self.secrets.clone()),
         }
     }
 
@@ -380,6 +391,7 @@ impl Local {
             let record = of(&entry);
             self.account_for(entry, record, swept);
         }
+        self.directory.forget_outputs(line.name);
         self.roster.hand_out(Instant::now());
         self.do_deeds();
     }

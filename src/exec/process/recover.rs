@@ -53,7 +53,13 @@ pub fn recover(local: &mut Local, claimed: &[Attempt]) -> io::Result<Vec<(Attemp
         };
         Ok((attempt, found))
     };
-    claimed.iter().map(find).collect()
+    let found = claimed.iter().map(find).collect();
+    for slot in slots {
+        if !alive.values().any(|living| *living == slot) {
+            local.directory.forget_outputs(slot);
+        }
+    }
+    found
 }
 
 /// Connects to a slot's supervisor, if it lives and runs something.

@@ -85,6 +85,7 @@ struct Ready {
     child: bool,
     engine: bool,
     stranger: bool,
+    output: bool,
 }
 
 impl Supervisor {
@@ -119,6 +120,11 @@ impl Supervisor {
             if ready.stranger {
                 self.meet();
             }
+            if ready.output
+                && let Some(slot) = &mut self.slot
+            {
+                slot.pump();
+            }
             self.on_time();
             self.begin_next();
         }
@@ -143,6 +149,10 @@ impl Supervisor {
         };
         let mut polled = vec![PollFd::new(self.child_ends.as_fd(), PollFlags::POLLIN)];
         polled.extend(peer.map(|peer| PollFd::new(peer, interests)));
+        let first_pipe = polled.len();
+        let pipes = self.slot.iter().filter_map(Slot::pipes);
+        let pipes = pipes.flat_map(super::pipe::Pipes::sources);
+        polled.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::POLLIN)));
         let due = self.running.as_ref().and_then(Running::wake_at);
         let due = due.into_iter().chain(self.try_again_at).min();
         let timeout =
@@ -152,10 +162,13 @@ impl Supervisor {
             Err(e) => return Err(e.into()),
         }
         let is_ready = |n: usize| polled.get(n).and_then(PollFd::any).unwrap_or(false);
+        // Where there is no peer, a pipe is in its place.
+        let is_peer = first_pipe == 2 && is_ready(1);
         Ok(Ready {
             child: is_ready(0),
-            engine: is_ready(1) && self.engine.is_some(),
-            stranger: is_ready(1) && self.engine.is_none(),
+            engine: is_peer && self.engine.is_some(),
+            stranger: is_peer && self.engine.is_none(),
+            output: (first_pipe..polled.len()).any(is_ready),
         })
     }
 

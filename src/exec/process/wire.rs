@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows sockets or files.
 
+use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -31,6 +32,18 @@ pub struct Setup {
     pub nonce: String,
     /// The whole environment a step starts from.
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What no output may show. Kept in memory alone.
+    pub secrets: Secrets,
+}
+
+/// Texts that debug output leaves out, since it ends in logs.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secrets(pub Vec<String>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} secrets", self.0.len())
+    }
 }
 
 /// What an engine tells a supervisor.
@@ -89,6 +102,10 @@ impl Order {
                     w.bytes(key);
                     w.bytes(value);
                 }
+                // Few runs have any, and a setup without is what it always was.
+                if !setup.secrets.0.is_empty() {
+                    w.texts(&setup.secrets.0);
+                }
             }
             Order::Start(job) => w.start(job),
             Order::Stop(attempt, how) => {
@@ -123,6 +140,7 @@ impl Order {
                 slot: r.u32()?,
                 nonce: r.text()?,
                 env: r.list(|r| Some((r.bytes()?.to_vec(), r.bytes()?.to_vec())))?,
+                secrets: Secrets(r.rest(|r| r.list(Reader::text))?.unwrap_or_default()),
             }),
             2 => Order::Start(Box::new(r.job(locks)?)),
             3 => Order::Stop(
@@ -307,6 +325,7 @@ mod tests {
                     len: 7,
                 }),
                 stderr: None,
+                ..Output::default()
             },
             outputs: [("key".into(), "välue\n".into())].into(),
             leaked: true,
@@ -360,6 +379,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_rarely_said_comes_back_and_costs_nothing_otherwise() {
+        let plain = done();
+        let mut rare = plain.clone();
+        (rare.output.masked, rare.output.dropped) = (3, 1 << 40);
+        let frames = [plain, rare].map(|done| {
+            let answer = Answer::Finished(attempt(5), done);
+            let frame = answer.to_frame();
+            assert_eq!(Answer::read(&frame[4..]), Some(answer));
+            frame
+        });
+        assert_eq!(frames[0].len() + 16, frames[1].len());
+        let mut setup = Setup {
+            run_dir: "/r".into(),
+            run_id: "r".into(),
+            epoch: 1,
+            slot: 0,
+            nonce: "n".into(),
+            env: vec![(b"A".to_vec(), b"1".to_vec())],
+            secrets: Secrets(vec!["hunter2".into(), "\u{fc}".into()]),
+        };
+        for _ in 0..2 {
+            let frame = Order::Setup(setup.clone()).to_frame();
+            let Some(Order::Setup(read)) = Order::read(&frame[4..], |_| Some(Vec::new())) else {
+                panic!("it is a setup");
+            };
+            assert_eq!(read, setup);
+            assert!(!format!("{setup:?}").contains("hunter2"));
+            setup.secrets.0.clear();
+        }
+    }
+
+    #[test]
     fn a_job_comes_back_as_it_was() {
         let job = Job {
             attempt: attempt(1),
@@ -370,6 +421,7 @@ mod tests {
             timeout: Some(Duration::from_millis(1500)),
             grace: Duration::ZERO,
             own_log: true,
+            max_output: Some(1 << 33),
             locks: Vec::new(),
             behind: None,
         };
@@ -470,6 +522,7 @@ mod tests {
                 epoch: 1,
                 slot: 2,
                 nonce: "n".into(),
+                secrets: Default::default(),
                 env: vec![(b"A".to_vec(), b"b\xff".to_vec())],
             };
             let mut bytes = match which {

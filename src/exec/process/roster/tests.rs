@@ -24,6 +24,7 @@ fn job(n: usize) -> Job {
         timeout: None,
         grace: Duration::ZERO,
         own_log: false,
+        max_output: None,
         locks: Vec::new(),
         behind: None,
     }
