@@ -228,7 +228,8 @@ impl Directory {
         names.collect()
     }
 
-    fn at(&self, name: &str, e: io::Error) -> io::Error {
+    /// The error with the path of the file it is about.
+    pub fn at(&self, name: &str, e: io::Error) -> io::Error {
         at(&self.path_of(name), e)
     }
 }
@@ -274,23 +275,19 @@ impl RecordFile {
     /// Appends a record with one write. It then survives everything but the
     /// end of the host; only the engine's own log has to survive that.
     ///
+    /// Only what a file system took in part is written on: so it must say why.
+    ///
     /// # Errors
     /// It could not be written whole. Then nothing of it is left in the file,
     /// so that later records can be read.
     pub fn append(&mut self, record: &Record) -> io::Result<()> {
         let bytes = record.to_bytes();
-        match self.file.write(&bytes) {
-            Ok(n) if n == bytes.len() => {
-                self.len += bytes.len() as u64;
-                Ok(())
-            }
-            short => {
-                self.file.set_len(self.len)?;
-                Err(short
-                    .err()
-                    .unwrap_or_else(|| io::ErrorKind::StorageFull.into()))
-            }
+        if let Err(e) = self.file.write_all(&bytes) {
+            self.file.set_len(self.len)?;
+            return Err(e);
         }
+        self.len += bytes.len() as u64;
+        Ok(())
     }
 }
 

@@ -98,6 +98,7 @@ pub struct Roster {
     asked_back_at: Option<Instant>,
     deeds: VecDeque<Deed>,
     halted: bool,
+    paused: bool,
     /// Seats whose last attempt did not end plainly, until the engine has dealt
     /// with that.
     held: Vec<Seat>,
@@ -116,6 +117,7 @@ impl Roster {
             asked_back_at: None,
             deeds: VecDeque::new(),
             halted: false,
+            paused: false,
             held: Vec::new(),
         }
     }
@@ -150,6 +152,26 @@ impl Roster {
     /// Nothing is handed out from now on; what was is still accounted for.
     pub fn halt(&mut self) {
         self.halted = true;
+    }
+
+    /// Nothing is handed out for now, and what was handed ahead is asked back.
+    pub fn pause(&mut self) {
+        self.paused = true;
+        for (seat, slot) in self.seats.iter_mut().enumerate() {
+            if let Some(ahead) = slot.as_mut().and_then(|slot| slot.ahead.as_mut())
+                && !std::mem::replace(&mut ahead.revoked, true)
+            {
+                self.deeds
+                    .push_back(Deed::Revoke(seat, ahead.entry.attempt));
+            }
+        }
+    }
+
+    /// The pause is over.
+    pub fn unpause(&mut self, now: Instant) {
+        if std::mem::take(&mut self.paused) {
+            self.hand_out(now);
+        }
     }
 
     pub fn next_deed(&mut self) -> Option<Deed> {
@@ -202,15 +224,32 @@ impl Roster {
 
     /// An attempt has ended at that seat. False where it is none of ours.
     pub fn finished(&mut self, seat: Seat, attempt: Attempt, now: Instant) -> bool {
-        let Some(slot) = self.seats.get_mut(seat).and_then(Option::as_mut) else {
+        if self.vacate(seat, attempt, now).is_none() {
             return false;
-        };
+        }
+        self.places.remove(&attempt);
+        self.hand_out(now);
+        true
+    }
+
+    /// That seat could not begin what it was handed. It waits again, before all others.
+    pub fn not_begun(&mut self, seat: Seat, attempt: Attempt, now: Instant) {
+        if let Some(entry) = self.vacate(seat, attempt, now) {
+            self.requeue(entry, now);
+        }
+    }
+
+    /// Takes a job from its seat.
+    fn vacate(&mut self, seat: Seat, attempt: Attempt, now: Instant) -> Option<Entry> {
+        let slot = self.seats.get_mut(seat).and_then(Option::as_mut)?;
         let is_it = |handed: &Handed| handed.entry.attempt == attempt;
+        let vacated;
         if slot.ahead.as_ref().is_some_and(is_it) {
-            slot.ahead = None;
+            vacated = slot.ahead.take();
         } else if slot.current.as_ref().is_some_and(is_it) {
-            let over = slot.current.take();
-            slot.brisk = over.is_some_and(|over| now.duration_since(over.since) < BRISK);
+            vacated = slot.current.take();
+            let took = |over: &Handed| now.duration_since(over.since);
+            slot.brisk = vacated.as_ref().is_some_and(|over| took(over) < BRISK);
             match slot.ahead.take() {
                 Some(mut next) => {
                     if !self.held.contains(&seat) {
@@ -225,12 +264,10 @@ impl Roster {
                 None => self.idle.push(seat),
             }
         } else {
-            return false;
+            return None;
         }
         self.roomy.push(seat);
-        self.places.remove(&attempt);
-        self.hand_out(now);
-        true
+        vacated.map(|handed| handed.entry)
     }
 
     /// That seat gives back what it had ahead.
@@ -284,7 +321,7 @@ impl Roster {
 
     /// Gives work to whoever has none, then ahead to whoever will want it soon.
     pub fn hand_out(&mut self, now: Instant) {
-        while !self.halted && self.held.is_empty() && !self.queue.is_empty() {
+        while !self.halted && !self.paused && self.held.is_empty() && !self.queue.is_empty() {
             if let Some(seat) = self.free_seat() {
                 self.give_next(seat, now);
             } else if let Some(seat) = self.roomy_seat() {
@@ -376,7 +413,7 @@ impl Roster {
         let rested = self
             .asked_back_at
             .is_none_or(|last| now.duration_since(last) >= PATIENCE);
-        if self.halted || !(idle || rested) {
+        if self.halted || self.paused || !(idle || rested) {
             return;
         }
         self.asked_back_at = Some(now);
@@ -544,6 +581,43 @@ mod tests {
                 Deed::Give(0, attempt(2)),
             ]
         );
+    }
+
+    /// XD02.
+    #[test]
+    fn xd02_a_pause_asks_back_what_waits_and_hands_out_nothing_until_it_is_over() {
+        let now = Instant::now();
+        let (mut roster, _) = started(1, 3, now);
+        // There was no room to say that the first begins, nor the one behind it.
+        roster.pause();
+        roster.not_begun(0, attempt(0), now);
+        roster.not_begun(0, attempt(1), now);
+        roster.start(job(3), now);
+        let about = [Deed::Revoke(0, attempt(1)), Deed::Accept(attempt(1))];
+        assert_eq!(deeds(&mut roster), about);
+        for n in 0..4 {
+            assert_eq!(roster.place(attempt(n)), Some(Place::Queue));
+        }
+        assert!(roster.call_off(attempt(3)));
+
+        roster.unpause(now);
+        // That they were accepted has been said already.
+        let given = [Deed::Give(0, attempt(1)), Deed::Give(0, attempt(0))];
+        assert_eq!(deeds(&mut roster), given);
+    }
+
+    #[test]
+    fn what_waits_ahead_of_a_pause_comes_back_and_is_handed_out_after_it() {
+        let now = Instant::now();
+        let (mut roster, _) = started(1, 2, now);
+        roster.pause();
+        assert_eq!(deeds(&mut roster), [Deed::Revoke(0, attempt(1))]);
+        roster.given_back(0, attempt(1), now);
+        assert!(roster.finished(0, attempt(0), now));
+        assert_eq!(deeds(&mut roster), []);
+        roster.unpause(now);
+        let given = [Deed::Give(0, attempt(1)), Deed::Accept(attempt(1))];
+        assert_eq!(deeds(&mut roster), given);
     }
 
     #[derive(Clone, Copy, PartialEq)]

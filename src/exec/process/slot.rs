@@ -101,11 +101,13 @@ impl Slot {
     fn record_start(&mut self, attempt: Attempt, mark: String) -> io::Result<()> {
         self.stdout.make_ready(&self.directory)?;
         self.stderr.make_ready(&self.directory)?;
-        self.records.append(&Record::Started {
+        let started = Record::Started {
             attempt,
             epoch: self.setup.epoch,
             mark,
-        })
+        };
+        let written = self.records.append(&started);
+        written.map_err(|e| self.directory.at(&self.name.records(), e))
     }
 
     fn launch(&mut self, job: &Job, image: &Image) -> Result<Pid, Refusal> {
@@ -162,10 +164,9 @@ impl Slot {
     /// # Errors
     /// It could not be written, and must be tried again.
     pub fn record_end(&mut self, attempt: Attempt, done: &Done) -> io::Result<()> {
-        self.records.append(&Record::Ended {
-            attempt,
-            done: done.clone(),
-        })
+        let done = done.clone();
+        let written = self.records.append(&Record::Ended { attempt, done });
+        written.map_err(|e| self.directory.at(&self.name.records(), e))
     }
 
     /// Whether the run was removed, and with it everybody who could want to know.

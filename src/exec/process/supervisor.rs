@@ -28,7 +28,7 @@ use nix::unistd::Uid;
 use super::attempt::Running;
 use super::channel::{Channel, Landing, Peer};
 use super::slot::{Begun, Slot, TRY_AGAIN, never_began};
-use super::wire::{Answer, Order};
+use super::wire::{Answer, Order, Trouble};
 use crate::exec::{Done, Job, Stop};
 use crate::run::Attempt;
 
@@ -71,6 +71,8 @@ struct Supervisor {
     held: bool,
     /// Over, and refused by the disk so far.
     unwritten: Option<(Attempt, Done)>,
+    /// Why it refused.
+    refusal: Option<Trouble>,
     try_again_at: Option<Instant>,
 }
 
@@ -94,6 +96,7 @@ impl Supervisor {
             waiting: VecDeque::new(),
             held: false,
             unwritten: None,
+            refusal: None,
             try_again_at: None,
         })
     }
@@ -169,9 +172,10 @@ impl Supervisor {
     /// First the record, then the report: the report may be lost with the engine.
     fn conclude(&mut self, attempt: Attempt, done: Done) {
         if let Some(slot) = &mut self.slot
-            && slot.record_end(attempt, &done).is_err()
+            && let Err(e) = slot.record_end(attempt, &done)
         {
             self.unwritten = Some((attempt, done.clone()));
+            self.refusal = Some(e.into());
             self.try_again_at = Some(Instant::now() + TRY_AGAIN);
         }
         self.held = !done.is_plain();
@@ -217,7 +221,7 @@ impl Supervisor {
                 None => match Slot::new(setup) {
                     Ok(slot) => self.slot = Some(slot),
                     Err(e) => {
-                        self.tell(&Answer::Broken(e.to_string()));
+                        self.tell(&Answer::Broken(e.into()));
                         self.lose_engine();
                     }
                 },
@@ -267,16 +271,15 @@ impl Supervisor {
             && let Some(slot) = &mut self.slot
             && let Some(job) = self.waiting.pop_front()
         {
-            if self.unwritten.is_some() {
-                let why = "the end of an earlier attempt could not be recorded yet".to_string();
-                self.tell(&Answer::Unrecordable(job.attempt, why));
+            if let Some(trouble) = self.refusal.clone().filter(|_| self.unwritten.is_some()) {
+                self.tell(&Answer::Unrecordable(job.attempt, trouble));
                 continue;
             }
             match slot.begin(*job) {
                 Begun::Running(running) => self.running = Some(running),
                 Begun::Refused(attempt, done) => self.conclude(attempt, done),
                 Begun::Unrecordable(attempt, e) => {
-                    self.tell(&Answer::Unrecordable(attempt, e.to_string()));
+                    self.tell(&Answer::Unrecordable(attempt, e.into()));
                 }
             }
         }
