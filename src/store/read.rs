@@ -16,9 +16,11 @@ use crate::run::{Event, Millis, Seq};
 use super::commit::moment;
 use super::{Store, StoreError};
 
-/// From how many earlier runs of a plan durations are taken, and at most how
-/// many of their steps.
+/// From how many earlier runs of a plan durations are taken, at most how many of
+/// their steps, and from how many versions of it. A run begins with this, so what
+/// it costs must not grow with what was ever run.
 const PAST_RUNS: u32 = 20;
+const PAST_PLANS: u32 = 20;
 const PAST_STEPS: u32 = 100_000;
 
 /// Where a run stands, as the store and JSON spell it.
@@ -249,7 +251,8 @@ impl Store {
     }
 
     /// How long each step of a plan usually takes, in milliseconds: the median
-    /// of its successful attempts in the last runs of the plan with this id.
+    /// of its successful attempts in the last runs of the last versions of the
+    /// plan with this id.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -261,8 +264,11 @@ impl Store {
                 "SELECT s.id,
                     json_extract(e.data, '$.ended_at') - json_extract(e.data, '$.started_at')
                  FROM (
-                    SELECT r.key, r.plan FROM run r
-                    WHERE r.plan IN (SELECT key FROM plan WHERE plan_id = ?1)
+                    SELECT r.key, r.plan
+                    FROM (SELECT key FROM plan WHERE plan_id = ?1 ORDER BY key DESC LIMIT ?4) p
+                    JOIN run r ON r.plan = p.key AND r.key IN (
+                        SELECT key FROM run WHERE plan = p.key ORDER BY key DESC LIMIT ?2
+                    )
                     ORDER BY r.key DESC LIMIT ?2
                  ) r
                  JOIN event e ON e.run = r.key AND e.type = 'step_finished'
@@ -273,7 +279,7 @@ impl Store {
             )
             .map_err(sql)?;
         let found = query
-            .query_map(params![plan_id, PAST_RUNS, PAST_STEPS], |row| {
+            .query_map(params![plan_id, PAST_RUNS, PAST_STEPS, PAST_PLANS], |row| {
                 Ok((row.get(0)?, row.get::<_, i64>(1)?))
             })
             .map_err(sql)?;

@@ -48,7 +48,7 @@ fn failing(test: &Test, faults: &[String], args: &[&str]) -> Beside {
 }
 
 /// The engine, which is the one child of strace.
-fn engine(run: &Beside) -> Option<Pid> {
+pub fn engine(run: &Beside) -> Option<Pid> {
     let path = format!("/proc/{0}/task/{0}/children", run.pid());
     let children = fs::read_to_string(path).ok()?;
     children

@@ -57,14 +57,17 @@ impl Slot {
         if directory.epochs()?.last().map(|(last, _)| *last) != Some(setup.epoch) {
             return Err(io::Error::other("a later engine has taken the run over"));
         }
+        // Steps open this by its path, and would follow a link that is planted there.
+        let outputs_serial = (0..).find(|n| directory.remove(&name.outputs(*n)).is_ok());
+        let outputs_serial = outputs_serial.unwrap_or_default();
         Ok(Slot {
             stdout: Stream::create(&directory, name, "out")?,
             stderr: Stream::create(&directory, name, "err")?,
             null: std::fs::File::open("/dev/null")?,
             stack: Stack::new(),
             base: Base::new(&setup),
-            outputs_path: outputs_path(&directory, name, 0),
-            outputs_serial: 0,
+            outputs_path: outputs_path(&directory, name, outputs_serial),
+            outputs_serial,
             serial: 0,
             name,
             directory,
