@@ -79,6 +79,16 @@ fn story(library: &PathBuf, jump: &str, timeout_sec: u64, delay_sec: u64) {
         let cut_off = end["end"] == "timed_out";
         assert_eq!(cut_off, end["step_id"] == "long", "{jump}: {end}");
     }
+    // The clock did jump: whoever started the second attempt has read it.
+    let starts = of_kind(&events, "step_finished")
+        .iter()
+        .filter(|end| end["step_id"] == "twice")
+        .filter_map(|end| end["started_at"].as_i64())
+        .collect::<Vec<_>>();
+    assert!(
+        starts[0].abs_diff(starts[1]) > 3_600_000,
+        "{jump}: no jump in {starts:?}"
+    );
     // The engine's own clock never jumps, so neither do its events.
     let ats: Vec<i64> = events
         .iter()
