@@ -12,7 +12,7 @@ use super::lock::{Denied, Held, LockSpace, Waiting, Want};
 use super::{Log, LogError, Request, World};
 use crate::exec::Waker;
 use crate::plan::{Holds, Plan, StepIx};
-use crate::run::{Event, Holder, Kind, Millis, Output, RunState, Seq, Stopping, exit_code};
+use crate::run::{Event, Holder, Kind, Millis, Output, RunState, Seq, Stopping, Usual, exit_code};
 use crate::store::{RunWriter, Store, StoreError, What, logs};
 
 /// How much of an attempt's output goes into the record.
@@ -23,6 +23,15 @@ const TAIL_BYTES: usize = 2048;
 pub trait Audience {
     /// The run is in the store, under this id.
     fn begins(&mut self, run_id: &str);
+
+    /// Whether it wants to know how long steps usually take, also where that
+    /// makes no difference to the run.
+    fn asks_for_usual(&self) -> bool {
+        false
+    }
+
+    /// How long steps usually take, if that was looked up.
+    fn expects(&mut self, _usual: &Usual) {}
 
     /// An event has just been folded into the run.
     fn event(&mut self, run: &RunState, event: &Event);

@@ -5,11 +5,11 @@
 //! run and in the test that holds the two equal. Kept up to date from event to
 //! event, it makes the cost of a decision independent of the plan's size.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Millis, Outcome, Reason};
 use super::facts;
+use super::order::Turn;
 use super::state::{Capacities, Counts, Queue, RunState, StepState, UndoState};
 use crate::plan::{Action, Holds, OnFailure, Plan, StepIx};
 
@@ -30,7 +30,12 @@ pub(super) enum Place {
     Due(Millis),
 }
 
-/// Steps that occupy the same things. Class 0 occupies nothing.
+/// Steps that are claimed alike: they occupy the same things, and are alike in
+/// whether an attempt whose end nobody saw may simply be made again. Class 0
+/// occupies nothing, and its attempts may be; it alone is claimed, and handed to
+/// slots, far ahead of time. A claim costs other steps' chances where it
+/// occupies something, and where it cannot be told from an attempt it costs a
+/// person's time: after a power cut every claim may have been one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Class {
     /// Units of each thing, as positions in [`Places::used`].
@@ -124,17 +129,16 @@ impl Places {
         }
     }
 
-    fn put(&mut self, ix: StepIx, priority: i32, place: Place) {
+    fn put(&mut self, ix: StepIx, turn: Turn, place: Place) {
         let before = std::mem::replace(&mut self.place[ix.at()], place);
         if before == place {
             return;
         }
-        let key = (Reverse(priority), ix);
         if let Some(queue) = self.queue(before) {
-            queue.remove(&key);
+            queue.remove(&turn);
         }
         if let Some(queue) = self.queue(place) {
-            queue.insert(key);
+            queue.insert(turn);
         }
         match before {
             Place::Todo => drop(self.todo.remove(&ix)),
@@ -149,20 +153,23 @@ impl Places {
     }
 }
 
-/// Groups the steps by what they occupy. Absent names in the plan's tables are
-/// plain locks: capacity one.
-fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
+/// Groups the steps into classes. Absent names in the plan's tables are plain
+/// locks: capacity one.
+pub(super) fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
     let mut capacities = Capacities::new();
-    let mut class_numbers: BTreeMap<Vec<(Box<str>, u32)>, u32> = BTreeMap::new();
-    class_numbers.insert(Vec::new(), 0);
+    let mut class_numbers: BTreeMap<(bool, Vec<(Box<str>, u32)>), u32> = BTreeMap::new();
+    class_numbers.insert((true, Vec::new()), 0);
     let mut class_of = vec![0; plan.steps.len()];
     for ix in plan.indices() {
-        let Some(holds) = &plan[ix].holds else {
+        let (holds, idempotent) = (&plan[ix].holds, plan[ix].policy.idempotent);
+        if holds.is_none() && idempotent {
             continue;
-        };
-        let wants = wants(plan, holds, &mut capacities);
+        }
+        let occupied = holds
+            .as_ref()
+            .map_or_else(Vec::new, |holds| wants(plan, holds, &mut capacities));
         let next = class_numbers.len() as u32;
-        class_of[ix.at()] = *class_numbers.entry(wants).or_insert(next);
+        class_of[ix.at()] = *class_numbers.entry((idempotent, occupied)).or_insert(next);
     }
     let position: BTreeMap<&str, usize> = capacities
         .keys()
@@ -170,7 +177,7 @@ fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
         .map(|(at, name)| (name.as_ref(), at))
         .collect();
     let mut classes = vec![Class::default(); class_numbers.len()];
-    for (wants, number) in &class_numbers {
+    for ((_, wants), number) in &class_numbers {
         classes[*number as usize].wants = wants
             .iter()
             .map(|(name, units)| (position[name.as_ref()], *units))
@@ -252,8 +259,7 @@ impl RunState {
     /// Puts a step where its state says it belongs.
     pub(super) fn refresh(&mut self, ix: StepIx) {
         let place = self.place_of(ix);
-        let priority = self.plan[ix].policy.priority;
-        self.places.put(ix, priority, place);
+        self.places.put(ix, self.order.turn(ix), place);
         let record = &self.steps[ix.at()];
         let running = matches!(record.state, StepState::Running { .. })
             || matches!(record.undo, UndoState::Running { .. });
@@ -311,7 +317,6 @@ impl RunState {
             && step.confirm.is_none()
             && step.fallback_of.is_none()
             && !step.policy.always
-            && step.policy.idempotent
             && matches!(step.action, Action::Command(_));
         match plain && !claimed && self.places.unclaimed[ix.at()] == 0 {
             true => Place::Ahead,

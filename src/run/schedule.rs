@@ -17,6 +17,7 @@ use super::event::{
     Attempt, Exit, Kind, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping,
 };
 use super::facts::{self, Judged};
+use super::order::Turn;
 use super::retry;
 use super::state::{Queue, RunPhase, RunState, StepState, UndoState};
 use crate::plan::{Action, Policy, Retry, StepIx};
@@ -123,7 +124,7 @@ pub(super) const BATCH: usize = 1024;
 /// Claims kept ahead of the slots. One commit of the log then allows many
 /// starts, and no start waits for a commit of its own.
 fn claims_ahead(slots: usize) -> usize {
-    (4 * slots).max(64)
+    (8 * slots).max(256)
 }
 
 /// What to do now.
@@ -175,7 +176,7 @@ pub fn waits_for_log(run: &RunState) -> bool {
             class
                 .startable
                 .iter()
-                .any(|(_, ix)| match run.step(*ix).state {
+                .any(|turn| match run.step(run.order.step(*turn)).state {
                     StepState::Claimed { claimed, .. } => claimed > run.durable,
                     _ => false,
                 })
@@ -403,9 +404,10 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
     for (class, ix) in in_order(run, |class| &class.startable) {
         // A slot is handed its next step before it asks, so that it never
         // stands idle for the time it takes to ask. What occupies something is
-        // not: it would occupy it while it only waits.
+        // not, since it would occupy it while it only waits; nor what must not
+        // simply be made again.
         let room = if class == 0 { 2 * slots } else { slots };
-        if busy >= 2 * slots {
+        if busy >= 2 * slots || (busy >= slots && run.order.lasts(ix)) {
             break;
         }
         let StepState::Claimed { attempt, claimed } = run.step(ix).state else {
@@ -439,26 +441,49 @@ fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
             commands.push(claim_of(*ix, attempt, Reason::Ready));
         }
     }
-    claim_occupying(run, slots, commands);
-    let window = claims_ahead(slots);
-    let held = run.places.claims.len();
-    // Refilled only when half empty, so that one commit carries many claims.
-    if held > window / 2 {
-        return;
-    }
-    let ready = run.places.classes[0]
-        .ready
-        .iter()
-        .map(|(_, ix)| (*ix, Reason::Ready));
-    let ahead = run.places.ahead.iter().map(|(_, ix)| (*ix, Reason::Ahead));
-    for (ix, reason) in ready.chain(ahead).take(window - held) {
+    claim_sparingly(run, slots, commands);
+    let places = &run.places;
+    let may_start = places.classes.iter().map(|class| class.startable.len());
+    let may_start: usize = may_start.sum();
+    let refill = Refill {
+        window: claims_ahead(slots),
+        next: places.classes[0].startable.first().copied(),
+    };
+    let ready = refill.from(&places.classes[0].ready, may_start);
+    let ready = ready.map(|turn| (turn, Reason::Ready));
+    let ahead = refill.from(&places.ahead, places.claims.len().saturating_sub(may_start));
+    let ahead = ahead.map(|turn| (turn, Reason::Ahead));
+    for (turn, reason) in ready.chain(ahead) {
+        let ix = run.order.step(turn);
         commands.push(claim_of(ix, run.step(ix).attempts + 1, reason));
     }
 }
 
-/// Claims steps that occupy something, only as many as could start at once:
+/// How claims of one kind are kept up.
+struct Refill {
+    /// So many are held, of those that may start and of those that may soon.
+    window: usize,
+    /// The claimed step that starts next.
+    next: Option<Turn>,
+}
+
+impl Refill {
+    /// What of a queue to claim, where so many of its kind are held. Only when
+    /// half of them are used up, so that one commit carries many claims; but
+    /// what goes before all that may start does not wait for that.
+    fn from<'a>(&self, queue: &'a Queue, held: usize) -> impl Iterator<Item = Turn> + 'a {
+        let low = held <= self.window / 2;
+        let most = if low { self.window } else { 2 * self.window };
+        let next = self.next;
+        let goes_first = move |turn: &Turn| low || next.is_some_and(|next| *turn < next);
+        let turns = queue.iter().copied().take_while(goes_first);
+        turns.take(most.saturating_sub(held))
+    }
+}
+
+/// Claims steps that are not of class 0, only as many as could start at once:
 /// claims of steps that cannot start would crowd out those that can.
-fn claim_occupying(run: &RunState, slots: usize, commands: &mut Vec<Command>) {
+fn claim_sparingly(run: &RunState, slots: usize, commands: &mut Vec<Command>) {
     if run.places.classes.len() == 1 {
         return;
     }
@@ -523,11 +548,11 @@ fn in_order<'a>(
         .filter_map(|(class, queue)| Some(Reverse((*queue.next()?, class))))
         .collect();
     std::iter::from_fn(move || {
-        let Reverse(((_, ix), class)) = heads.pop()?;
+        let Reverse((turn, class)) = heads.pop()?;
         if let Some(head) = queues[class].next() {
             heads.push(Reverse((*head, class)));
         }
-        Some((class, ix))
+        Some((class, run.order.step(turn)))
     })
 }
 

@@ -18,6 +18,8 @@ use super::event::{
     Attempt, Engine, Event, Exit, Finish, Holder, Millis, Outcome, Reason, Role, RunOutcome, Seq,
     Stop, Stopping,
 };
+use super::expect::Usual;
+use super::order::{Order, Turn};
 use super::places::Places;
 use crate::plan::graph::Graph;
 use crate::plan::{OnFailure, Plan, StepIx};
@@ -219,6 +221,8 @@ pub struct RunState {
     /// Steps that can be undone, in the order in which they succeeded.
     pub(super) undoable: Vec<StepIx>,
     pub(super) ended: Option<Reason>,
+    /// Which of several ready steps goes first.
+    pub(super) order: Arc<Order>,
     /// Where each step stands in the queues; follows from all of the above.
     pub(super) places: Places,
 }
@@ -226,6 +230,12 @@ pub struct RunState {
 impl RunState {
     /// A run to which nothing has happened.
     pub fn new(plan: Arc<Plan>) -> Self {
+        RunState::expecting(plan, &Usual::nothing())
+    }
+
+    /// The same, of a plan whose steps usually take so long: those that hold up
+    /// the most go first.
+    pub fn expecting(plan: Arc<Plan>, usual: &Usual) -> Self {
         let graph = Arc::new(Graph::new(&plan));
         let mut by_id: Vec<StepIx> = plan.indices().collect();
         by_id.sort_by(|a, b| plan[*a].id.cmp(&plan[*b].id));
@@ -236,6 +246,7 @@ impl RunState {
             .collect();
         let mut run = RunState {
             places: Places::empty(&plan),
+            order: Arc::new(Order::new(&plan, &graph, usual)),
             plan,
             graph,
             by_id: by_id.into(),
@@ -268,12 +279,22 @@ impl RunState {
         plan: Arc<Plan>,
         events: impl IntoIterator<Item = &'a Event>,
     ) -> Result<Self, IllegalEvent> {
-        let mut run = RunState::new(plan);
+        RunState::new(plan).after(events)
+    }
+
+    /// This run, after these events, all of which are durable.
+    ///
+    /// # Errors
+    /// The first event that cannot have happened.
+    pub fn after<'a>(
+        mut self,
+        events: impl IntoIterator<Item = &'a Event>,
+    ) -> Result<Self, IllegalEvent> {
         for event in events {
-            run.apply(event)?;
+            self.apply(event)?;
         }
-        run.acknowledge(run.seq);
-        Ok(run)
+        self.acknowledge(self.seq);
+        Ok(self)
     }
 
     pub fn plan(&self) -> &Arc<Plan> {
@@ -519,5 +540,5 @@ impl Counts {
 
 /// Names of things that steps occupy, with their capacities.
 pub(super) type Capacities = BTreeMap<Box<str>, u32>;
-/// Steps in the order in which they go.
-pub(super) type Queue = BTreeSet<(std::cmp::Reverse<i32>, StepIx)>;
+/// Steps, by their turns, in the order in which they go.
+pub(super) type Queue = BTreeSet<Turn>;

@@ -33,6 +33,7 @@ pub(crate) mod files;
 mod jsonl;
 pub mod logs;
 mod own;
+mod past;
 mod prune;
 pub(crate) mod range_lock;
 mod read;

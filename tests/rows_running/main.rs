@@ -13,6 +13,7 @@ mod support;
 
 mod ending;
 mod failing;
+mod order;
 mod passing;
 mod stopping;
 

@@ -32,6 +32,8 @@ use crate::run::Attempt;
 /// The name of the directory in the run's own.
 pub const DIRECTORY: &str = "slots";
 const EPOCHS: &str = "epochs";
+/// What an engine is told that comes too late.
+pub const TAKEN_OVER: &str = "a later engine has taken the run over";
 
 /// A slot's name: the epoch it was made under, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -237,6 +239,17 @@ impl Directory {
         file.seek(SeekFrom::End(0))?;
         // Begins a line of its own, whatever a full disk has left of the last.
         file.write_all(format!("\n{epoch} {}\n", boot_id()).as_bytes())
+    }
+
+    /// Whether the run still is this epoch's.
+    ///
+    /// # Errors
+    /// A later engine has opened the directory since.
+    pub fn still_belongs_to(&self, epoch: u32) -> io::Result<()> {
+        match self.epochs()?.last() {
+            Some((last, _)) if *last > epoch => Err(io::Error::other(TAKEN_OVER)),
+            _ => Ok(()),
+        }
     }
 
     fn names(&self) -> io::Result<Vec<String>> {

@@ -205,7 +205,7 @@ impl Local {
         Ok(())
     }
 
-    fn setup(&self, number: u32) -> Setup {
+    pub(super) fn setup(&self, number: u32) -> Setup {
         let bytes = |text: &OsString| text.as_bytes().to_vec();
         Setup {
             run_dir: self.run_dir.clone(),

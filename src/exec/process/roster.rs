@@ -131,7 +131,8 @@ impl Roster {
 
     /// The engine has dealt with all ends that it was told of.
     pub fn go_on(&mut self, now: Instant) {
-        if self.held.is_empty() {
+        // In a pause, what waits at a slot that is held is not let go either.
+        if self.held.is_empty() || self.paused {
             return;
         }
         for seat in std::mem::take(&mut self.held) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 use super::attempt::{Clock, Running};
-use super::files::{Directory, RecordFile, SlotName};
+use super::files::{Directory, RecordFile, SlotName, TAKEN_OVER};
 use super::launch::{self, Base, Refusal};
 use super::output::{Outputs, Stream, take_outputs};
 use super::sys::{Image, Stack};
@@ -55,7 +55,7 @@ impl Slot {
         let records = RecordFile::create(&directory, name)?;
         // Asked with the lock held: a later engine either is seen here, or sees the lock.
         if directory.epochs()?.last().map(|(last, _)| *last) != Some(setup.epoch) {
-            return Err(io::Error::other("a later engine has taken the run over"));
+            return Err(io::Error::other(TAKEN_OVER));
         }
         // Steps open this by its path, and would follow a link that is planted there.
         let outputs_serial = (0..).find(|n| directory.remove(&name.outputs(*n)).is_ok());
@@ -77,9 +77,17 @@ impl Slot {
     }
 
     /// Works for another engine from now on. The slot's files stay what they are.
-    pub fn change_hands(&mut self, setup: Setup) {
+    ///
+    /// # Errors
+    /// That engine was replaced, perhaps while it was frozen.
+    pub fn change_hands(&mut self, setup: Setup) -> io::Result<()> {
+        if setup.epoch < self.setup.epoch {
+            return Err(io::Error::other(TAKEN_OVER));
+        }
+        self.directory.still_belongs_to(setup.epoch)?;
         self.base = Base::new(&setup);
         self.setup = setup;
+        Ok(())
     }
 
     /// Writes down that the job starts, and starts it.

@@ -58,6 +58,8 @@ pub fn child_signals() -> io::Result<SignalFd> {
 struct Supervisor {
     /// Absent when it is dead.
     engine: Option<Channel>,
+    /// It has connected and has still to say who it is.
+    is_stranger: bool,
     /// There while the engine is not, if anything is left to tell the next one.
     listener: Option<UnixListener>,
     landing: Landing,
@@ -88,6 +90,7 @@ impl Supervisor {
     fn new(engine: UnixStream) -> io::Result<Supervisor> {
         Ok(Supervisor {
             engine: Some(Channel::new(engine)),
+            is_stranger: false,
             listener: None,
             landing: Landing::new(LANDING),
             child_ends: child_signals()?,
@@ -215,9 +218,16 @@ impl Supervisor {
     }
 
     fn obey(&mut self, order: Order) {
+        if self.is_stranger && !matches!(order, Order::Setup(_)) {
+            return self.lose_engine();
+        }
         match order {
             Order::Setup(setup) => match &mut self.slot {
-                Some(slot) => slot.change_hands(setup),
+                Some(slot) => match slot.change_hands(setup) {
+                    Ok(()) => self.greet(),
+                    // Whoever came too late is not answered, let alone obeyed.
+                    Err(_) => self.lose_engine(),
+                },
                 None => match Slot::new(setup) {
                     Ok(slot) => self.slot = Some(slot),
                     Err(e) => {
@@ -320,6 +330,7 @@ impl Supervisor {
     /// the next engine finds that it never ran.
     fn lose_engine(&mut self) {
         self.engine = None;
+        self.is_stranger = false;
         self.waiting.clear();
         self.held = false;
         if !self.is_done() {
@@ -344,7 +355,8 @@ impl Supervisor {
         Some(listener)
     }
 
-    /// Takes another engine for its own.
+    /// Lets another engine in. It is answered, and obeyed, once it has said who
+    /// it is: it may be one that was frozen, and whose time is over.
     fn meet(&mut self) {
         let Some((listener, slot)) = self.listener.as_ref().zip(self.slot.as_ref()) else {
             return;
@@ -361,6 +373,14 @@ impl Supervisor {
         let _ = slot.directory.remove(&slot.name.socket());
         self.listener = None;
         self.engine = Some(Channel::new(stranger));
+        self.is_stranger = true;
+    }
+
+    /// Answers an engine that has connected and may.
+    fn greet(&mut self) {
+        if !std::mem::take(&mut self.is_stranger) {
+            return;
+        }
         let current = self.running.as_ref().map(|running| running.attempt);
         let unwritten = self.unwritten.clone();
         let told = unwritten.as_ref().map(|(attempt, _)| *attempt);
