@@ -343,14 +343,17 @@ pub(super) fn failing(run: &RunState, ix: StepIx, attempt: u32, now: Millis) -> 
         })
     };
     let exit = last.error.clone().unwrap_or_else(|| last.exit.to_string());
-    match last.exit {
-        Exit::Interrupted if !policy.idempotent => {
-            return settle(Outcome::Failed, Reason::NotIdempotent);
+    match (&last.exit, &run.stopped) {
+        (Exit::Canceled { .. }, Some((why, _))) => {
+            return settle(Outcome::Canceled, Reason::Stopping(*why));
         }
-        Exit::Interrupted => return Some(again(failed, now, Reason::Interrupted)),
-        Exit::Canceled { .. } => {
-            let by = run.stopped.as_ref().map(|(why, _)| Reason::Stopping(*why));
-            return settle(Outcome::Canceled, by.unwrap_or(Reason::Exit(exit)));
+        // An engine stopped it, and died before it could be recorded why: nobody
+        // wants the run to end any more, and the attempt was only cut short.
+        (Exit::Canceled { .. } | Exit::Interrupted, _) => {
+            return match policy.idempotent {
+                true => Some(again(failed, now, Reason::Interrupted)),
+                false => settle(Outcome::Failed, Reason::NotIdempotent),
+            };
         }
         _ => {}
     }

@@ -4,8 +4,9 @@
 use std::io;
 use std::time::Duration;
 
+use quintet::engine::Request;
 use quintet::exec::{Done, Executor, Found, Job, Report, Waker};
-use quintet::run::{Attempt, Exit, Millis, Role, Stop};
+use quintet::run::{Attempt, Exit, Millis, Role, Stop, Stopping};
 
 use crate::world::{Crash, Hand, Virtual, What, Who};
 
@@ -305,6 +306,18 @@ impl Virtual {
         }
     }
 
+    /// Now and then somebody stops the engine's process with a signal, which is
+    /// written down nowhere: if it dies, nobody has ever asked.
+    fn signal(&mut self, who: Who) {
+        if !self.quiet && self.rng.per_mille(4) {
+            let why = Stopping::Cancel;
+            let by = "SIGINT".to_owned();
+            let now = self.now;
+            let stop = Request::Stop { why, by };
+            self.engines[who].inbox.push((now, stop));
+        }
+    }
+
     /// Time passes for an engine that waits, until something happens.
     fn pass_time(&mut self, who: Who, timeout: Option<Duration>) {
         let side = &self.engines[who];
@@ -449,6 +462,7 @@ impl Executor for Supervisors {
         world.ask_back(who);
         world.hand_out(who);
         world.mischief();
+        world.signal(who);
         if world.engines[who].reports.is_empty() && world.engines[who].broken.is_none() {
             world.pass_time(who, timeout);
         }
