@@ -83,7 +83,7 @@ mutant epoch-used-twice src/exec/process/files.rs \
 mutant interrupted-is-failed src/run/fold.rs \
     's/if \*reason == Reason::Interrupted {/if false {/'
 mutant not-idempotent-is-repeated src/run/schedule.rs \
-    's/Exit::Interrupted if !policy.idempotent/Exit::Interrupted if false/'
+    's/return match policy.idempotent {/return match true {/'
 # 4. The lock freed at the engine's death: not handed to the supervisor; not kept by it.
 mutant lock-stays-with-engine src/engine/mod.rs \
     's/self.context.job(\&self.run, attempt, locks)/self.context.job(\&self.run, attempt, { let _held = locks; Vec::new() })/'
@@ -131,10 +131,18 @@ mutant edge-dropped src/plan/graph.rs \
 
 # And others.
 
-mutant failed-log-believed src/engine/mod.rs \
-    's/let durable = self.log.durable()?;/let durable = self.log.durable().unwrap_or(self.run.seq());/'
-mutant last-flush-not-asked src/engine/mod.rs \
-    's/self.log.flush()?;/let _ = self.log.flush();/'
+mutant failed-log-believed src/engine/standstill.rs \
+    's/match self.log.durable() {/match Ok::<_, LogError>(self.log.durable().unwrap_or(self.run.seq())) {/'
+mutant last-flush-not-asked src/engine/standstill.rs \
+    's/match self.log.flush() {/match self.log.flush().or(Ok::<(), LogError>(())) {/'
+mutant paused-and-yet-it-starts src/engine/standstill.rs \
+    's/self.executor.pause();//'
+mutant stop-that-was-lost-is-believed src/run/schedule.rs \
+    's/(Exit::Canceled { .. } | Exit::Interrupted, _) => {/(Exit::Canceled { .. }, _) => return settle(Outcome::Canceled, Reason::Exit(exit)), (Exit::Interrupted, _) => {/'
+mutant never-goes-on src/engine/standstill.rs \
+    's/self.executor.unpause();//'
+mutant full-disk-tried-no-more src/engine/standstill.rs \
+    's/standstill.put_off(now);/standstill.probing = None;/'
 mutant run-row-stale src/store/commit.rs \
     's/^                    outcome.word(),$/                    "running",/' 'simulation tables'
 mutant slots-ignored src/run/schedule.rs \

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use crate::engine::{Answers, Audience, Clock, Ended, Held};
 use crate::paths::StateDir;
 use crate::plan::{Plan, StepIx};
-use crate::run::{Event, RunState, Seq, Usual};
+use crate::run::{Event, Kind, RunState, Seq, Usual};
 use crate::store::logs;
 use crate::view::jsonl::Jsonl;
 use crate::view::plain::Plain;
@@ -146,6 +146,12 @@ impl Audience for Watcher {
         }
         if matches!(self.people, People::NotYet) {
             self.people = self.people(run);
+        }
+        if let Kind::RunPaused { reason } = &event.kind
+            && self.manner.quiet
+        {
+            // Else nobody would know why nothing happens, or what to do.
+            let _ = writeln!(anstream::stderr(), "nothing new starts: {reason}");
         }
         match &mut self.people {
             People::Progress(progress) => progress.event(run, event),

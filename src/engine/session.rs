@@ -298,7 +298,7 @@ impl Session<'_> {
             run_id: run_id.clone(),
             error,
         };
-        let broken = |error: io::Error| refused(EngineError::Executor(error));
+        let broken = |error: io::Error| refused(error.into());
         let mut executor = Local::new(
             self.zygote,
             LocalConfig {
@@ -323,6 +323,7 @@ impl Session<'_> {
             writer: stage.writer.clone(),
             acknowledged: stage.line.acknowledged.clone(),
             strict: self.strict,
+            before: state.seq(),
         };
         let mut world = Outside {
             clock: stage.clock,
@@ -349,9 +350,14 @@ impl Session<'_> {
                 secrets: self.secrets,
             },
         };
-        open(&mut engine_loop).map_err(refused)?;
-        let outcome = engine_loop.drive().map_err(refused)?;
+        let is_new = engine_loop.run.seq() == 0;
+        let driven = open(&mut engine_loop).and_then(|()| engine_loop.drive());
         let state = engine_loop.run;
+        let outcome = driven.map_err(|error| match stage.line.acknowledged.read() {
+            // The run is not in the store: there is nothing to resume.
+            Err(never_began) if is_new && !log.has_begun() => Refused::Store(never_began),
+            _ => refused(error),
+        })?;
         let reason = state.ended_because();
         let exit_code = reason.map_or(1, |reason| exit_code(outcome, reason, self.strict));
         Ok(Ended {

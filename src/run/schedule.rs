@@ -219,7 +219,7 @@ fn go_on(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
     decide(run, now, commands);
     start(run, commands);
     claim(run, now, commands);
-    if commands.is_empty() && is_idle(run) {
+    if commands.is_empty() && is_idle(run) && may_end(run) {
         commands.push(match run.places.unsettled.is_empty() {
             true => end(run),
             false => stuck(run),
@@ -230,7 +230,9 @@ fn go_on(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
 /// Nothing is under way that could move the run.
 fn is_idle(run: &RunState) -> bool {
     let places = &run.places;
-    places.live.is_empty() && places.handed.is_empty() && places.claims.iter().all(|ix| {
+    // What is claimed may start when the pause is over.
+    let waits = run.paused && !places.claims.is_empty();
+    !waits && places.live.is_empty() && places.handed.is_empty() && places.claims.iter().all(|ix| {
         // A claim that is durable and was not started now never will be.
         matches!(run.step(*ix).state, StepState::Claimed { claimed, .. } if claimed <= run.durable)
     }) && places.due.is_empty() && !places.unsettled.iter().any(|ix| {
@@ -239,6 +241,12 @@ fn is_idle(run: &RunState) -> bool {
             StepState::Asked | StepState::Blocked { .. }
         )
     })
+}
+
+/// A run whose end could not be written down waits with it, and is over once it
+/// can be. Only where somebody, or its deadline, wants it to be over now, it is.
+pub(super) fn may_end(run: &RunState) -> bool {
+    !run.paused || run.is_told_to_end()
 }
 
 /// No plan that passed validation comes here; if one does, it ends with a
@@ -338,14 +346,17 @@ pub(super) fn failing(run: &RunState, ix: StepIx, attempt: u32, now: Millis) -> 
         })
     };
     let exit = last.error.clone().unwrap_or_else(|| last.exit.to_string());
-    match last.exit {
-        Exit::Interrupted if !policy.idempotent => {
-            return settle(Outcome::Failed, Reason::NotIdempotent);
+    match (&last.exit, &run.stopped) {
+        (Exit::Canceled { .. }, Some((why, _))) => {
+            return settle(Outcome::Canceled, Reason::Stopping(*why));
         }
-        Exit::Interrupted => return Some(again(failed, now, Reason::Interrupted)),
-        Exit::Canceled { .. } => {
-            let by = run.stopped.as_ref().map(|(why, _)| Reason::Stopping(*why));
-            return settle(Outcome::Canceled, by.unwrap_or(Reason::Exit(exit)));
+        // An engine stopped it, and died before it could be recorded why: nobody
+        // wants the run to end any more, and the attempt was only cut short.
+        (Exit::Canceled { .. } | Exit::Interrupted, _) => {
+            return match policy.idempotent {
+                true => Some(again(failed, now, Reason::Interrupted)),
+                false => settle(Outcome::Failed, Reason::NotIdempotent),
+            };
         }
         _ => {}
     }
@@ -389,6 +400,9 @@ pub(super) fn again(failed: Attempt, not_before: Millis, reason: Reason) -> Comm
 
 /// Hands claimed steps whose turn it is to the executor.
 fn start(run: &RunState, commands: &mut Vec<Command>) {
+    if run.paused {
+        return;
+    }
     let places = &run.places;
     let slots = run.plan.max_concurrency.get() as usize;
     let mut busy = places.live.len() + places.handed.len();

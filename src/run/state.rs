@@ -207,6 +207,8 @@ pub struct RunState {
     /// The event with which the machine's present boot entered the run.
     pub(super) booted: Seq,
     pub(super) seed: u64,
+    /// Nothing new starts, since what happens cannot be written down.
+    pub(super) paused: bool,
     /// When the last event was.
     pub(super) last_at: Millis,
     pub(super) started_at: Millis,
@@ -257,6 +259,7 @@ impl RunState {
             engine: None,
             booted: 0,
             seed: 0,
+            paused: false,
             last_at: 0,
             started_at: 0,
             ended_at: 0,
@@ -310,6 +313,11 @@ impl RunState {
         &self.phase
     }
 
+    /// Whether nothing new starts, since what happens cannot be written down.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// The last event's number.
     pub fn seq(&self) -> Seq {
         self.seq
@@ -337,6 +345,12 @@ impl RunState {
     /// Why the run ended as it did.
     pub fn ended_because(&self) -> Option<&Reason> {
         self.ended.as_ref()
+    }
+
+    /// Whether somebody, or its deadline, has stopped the run.
+    pub fn is_told_to_end(&self) -> bool {
+        let why = self.stopped.as_ref().map(|(why, _)| *why);
+        why.is_some_and(|why| why != Stopping::Abort)
     }
 
     /// What stopped the run before its end, and why.

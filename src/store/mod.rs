@@ -194,6 +194,9 @@ fn connect(path: &Path, durability: Durability, access: Access) -> Result<Connec
     conn.busy_timeout(BUSY).map_err(sql)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
         .map_err(sql)?;
+    // Else what a query cannot hold goes to a file in /var/tmp.
+    conn.pragma_update(None, "temp_store", "MEMORY")
+        .map_err(sql)?;
     conn.pragma_update(
         None,
         "synchronous",

@@ -154,6 +154,8 @@ fn is_worth_a_line(kind: &Kind) -> bool {
         | Kind::StepAsked { .. }
         | Kind::StepUndone { .. }
         | Kind::RunResumed { .. }
+        | Kind::RunPaused { .. }
+        | Kind::RunContinued
         | Kind::RunStopping { .. }
         | Kind::RollbackStarted { .. } => true,
         _ => false,

@@ -129,7 +129,7 @@ fn look(state: &StateDir) {
         return;
     };
     let runs = store.runs(&Default::default()).unwrap_or_default();
-    let _ = (store.find_run("last"), store.durations("FUZZ"));
+    let _ = store.find_run("last");
     for row in runs {
         let id = &row.run_id;
         let _ = (store.requests(id, 0), store.owner(id));
@@ -137,6 +137,7 @@ fn look(state: &StateDir) {
         let (Ok(plan), Ok(log)) = (store.plan(id), store.events(id, 0, usize::MAX)) else {
             continue;
         };
+        let _ = store.usual(&plan);
         let plan = Arc::new(plan);
         let Ok(run) = RunState::replay(plan.clone(), &log) else {
             continue;
@@ -472,7 +473,7 @@ proptest! {
                 prop_assert!(shown.len() <= lines);
             }
         }
-        let output = Output { stdout: Some(range.clone()), stderr: Some(range) };
+        let output = Output { stdout: Some(range.clone()), stderr: Some(range), ..Output::default() };
         let _ = logs::last_lines(&state, &id, &output, lines.min(50));
     }
 }

@@ -36,6 +36,7 @@ pub fn story(world: &Virtual) {
     no_more_attempts_than_allowed(plan, world);
     nothing_starts_after_cancel(plan, world);
     every_step_has_settled(plan, world);
+    nothing_is_canceled_but_by_a_stop(plan, world);
     what_ended_well_is_not_repeated(plan, world);
     nothing_was_stuck(world);
     what_nobody_saw_is_not_repeated_unasked(plan, world);
@@ -531,5 +532,16 @@ fn every_step_has_settled(plan: &Plan, world: &Virtual) {
             "{} has no outcome",
             plan[ix].id
         );
+    }
+}
+
+/// Steps are only canceled where the run was: one that an engine stopped, whose
+/// reason died with it, is not left undone in a run that goes on.
+fn nothing_is_canceled_but_by_a_stop(plan: &Plan, world: &Virtual) {
+    let run = RunState::replay(Arc::new(plan.clone()), world.log()).expect("replays");
+    let stopped = run.stopped().is_some();
+    for ix in plan.indices().filter(|_| !stopped) {
+        let outcome = run.step(ix).outcome();
+        assert_ne!(outcome, Some(Outcome::Canceled), "{}", plan[ix].id);
     }
 }

@@ -141,7 +141,14 @@ impl Virtual {
         if side.failed.is_some() || side.pending.is_empty() {
             return;
         }
-        let batch = std::mem::take(&mut side.pending);
+        if self.is_full() {
+            self.engines[who].failed = Some(LogError {
+                why: "no space left".into(),
+                may_pass: true,
+            });
+            return;
+        }
+        let batch = std::mem::take(&mut self.engines[who].pending);
         let scripted_crash = self.script.as_mut().and_then(|script| {
             script.commits += 1;
             script.crash.filter(|(at, _)| *at == script.commits)
@@ -172,7 +179,34 @@ impl Virtual {
                 });
                 side.durable = last.unwrap_or(side.durable);
             }
-            Err(error) => side.failed = Some(error),
+            Err(why) => {
+                let may_pass = false;
+                side.failed = Some(LogError { why, may_pass });
+            }
+        }
+    }
+
+    /// Whether there is no room on the disk; now and then there comes to be none.
+    pub fn is_full(&mut self) -> bool {
+        if self.quiet {
+            return false;
+        }
+        if self.rng.per_mille(5) {
+            self.full_until = self.now + self.rng.below(3_000);
+        }
+        self.now < self.full_until
+    }
+
+    /// What an engine hears of its log.
+    fn heard(&self, who: Who) -> Result<Seq, LogError> {
+        let side = &self.engines[who];
+        match &side.failed {
+            None => Ok(side.durable),
+            // As the product's own log: what has not begun does not wait.
+            Some(error) => Err(LogError {
+                why: error.why.clone(),
+                may_pass: error.may_pass && side.durable > side.before,
+            }),
         }
     }
 
@@ -220,11 +254,22 @@ impl Log for SimLog {
     fn durable(&mut self) -> Result<Seq, LogError> {
         let mut world = self.0.call();
         world.commit_if_due(self.0.who);
-        let side = &world.engines[self.0.who];
+        world.heard(self.0.who)
+    }
+
+    fn retry(&mut self) -> Result<(), LogError> {
+        let mut world = self.0.call();
+        let now = world.now;
+        let side = &mut world.engines[self.0.who];
         match &side.failed {
-            Some(error) => Err(LogError(error.clone())),
-            None => Ok(side.durable),
+            Some(error) if !error.may_pass => return Err(error.clone()),
+            Some(_) => {
+                side.failed = None;
+                side.commit_at = Some(now);
+            }
+            None => {}
         }
+        Ok(())
     }
 
     fn hurry(&mut self) {
@@ -237,9 +282,6 @@ impl Log for SimLog {
     fn flush(&mut self) -> Result<(), LogError> {
         let mut world = self.0.call();
         world.commit(self.0.who);
-        match &world.engines[self.0.who].failed {
-            Some(error) => Err(LogError(error.clone())),
-            None => Ok(()),
-        }
+        world.heard(self.0.who).map(drop)
     }
 }

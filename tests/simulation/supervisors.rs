@@ -4,8 +4,9 @@
 use std::io;
 use std::time::Duration;
 
+use quintet::engine::Request;
 use quintet::exec::{Done, Executor, Found, Job, Report, Waker};
-use quintet::run::{Attempt, Exit, Millis, Role, Stop};
+use quintet::run::{Attempt, Exit, Millis, Role, Stop, Stopping};
 
 use crate::world::{Crash, Hand, Virtual, What, Who};
 
@@ -211,6 +212,7 @@ impl Virtual {
     fn hand_out(&mut self, who: Who) {
         let most = self.plan.max_concurrency.get() as usize;
         while !self.engines[who].held
+            && !self.engines[who].paused
             && self.engines[who].broken.is_none()
             && !self.engines[who].queue.is_empty()
         {
@@ -279,6 +281,24 @@ impl Virtual {
             let why = "the start of an attempt cannot be recorded".to_owned();
             self.engines[who].broken = Some(why);
             return;
+        }
+        if let Some(who) = engine
+            && self.is_full()
+            && self.rng.chance(50)
+        {
+            // Its start cannot be written down, so it waits until it can.
+            let error = "no space left".to_owned();
+            let side = &mut self.engines[who];
+            side.queue.push_front(job);
+            side.paused = true;
+            side.reports.push(Report::Unrecordable { error });
+            return;
+        }
+        if let Some(who) = engine
+            && self.engines[who].stands
+        {
+            self.offences
+                .push(format!("{attempt:?} began in a run that is paused"));
         }
         self.records.entry(attempt).or_default().started = true;
         let (lasts, exit) = self.fate(&job);
@@ -356,6 +376,18 @@ impl Virtual {
         }
     }
 
+    /// Now and then somebody stops the engine's process with a signal, which is
+    /// written down nowhere: if it dies, nobody has ever asked.
+    fn signal(&mut self, who: Who) {
+        if !self.quiet && self.rng.per_mille(4) {
+            let why = Stopping::Cancel;
+            let by = "SIGINT".to_owned();
+            let now = self.now;
+            let stop = Request::Stop { why, by };
+            self.engines[who].inbox.push((now, stop));
+        }
+    }
+
     /// Time passes for an engine that waits, until something happens.
     fn pass_time(&mut self, who: Who, timeout: Option<Duration>) {
         let side = &self.engines[who];
@@ -427,6 +459,26 @@ impl Executor for Supervisors {
         broken.map_or(Ok(()), |why| Err(io::Error::other(why)))
     }
 
+    fn pause(&mut self) {
+        let who = self.0.who;
+        let mut world = self.0.call();
+        world.engines[who].paused = true;
+        for id in world.own_slots(who) {
+            // What is as good as begun stays: its slot waits for the engine's word.
+            let slot = world.slots.get_mut(&id).expect("a slot");
+            let back = slot.ahead.take_if(|_| slot.live.is_some());
+            world.engines[who].queue.extend(back);
+        }
+    }
+
+    fn unpause(&mut self) {
+        let who = self.0.who;
+        let mut world = self.0.call();
+        world.engines[who].paused = false;
+        world.engines[who].stands = false;
+        world.hand_out(who);
+    }
+
     fn stop(&mut self, attempt: Attempt, how: Stop) {
         let who = self.0.who;
         let mut world = self.0.call();
@@ -473,9 +525,10 @@ impl Executor for Supervisors {
         let who = self.0.who;
         let mut world = self.0.call();
         world.engines[who].waits += 1;
+        world.engines[who].stands = world.engines[who].says_paused;
         assert!(world.engines[who].waits < 20_000, "the run does not end");
         // Whoever waits has dealt with all that was reported.
-        if world.engines[who].reports.is_empty() {
+        if world.engines[who].reports.is_empty() && !world.engines[who].paused {
             world.engines[who].held = false;
             for id in world.own_slots(who) {
                 world.slots.get_mut(&id).expect("a slot").held = false;
@@ -485,6 +538,7 @@ impl Executor for Supervisors {
         world.ask_back(who);
         world.hand_out(who);
         world.mischief();
+        world.signal(who);
         if world.engines[who].reports.is_empty() && world.engines[who].broken.is_none() {
             world.pass_time(who, timeout);
         }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quintet::engine::{Clock, Denied, Held, Request, World};
+use quintet::engine::{Clock, Denied, Held, LogError, Request, World};
 use quintet::exec::{Done, Job, Report};
 use quintet::plan::{Plan, StepIx};
 use quintet::run::{
@@ -130,7 +130,14 @@ pub struct Side {
     pub durable: Seq,
     pub pending: Vec<Item>,
     pub commit_at: Option<Millis>,
-    pub failed: Option<String>,
+    pub failed: Option<LogError>,
+    /// How far the log was before this engine.
+    pub before: Seq,
+    /// Its executor is to begin nothing.
+    pub paused: bool,
+    /// It has said that nothing begins, and from its next wait on nothing must.
+    pub says_paused: bool,
+    pub stands: bool,
     pub reports: Vec<Report>,
     pub queue: VecDeque<Job>,
     /// Jobs that stand behind others, and were not handed to their slots.
@@ -159,6 +166,8 @@ pub struct Virtual {
     pub wall_ahead: i64,
     pub jumps: u32,
     pub boot: u32,
+    /// Until then there is no room on the disk.
+    pub full_until: Millis,
     /// No more bad luck: what is left must come to an end.
     pub quiet: bool,
     pub store: Store,
@@ -256,6 +265,7 @@ impl Virtual {
             wall_ahead: 0,
             jumps: 0,
             boot: 1,
+            full_until: 0,
             quiet: true,
             store: Store::default(),
             epochs: Vec::new(),
@@ -293,6 +303,10 @@ impl Virtual {
             pending: Vec::new(),
             commit_at: None,
             failed: None,
+            before: 0,
+            paused: false,
+            says_paused: false,
+            stands: false,
             reports: Vec::new(),
             queue: VecDeque::new(),
             line: Vec::new(),
@@ -313,6 +327,7 @@ impl Virtual {
         let side = &mut self.engines[who];
         side.clock = clock;
         side.durable = events.len() as Seq;
+        side.before = side.durable;
         side.mine = events;
     }
 
@@ -543,7 +558,12 @@ impl World for Outside {
             event.seq % 4 != 0 || run.queues_are_current(),
             "the queues differ from the states"
         );
-        drop(self.0.call());
+        let mut world = self.0.call();
+        match event.kind {
+            Kind::RunPaused { .. } => world.engines[self.0.who].says_paused = true,
+            Kind::RunContinued => world.engines[self.0.who].says_paused = false,
+            _ => {}
+        }
     }
 }
 

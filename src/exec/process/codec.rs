@@ -9,6 +9,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::wire::Trouble;
 use crate::exec::{Done, Job};
 use crate::plan::StepIx;
 use crate::run::{Attempt, Exit, LogRange, Output, Role};
@@ -74,6 +75,11 @@ impl Writer {
             Role::Remedy => 1,
             Role::Undo => 2,
         });
+    }
+
+    pub fn trouble(&mut self, trouble: &Trouble) {
+        self.bytes(trouble.why.as_bytes());
+        self.u8(u8::from(trouble.may_pass));
     }
 
     pub fn start(&mut self, job: &Job) {
@@ -205,6 +211,13 @@ impl<'a> Reader<'a> {
 
     pub fn duration(&mut self) -> Option<Duration> {
         self.u64().map(Duration::from_millis)
+    }
+
+    pub fn trouble(&mut self) -> Option<Trouble> {
+        Some(Trouble {
+            why: self.text()?,
+            may_pass: self.flag()?,
+        })
     }
 
     pub fn attempt(&mut self) -> Option<Attempt> {

@@ -154,6 +154,23 @@ impl Directory {
         Ok(opened.into())
     }
 
+    /// As [`open_file`](Self::open_file), and nobody else has put it there: it is
+    /// a file, ours, and has no second name by which it is somebody's document.
+    ///
+    /// # Errors
+    /// It is something else; or the system's, with the path.
+    pub fn open_ours(&self, name: &str) -> io::Result<File> {
+        let file = self.open_file(name)?;
+        let found = file.metadata().map_err(|e| self.at(name, e))?;
+        let ours = found.is_file() && found.uid() == Uid::effective().as_raw();
+        if ours && found.nlink() == 1 {
+            return Ok(file);
+        }
+        let why = "is not a file of ours alone; remove it, if nothing of yours depends on it";
+        let why = io::Error::new(io::ErrorKind::PermissionDenied, why);
+        Err(self.at(name, why))
+    }
+
     /// # Errors
     /// The system's, with the path.
     pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -197,7 +214,7 @@ impl Directory {
     /// The file cannot be read.
     pub fn epochs(&self) -> io::Result<Vec<(u32, String)>> {
         let mut bytes = Vec::new();
-        match self.open_file(EPOCHS) {
+        match self.open_ours(EPOCHS) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             opened => opened?.read_to_end(&mut bytes)?,
         };
@@ -226,7 +243,7 @@ impl Directory {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
         }
         let mut file = match self.create(EPOCHS) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.open_file(EPOCHS)?,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.open_ours(EPOCHS)?,
             made => made?,
         };
         file.seek(SeekFrom::End(0))?;
@@ -251,7 +268,8 @@ impl Directory {
         names.collect()
     }
 
-    fn at(&self, name: &str, e: io::Error) -> io::Error {
+    /// The error with the path of the file it is about.
+    pub fn at(&self, name: &str, e: io::Error) -> io::Error {
         at(&self.path_of(name), e)
     }
 }
@@ -297,23 +315,19 @@ impl RecordFile {
     /// Appends a record with one write. It then survives everything but the
     /// end of the host; only the engine's own log has to survive that.
     ///
+    /// Only what a file system took in part is written on: so it must say why.
+    ///
     /// # Errors
     /// It could not be written whole. Then nothing of it is left in the file,
     /// so that later records can be read.
     pub fn append(&mut self, record: &Record) -> io::Result<()> {
         let bytes = record.to_bytes();
-        match self.file.write(&bytes) {
-            Ok(n) if n == bytes.len() => {
-                self.len += bytes.len() as u64;
-                Ok(())
-            }
-            short => {
-                self.file.set_len(self.len)?;
-                Err(short
-                    .err()
-                    .unwrap_or_else(|| io::ErrorKind::StorageFull.into()))
-            }
+        if let Err(e) = self.file.write_all(&bytes) {
+            self.file.set_len(self.len)?;
+            return Err(e);
         }
+        self.len += bytes.len() as u64;
+        Ok(())
     }
 }
 
@@ -327,7 +341,7 @@ impl Records {
     /// # Errors
     /// The file cannot be read.
     pub fn read(directory: &Directory, slot: SlotName) -> io::Result<Records> {
-        let mut file = directory.open_file(&slot.records())?;
+        let mut file = directory.open_ours(&slot.records())?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let records = Record::read_all(&bytes);

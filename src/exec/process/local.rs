@@ -22,9 +22,9 @@ use super::files::{Directory, Records, SlotName};
 use super::roster::{Deed, Entry, Place, Roster, Seat};
 use super::slot::never_began;
 use super::tree;
-use super::wire::{Answer, Order, Record, Secrets, Setup};
+use super::wire::{Answer, Order, Record, Secrets, Setup, Trouble};
 use super::zygote::{Notice, Zygote};
-use crate::exec::{Done, Executor, Found, Job, Report, Stop, Waker};
+use crate::exec::{Done, Executor, Found, Job, Report, Stop, Unrecorded, Waker};
 use crate::run::{Attempt, Exit};
 
 /// Tokens beside those of seats.
@@ -79,8 +79,8 @@ struct Line {
     name: SlotName,
     /// A child of our own zygote, which then has the last word on its end.
     ours: bool,
-    /// It said that it cannot work.
-    failed: bool,
+    /// It said that it cannot work, and why.
+    failed: Option<Trouble>,
     awaits_room: bool,
     is_open: bool,
 }
@@ -98,8 +98,9 @@ impl Local {
         };
         let run_dir = run_dir.to_string();
         tree::can_end_processes()?;
-        let directory = Directory::make(&config.run_dir)?;
-        directory.open_epoch(config.epoch)?;
+        let unmade = |e: io::Error| io::Error::other(Unrecorded(e.to_string()));
+        let directory = Directory::make(&config.run_dir).map_err(unmade)?;
+        directory.open_epoch(config.epoch).map_err(unmade)?;
         allow_open_files(config.slots);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
@@ -182,7 +183,7 @@ impl Local {
                 number,
             },
             ours: true,
-            failed: false,
+            failed: None,
             awaits_room: false,
             is_open: true,
         };
@@ -244,7 +245,7 @@ impl Local {
             channel,
             name,
             ours: false,
-            failed: false,
+            failed: None,
             awaits_room: false,
             is_open: true,
         };
@@ -341,21 +342,33 @@ impl Local {
                 self.roster.given_back(seat, attempt, now);
                 self.do_deeds();
             }
-            Answer::Unrecordable(attempt, why) => {
-                let why = format!("the start of an attempt cannot be recorded: {why}");
-                self.break_with(io::Error::other(why));
+            Answer::Unrecordable(attempt, trouble) if trouble.may_pass => {
+                self.wait_for_room(trouble);
+                self.roster.not_begun(seat, attempt, now);
+            }
+            Answer::Unrecordable(attempt, trouble) => {
+                self.break_with(unrecorded("the start of an attempt", &trouble));
                 self.roster.finished(seat, attempt, false, now);
             }
-            Answer::Broken(why) => {
+            Answer::Broken(trouble) => {
                 if let Some(line) = self.lines.get_mut(seat).and_then(Option::as_mut) {
-                    line.failed = true;
+                    line.failed = Some(trouble.clone());
                 }
-                let why = format!("a slot cannot be set up: {why}");
-                self.break_with(io::Error::other(why));
+                match trouble.may_pass {
+                    true => self.wait_for_room(trouble),
+                    false => self.break_with(unrecorded("the making of a slot", &trouble)),
+                }
             }
             // Only said to who has just connected.
             Answer::Hello(_) => {}
         }
+    }
+
+    /// Starts nothing more until the engine says that there is room again.
+    fn wait_for_room(&mut self, trouble: Trouble) {
+        self.roster.pause();
+        let error = trouble.why;
+        self.ready.push(Report::Unrecordable { error });
     }
 
     /// A supervisor is gone. Its zygote makes sure that what it ran is too, and
@@ -380,7 +393,12 @@ impl Local {
             return;
         };
         let entries = self.roster.lost(seat);
-        if line.failed {
+        if let Some(trouble) = line.failed {
+            // What it never began is begun when there is room, by another.
+            let entries = self.back_in_line(entries, |_| true);
+            for entry in entries.into_iter().rev().filter(|_| trouble.may_pass) {
+                self.roster.requeue(entry, Instant::now());
+            }
             return;
         }
         // A supervisor that never came so far has no records.
@@ -545,6 +563,16 @@ impl Executor for Local {
         self.broken.take().map_or(Ok(()), Err)
     }
 
+    fn pause(&mut self) {
+        self.roster.pause();
+        self.do_deeds();
+    }
+
+    fn unpause(&mut self) {
+        self.roster.unpause(Instant::now());
+        self.do_deeds();
+    }
+
     fn stop(&mut self, attempt: Attempt, how: Stop) {
         match self.roster.place(attempt) {
             Some(Place::Seat(seat)) => {
@@ -599,6 +627,11 @@ impl Executor for Local {
     fn recover(&mut self, claimed: &[Attempt]) -> io::Result<Vec<(Attempt, Found)>> {
         super::recover::recover(self, claimed)
     }
+}
+
+/// What could not be written down, for good.
+fn unrecorded(what: &str, trouble: &Trouble) -> io::Error {
+    io::Error::other(Unrecorded(format!("{what}: {}", trouble.why)))
 }
 
 fn interests(awaits_room: bool) -> EpollFlags {

@@ -81,6 +81,14 @@ struct Slot {
     brisk: bool,
 }
 
+/// How a job has left its seat.
+#[derive(Clone, Copy, PartialEq)]
+enum Left {
+    Plainly,
+    Otherwise,
+    Unbegun,
+}
+
 impl Handed {
     fn new(entry: Entry, since: Instant) -> Handed {
         Handed {
@@ -130,6 +138,7 @@ pub struct Roster {
     asked_back_at: Option<Instant>,
     deeds: VecDeque<Deed>,
     halted: bool,
+    paused: bool,
     /// Seats whose last attempt did not end plainly, until the engine has dealt
     /// with that.
     held: Vec<Seat>,
@@ -150,6 +159,7 @@ impl Roster {
             asked_back_at: None,
             deeds: VecDeque::new(),
             halted: false,
+            paused: false,
             held: Vec::new(),
         }
     }
@@ -163,7 +173,8 @@ impl Roster {
 
     /// The engine has dealt with all ends that it was told of.
     pub fn go_on(&mut self, now: Instant) {
-        if self.held.is_empty() {
+        // In a pause, what waits at a slot that is held is not let go either.
+        if self.held.is_empty() || self.paused {
             return;
         }
         for seat in std::mem::take(&mut self.held) {
@@ -187,6 +198,29 @@ impl Roster {
     /// Nothing is handed out from now on; what was is still accounted for.
     pub fn halt(&mut self) {
         self.halted = true;
+    }
+
+    /// Nothing is handed out for now, and what was handed ahead is asked back.
+    pub fn pause(&mut self) {
+        self.paused = true;
+        for (seat, slot) in self.seats.iter_mut().enumerate() {
+            if let Some(ahead) = slot.as_mut().and_then(|slot| slot.ahead.as_mut())
+                && !std::mem::replace(&mut ahead.revoked, true)
+            {
+                self.deeds
+                    .push_back(Deed::Revoke(seat, ahead.entry.attempt));
+            }
+        }
+    }
+
+    /// The pause is over.
+    pub fn unpause(&mut self, now: Instant) {
+        if std::mem::take(&mut self.paused) {
+            for seat in 0..self.seats.len() {
+                self.close_up(seat, now);
+            }
+            self.hand_out(now);
+        }
     }
 
     pub fn next_deed(&mut self) -> Option<Deed> {
@@ -242,7 +276,7 @@ impl Roster {
 
     /// Hands a slot the job that stands behind what it runs, if it has room ahead.
     fn close_up(&mut self, seat: Seat, now: Instant) {
-        let may = !self.halted && self.held.is_empty();
+        let may = !self.halted && !self.paused && self.held.is_empty();
         let Some(slot) = self.seats.get_mut(seat).and_then(Option::as_mut) else {
             return;
         };
@@ -310,18 +344,46 @@ impl Roster {
 
     /// An attempt has ended at that seat. False where it is none of ours.
     pub fn finished(&mut self, seat: Seat, attempt: Attempt, plainly: bool, now: Instant) -> bool {
-        let Some(slot) = self.seats.get_mut(seat).and_then(Option::as_mut) else {
-            return false;
+        let how = if plainly {
+            Left::Plainly
+        } else {
+            Left::Otherwise
         };
+        if self.vacate(seat, attempt, how, now).is_none() {
+            return false;
+        }
+        self.places.remove(&attempt);
+        self.over(attempt, plainly);
+        self.close_up(seat, now);
+        self.hand_out(now);
+        true
+    }
+
+    /// That seat could not begin what it was handed. It waits again, before all others.
+    pub fn not_begun(&mut self, seat: Seat, attempt: Attempt, now: Instant) {
+        if let Some(entry) = self.vacate(seat, attempt, Left::Unbegun, now) {
+            self.requeue(entry, now);
+        }
+    }
+
+    /// Takes a job from its seat.
+    fn vacate(&mut self, seat: Seat, attempt: Attempt, how: Left, now: Instant) -> Option<Entry> {
+        let slot = self.seats.get_mut(seat).and_then(Option::as_mut)?;
         let is_it = |handed: &Handed| handed.entry.attempt == attempt;
+        let vacated;
         if slot.ahead.as_ref().is_some_and(is_it) {
-            slot.ahead = None;
+            vacated = slot.ahead.take();
         } else if slot.current.as_ref().is_some_and(is_it) {
-            let over = slot.current.take();
-            slot.brisk = over.is_some_and(|over| now.duration_since(over.since) < BRISK);
+            vacated = slot.current.take();
+            let took = |over: &Handed| now.duration_since(over.since);
+            slot.brisk = vacated.as_ref().is_some_and(|over| took(over) < BRISK);
             let mut ahead = slot.ahead.take();
-            // Its supervisor lets it go, too.
-            let gone = ahead.take_if(|next| next.entry.behind() == Some(attempt) && !plainly);
+            // What stood behind it is let go by its supervisor, too.
+            let stood = |next: &mut Handed| next.entry.behind() == Some(attempt);
+            let gone = match how {
+                Left::Plainly => None,
+                Left::Otherwise | Left::Unbegun => ahead.take_if(stood),
+            };
             match ahead {
                 Some(mut next) => {
                     next.entry.stands_alone();
@@ -332,18 +394,16 @@ impl Roster {
                 }
                 None => self.idle.push(seat),
             }
-            if let Some(gone) = gone {
-                self.give_up(gone.entry.attempt);
+            match gone {
+                Some(gone) if how == Left::Unbegun => self.stand_in_line(gone.entry, attempt),
+                Some(gone) => self.give_up(gone.entry.attempt),
+                None => {}
             }
         } else {
-            return false;
+            return None;
         }
         self.roomy.push(seat);
-        self.places.remove(&attempt);
-        self.over(attempt, plainly);
-        self.close_up(seat, now);
-        self.hand_out(now);
-        true
+        vacated.map(|handed| handed.entry)
     }
 
     /// That seat gives back what it had ahead.
@@ -353,7 +413,10 @@ impl Roster {
         };
         if let Some(ahead) = slot.ahead.take_if(|ahead| ahead.entry.attempt == attempt) {
             slot.brisk = false;
-            self.requeue(ahead.entry, now);
+            match ahead.entry.behind() {
+                Some(first) => self.stand_in_line(ahead.entry, first),
+                None => self.requeue(ahead.entry, now),
+            }
         }
     }
 
@@ -404,7 +467,7 @@ impl Roster {
 
     /// Gives work to whoever has none, then ahead to whoever will want it soon.
     pub fn hand_out(&mut self, now: Instant) {
-        while !self.halted && self.held.is_empty() && !self.queue.is_empty() {
+        while !self.halted && !self.paused && self.held.is_empty() && !self.queue.is_empty() {
             if let Some(seat) = self.free_seat() {
                 self.give_next(seat, now);
             } else if let Some(seat) = self.roomy_seat() {
@@ -489,7 +552,7 @@ impl Roster {
         let rested = self
             .asked_back_at
             .is_none_or(|last| now.duration_since(last) >= PATIENCE);
-        if self.halted || !(idle || rested) {
+        if self.halted || self.paused || !(idle || rested) {
             return;
         }
         self.asked_back_at = Some(now);

@@ -64,6 +64,9 @@ impl Slot {
         if directory.epochs()?.last().map(|(last, _)| *last) != Some(setup.epoch) {
             return Err(io::Error::other(TAKEN_OVER));
         }
+        // Steps open this by its path, and would follow a link that is planted there.
+        let outputs_serial = (0..).find(|n| directory.remove(&name.outputs(*n)).is_ok());
+        let outputs_serial = outputs_serial.unwrap_or_default();
         Ok(Slot {
             stdout: Stream::create(&directory, name, "out")?,
             stderr: Stream::create(&directory, name, "err")?,
@@ -72,8 +75,8 @@ impl Slot {
             base: Base::new(&setup),
             masker: masker(&setup),
             pipes: None,
-            outputs_path: outputs_path(&directory, name, 0),
-            outputs_serial: 0,
+            outputs_path: outputs_path(&directory, name, outputs_serial),
+            outputs_serial,
             serial: 0,
             name,
             directory,
@@ -121,11 +124,13 @@ impl Slot {
     fn record_start(&mut self, attempt: Attempt, mark: String) -> io::Result<()> {
         self.stdout.make_ready(&self.directory)?;
         self.stderr.make_ready(&self.directory)?;
-        self.records.append(&Record::Started {
+        let started = Record::Started {
             attempt,
             epoch: self.setup.epoch,
             mark,
-        })
+        };
+        let written = self.records.append(&started);
+        written.map_err(|e| self.directory.at(&self.name.records(), e))
     }
 
     fn launch(&mut self, job: &Job, image: &Image) -> Result<Pid, Refusal> {
@@ -231,10 +236,9 @@ impl Slot {
     /// # Errors
     /// It could not be written, and must be tried again.
     pub fn record_end(&mut self, attempt: Attempt, done: &Done) -> io::Result<()> {
-        self.records.append(&Record::Ended {
-            attempt,
-            done: done.clone(),
-        })
+        let done = done.clone();
+        let written = self.records.append(&Record::Ended { attempt, done });
+        written.map_err(|e| self.directory.at(&self.name.records(), e))
     }
 
     /// Whether the run was removed, and with it everybody who could want to know.

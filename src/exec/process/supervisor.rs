@@ -28,7 +28,7 @@ use nix::unistd::Uid;
 use super::attempt::Running;
 use super::channel::{Channel, Landing, Peer};
 use super::slot::{Begun, Slot, TRY_AGAIN, never_began};
-use super::wire::{Answer, Order};
+use super::wire::{Answer, Order, Trouble};
 use crate::exec::{Done, Job, Stop};
 use crate::run::Attempt;
 
@@ -76,6 +76,8 @@ struct Supervisor {
     ended_plainly: Option<Attempt>,
     /// Over, and refused by the disk so far.
     unwritten: Option<(Attempt, Done)>,
+    /// Why it refused.
+    refusal: Option<Trouble>,
     try_again_at: Option<Instant>,
 }
 
@@ -102,6 +104,7 @@ impl Supervisor {
             held: false,
             ended_plainly: None,
             unwritten: None,
+            refusal: None,
             try_again_at: None,
         })
     }
@@ -189,9 +192,10 @@ impl Supervisor {
     /// First the record, then the report: the report may be lost with the engine.
     fn conclude(&mut self, attempt: Attempt, done: Done) {
         if let Some(slot) = &mut self.slot
-            && slot.record_end(attempt, &done).is_err()
+            && let Err(e) = slot.record_end(attempt, &done)
         {
             self.unwritten = Some((attempt, done.clone()));
+            self.refusal = Some(e.into());
             self.try_again_at = Some(Instant::now() + TRY_AGAIN);
         }
         self.held = !done.is_plain();
@@ -248,7 +252,7 @@ impl Supervisor {
                 None => match Slot::new(setup) {
                     Ok(slot) => self.slot = Some(slot),
                     Err(e) => {
-                        self.tell(&Answer::Broken(e.to_string()));
+                        self.tell(&Answer::Broken(e.into()));
                         self.lose_engine();
                     }
                 },
@@ -319,23 +323,22 @@ impl Supervisor {
             && let Some(slot) = &mut self.slot
             && let Some(job) = self.waiting.pop_front()
         {
-            if self.unwritten.is_some() {
-                let why = "the end of an earlier attempt could not be recorded yet".to_string();
-                self.unrecordable(job.attempt, why);
+            if let Some(trouble) = self.refusal.clone().filter(|_| self.unwritten.is_some()) {
+                self.unrecordable(job.attempt, trouble);
                 continue;
             }
             match slot.begin(*job) {
                 Begun::Running(running) => self.running = Some(running),
                 Begun::Refused(attempt, done) => self.conclude(attempt, done),
-                Begun::Unrecordable(attempt, e) => self.unrecordable(attempt, e.to_string()),
+                Begun::Unrecordable(attempt, e) => self.unrecordable(attempt, e.into()),
             }
         }
     }
 
     /// The attempt does not start, since that could not be written down.
-    fn unrecordable(&mut self, attempt: Attempt, why: String) {
+    fn unrecordable(&mut self, attempt: Attempt, trouble: Trouble) {
         self.drop_behind(attempt);
-        self.tell(&Answer::Unrecordable(attempt, why));
+        self.tell(&Answer::Unrecordable(attempt, trouble));
     }
 
     fn on_time(&mut self) {

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use super::codec::{Reader, Writer};
@@ -68,9 +69,31 @@ pub enum Answer {
     Finished(Attempt, Done),
     Revoked(Attempt),
     /// The attempt was not started, since its start could not be recorded.
-    Unrecordable(Attempt, String),
+    Unrecordable(Attempt, Trouble),
     /// The slot cannot work at all.
-    Broken(String),
+    Broken(Trouble),
+}
+
+/// Why something could not be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub why: String,
+    /// There is no room, or the file system must not be changed now. A failed
+    /// device is not such a thing: what it does next is not to be believed.
+    pub may_pass: bool,
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        Trouble {
+            why: error.to_string(),
+            may_pass: matches!(
+                error.kind(),
+                StorageFull | QuotaExceeded | ReadOnlyFilesystem
+            ),
+        }
+    }
 }
 
 /// What a slot writes down.
@@ -172,14 +195,14 @@ impl Answer {
                 w.u8(3);
                 w.attempt(*attempt);
             }
-            Answer::Unrecordable(attempt, why) => {
+            Answer::Unrecordable(attempt, trouble) => {
                 w.u8(4);
                 w.attempt(*attempt);
-                w.bytes(why.as_bytes());
+                w.trouble(trouble);
             }
-            Answer::Broken(why) => {
+            Answer::Broken(trouble) => {
                 w.u8(5);
-                w.bytes(why.as_bytes());
+                w.trouble(trouble);
             }
         })
     }
@@ -190,8 +213,8 @@ impl Answer {
             1 => Answer::Hello(r.option(Reader::attempt)?),
             2 => Answer::Finished(r.attempt()?, r.done()?),
             3 => Answer::Revoked(r.attempt()?),
-            4 => Answer::Unrecordable(r.attempt()?, r.text()?),
-            5 => Answer::Broken(r.text()?),
+            4 => Answer::Unrecordable(r.attempt()?, r.trouble()?),
+            5 => Answer::Broken(r.trouble()?),
             _ => return None,
         };
         r.end(answer)

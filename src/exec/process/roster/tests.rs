@@ -155,6 +155,64 @@ fn what_a_dead_slot_had_is_given_to_another_first() {
     );
 }
 
+/// XD02.
+#[test]
+fn xd02_a_pause_asks_back_what_waits_and_hands_out_nothing_until_it_is_over() {
+    let now = Instant::now();
+    let (mut roster, _) = started(1, 3, now);
+    // There was no room to say that the first begins, nor the one behind it.
+    roster.pause();
+    roster.not_begun(0, attempt(0), now);
+    roster.not_begun(0, attempt(1), now);
+    roster.start(job(3), now);
+    let about = [Deed::Revoke(0, attempt(1)), Deed::Accept(attempt(1))];
+    assert_eq!(deeds(&mut roster), about);
+    for n in 0..4 {
+        assert_eq!(roster.place(attempt(n)), Some(Place::Queue));
+    }
+    assert!(roster.call_off(attempt(3)));
+
+    roster.unpause(now);
+    // That they were accepted has been said already.
+    let given = [Deed::Give(0, attempt(1)), Deed::Give(0, attempt(0))];
+    assert_eq!(deeds(&mut roster), given);
+}
+
+#[test]
+fn what_waits_ahead_of_a_pause_comes_back_and_is_handed_out_after_it() {
+    let now = Instant::now();
+    let (mut roster, _) = started(1, 2, now);
+    roster.pause();
+    assert_eq!(deeds(&mut roster), [Deed::Revoke(0, attempt(1))]);
+    roster.given_back(0, attempt(1), now);
+    assert!(roster.finished(0, attempt(0), true, now));
+    assert_eq!(deeds(&mut roster), []);
+    roster.unpause(now);
+    let given = [Deed::Give(0, attempt(1)), Deed::Accept(attempt(1))];
+    assert_eq!(deeds(&mut roster), given);
+}
+
+/// XD02.
+#[test]
+fn xd02_what_stands_behind_another_stays_in_line_through_a_pause() {
+    let now = Instant::now();
+    let (mut roster, _) = started(1, 1, now);
+    let behind = Some(attempt(0));
+    roster.start(Job { behind, ..job(1) }, now);
+    assert_eq!(deeds(&mut roster), [Deed::Give(0, attempt(1))]);
+    // There was no room to say that the first begins; the one behind it goes with it.
+    roster.pause();
+    roster.not_begun(0, attempt(0), now);
+    assert_eq!(roster.place(attempt(1)), Some(Place::Behind(attempt(0))));
+    deeds(&mut roster);
+
+    roster.unpause(now);
+    let given = [Deed::Give(0, attempt(0)), Deed::Give(0, attempt(1))];
+    assert_eq!(deeds(&mut roster), given);
+    assert!(roster.finished(0, attempt(0), true, now));
+    assert_eq!(deeds(&mut roster), [Deed::Accept(attempt(1))]);
+}
+
 /// P11.
 #[test]
 fn p11_what_stands_behind_another_begins_there_only_after_a_plain_end() {
