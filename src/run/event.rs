@@ -158,6 +158,25 @@ pub enum Kind {
     RunFinished { outcome: RunOutcome, reason: Reason },
 }
 
+impl Kind {
+    /// Whether it brings the run nearer to its end, or a person has had a say.
+    /// What an engine does just before something it does kills it, does not:
+    /// claims, starts, and attempts whose end nobody saw.
+    pub(super) fn advances(&self) -> bool {
+        match self {
+            Kind::StepFinished { end, .. } => end.exit != Exit::Interrupted,
+            Kind::RunReopened { .. }
+            | Kind::StepAnswered { .. }
+            | Kind::StepSettled { .. }
+            | Kind::RollbackStarted { .. }
+            | Kind::StepUndone { .. }
+            | Kind::CleanupStarted
+            | Kind::RunFinished { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// The process that drives a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engine {
@@ -406,6 +425,8 @@ pub enum Reason {
     Interrupted,
     /// An attempt was interrupted, and the step must not simply be run again.
     NotIdempotent,
+    /// So many engines in a row died, and none had brought the run any further.
+    EnginesLost { engines: u32 },
     /// The run failed or was canceled, and the step can be taken back.
     Rollback,
     /// Taking the step back failed.
@@ -445,6 +466,11 @@ impl fmt::Display for Reason {
                 write!(f, "it stands in for {step}, which did not fail")
             }
             Reason::Declined { by } => write!(f, "declined ({by})"),
+            Reason::EnginesLost { engines } => write!(
+                f,
+                "{engines} engines in a row died and brought the run no further; \
+                 see what kills them, then `quintet resume` goes on"
+            ),
             Reason::Stopping(Stopping::Abort) => f.write_str("the run was aborted"),
             Reason::Stopping(Stopping::Deadline) => f.write_str("the run's deadline passed"),
             Reason::Stopping(_) => f.write_str("the run was canceled"),

@@ -21,6 +21,7 @@ impl RunState {
         })?;
         self.seq = event.seq;
         self.last_at = event.at;
+        self.advanced |= event.kind.advances();
         match &event.kind {
             Kind::RunStarted { seed, engine, .. } => {
                 self.phase = RunPhase::Running;
@@ -65,6 +66,10 @@ impl RunState {
                 reason,
             } => self.settle(*step, *outcome, Some(Box::new(reason.clone())), event.at),
             Kind::RunStopping { why, reason } => {
+                if let Reason::EnginesLost { .. } = reason {
+                    // What is still to be done, cleaning up, is counted anew.
+                    self.lost = 0;
+                }
                 if self.stopped.is_none() || *why == Stopping::Kill {
                     self.stopped = Some((*why, reason.clone()));
                 }
@@ -97,6 +102,11 @@ impl RunState {
         {
             self.booted = seq;
         }
+        self.lost = match self.advanced {
+            true => 0,
+            false => self.lost + 1,
+        };
+        self.advanced = false;
         self.engine = Some(engine.clone());
         // What an engine handed over or told to stop died with it: the next
         // one asks its executor anew, and says again what must stop.
@@ -112,6 +122,7 @@ impl RunState {
 
     fn reopened(&mut self, at: Millis) {
         self.phase = RunPhase::Running;
+        self.lost = 0;
         self.stopped = None;
         self.ended = None;
         self.ended_at = 0;

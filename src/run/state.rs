@@ -201,6 +201,10 @@ pub struct RunState {
     pub(super) seq: Seq,
     pub(super) durable: Seq,
     pub(super) engine: Option<Engine>,
+    /// Engines in a row that died and had brought the run no further.
+    pub(super) lost: u32,
+    /// The engine that drives the run has brought it further.
+    pub(super) advanced: bool,
     /// The event with which the machine's present boot entered the run.
     pub(super) booted: Seq,
     pub(super) seed: u64,
@@ -241,6 +245,8 @@ impl RunState {
             seq: 0,
             durable: 0,
             engine: None,
+            lost: 0,
+            advanced: false,
             booted: 0,
             seed: 0,
             last_at: 0,
@@ -293,6 +299,11 @@ impl RunState {
     /// The engine that drives the run, or drove it last.
     pub fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()
+    }
+
+    /// How many engines in a row died and had brought the run no further.
+    pub fn engines_lost(&self) -> u32 {
+        self.lost
     }
 
     pub fn started_at(&self) -> Millis {
