@@ -342,7 +342,7 @@ impl Local {
                 self.break_with(io::Error::other(why));
             }
             // Only said to who has just connected.
-            Answer::Hello(_) => {}
+            Answer::Hello(_) | Answer::Foreign(_) => {}
         }
     }
 
