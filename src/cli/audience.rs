@@ -200,6 +200,17 @@ impl Audience for Watcher {
             let _ = writeln!(anstream::stderr(), "waiting: {held}");
         }
     }
+
+    fn damaged(&mut self, run_id: &str, lines: &[u64]) {
+        let path = self.state.run(run_id).join("events.jsonl");
+        let lines: Vec<String> = lines.iter().map(u64::to_string).collect();
+        // Also when quiet: a disk or a person has changed what must not change.
+        super::error::warn(&format!(
+            "{} does not say what the database says, which counts: line {}",
+            path.display(),
+            lines.join(", ")
+        ));
+    }
 }
 
 fn ask_person(question: &str) -> bool {

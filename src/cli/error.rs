@@ -85,6 +85,17 @@ impl Failure {
     }
 }
 
+/// Says on stderr what is worth knowing and keeps nothing from going on.
+pub fn warn(message: &str) {
+    use std::io::Write;
+    let bold_yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+    // Whoever has closed stderr does not want to know.
+    let _ = writeln!(
+        anstream::stderr(),
+        "{bold_yellow}warning{bold_yellow:#}: {message}"
+    );
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {

@@ -199,6 +199,11 @@ impl Session<'_> {
     pub fn resume(mut self, run_id: &str, again: &Again) -> Result<Ended, Refused> {
         let store = Store::open(&self.state, self.durability)?;
         let ownership = store.own(run_id, &owner(Clock::start().now()))?;
+        // Also for a run that is over: its engine may have died between the two.
+        let repair = store.mend_own_jsonl(&ownership)?;
+        if !repair.damaged.is_empty() {
+            self.audience.damaged(run_id, &repair.damaged);
+        }
         let plan = Arc::new(store.plan(run_id)?);
         let state = replay(&store, run_id, &plan)?;
         refuse_pointless(&state, run_id, again)?;
