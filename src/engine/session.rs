@@ -154,6 +154,8 @@ impl Session<'_> {
     /// See [`Refused`].
     pub fn begin(mut self, plan: Plan) -> Result<Ended, Refused> {
         let clock = Clock::start();
+        // First of all: where the store is not ours to use, nothing is changed.
+        let store = Store::open(&self.state, self.durability)?;
         let dir = reserve_run(&self.state, clock.now())?;
         let lock = match self.lock_run(&plan, &dir.run_id, &clock) {
             Ok(lock) => lock,
@@ -166,7 +168,6 @@ impl Session<'_> {
         let plan = Arc::new(plan);
         let plan_json = plan.to_json();
         let content_id = Plan::content_id_of(&plan_json);
-        let store = Store::open(&self.state, self.durability)?;
         let line = Line::default();
         let run = NewRun {
             run_id: dir.run_id.clone(),

@@ -109,10 +109,9 @@ fn xa02_an_end_that_no_engine_saw_is_recorded_as_it_was_and_retried_once() {
     started(&test, "b");
     started(&test, "c");
     kill_engine(run);
-    let b = pid(&test, "b");
     touch(&test, "go-b");
     touch(&test, "go-c");
-    eventually("b is gone", || !lives(b));
+    nothing_is_left(&test);
     let before = now();
     test.quintet(&["resume", "-q"]).run();
 

@@ -17,4 +17,6 @@ mod support;
 mod attach;
 mod chance;
 mod points;
+mod power;
+mod record;
 mod witness;
