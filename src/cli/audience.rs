@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use crate::engine::{Answers, Audience, Clock, Ended, Held};
 use crate::paths::StateDir;
 use crate::plan::{Plan, StepIx};
-use crate::run::{Event, Millis, RunState, Seq};
+use crate::run::{Event, Kind, Millis, RunState, Seq};
 use crate::store::logs;
 use crate::view::jsonl::Jsonl;
 use crate::view::plain::Plain;
@@ -134,10 +134,13 @@ impl Audience for Watcher {
 
     fn event(&mut self, run: &RunState, event: &Event) {
         if self.manner.json {
-            self.plan.get_or_insert_with(|| run.plan().clone());
+            self.plan.get_or_insert_with(|| run.latest_plan().clone());
             self.waiting.push_back(event.clone());
         }
-        if matches!(self.people, People::NotYet) {
+        let begins = matches!(self.people, People::NotYet);
+        if begins || matches!(event.kind, Kind::PlanReplaced { .. }) {
+            // What is there must be gone before the new one draws.
+            self.people = People::Nothing;
             self.people = self.people(run);
         }
         match &mut self.people {

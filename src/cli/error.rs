@@ -174,12 +174,15 @@ impl From<Refused> for Failure {
                 Failure::new(Kind::Usage, message)
                     .hint(format!("quintet resume {run_id} --var {name}=…"))
             }
-            Refused::Succeeded { .. } => Failure::new(Kind::Usage, message),
+            Refused::Succeeded { .. } | Refused::Unsuited { .. } => {
+                Failure::new(Kind::Usage, message)
+            }
             Refused::Store(error) => error.into(),
             Refused::Engine { run_id, error } => {
                 let kind = match error {
                     EngineError::Log(_) | EngineError::Lock(_) => Kind::Store,
                     EngineError::Executor(_) | EngineError::Illegal(_) => Kind::Run,
+                    EngineError::Plan(_) => Kind::Usage,
                 };
                 Failure::new(kind, message).hint(format!(
                     "steps that were running go on; quintet resume {run_id} takes them over"

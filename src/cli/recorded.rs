@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::{Failure, Kind};
 use crate::plan::StepIx;
 use crate::plan::name::nearest;
-use crate::run::{Event, Millis, RunPhase, RunState, Seq};
+use crate::run::{self, Event, IllegalEvent, Millis, RunPhase, RunState, Seq};
 use crate::store::{RunRow, Store};
 use crate::view::status::Subject;
 
@@ -45,6 +45,22 @@ impl Recorded {
         Ok(recorded)
     }
 
+    fn fold(&mut self, store: &Store, event: Event) -> Result<(), Failure> {
+        let contradicts = |error: IllegalEvent| {
+            let run_id = &self.row.run_id;
+            let message = format!("the record of run {run_id} contradicts itself: {error}");
+            Failure::new(Kind::Store, message)
+        };
+        if matches!(event.kind, run::Kind::PlanReplaced { .. }) && self.state.is_latest_plan() {
+            // The plan has come since this was read.
+            let plan = Arc::new(store.plan(&self.row.run_id)?);
+            self.state = RunState::replay(plan, &self.events).map_err(contradicts)?;
+        }
+        self.state.apply(&event).map_err(contradicts)?;
+        self.events.push(event);
+        Ok(())
+    }
+
     /// Takes in what has happened since; gives the number of events before it.
     ///
     /// # Errors
@@ -53,19 +69,10 @@ impl Recorded {
         let before = self.events.len();
         loop {
             let piece = read(store, &self.row.run_id, self.state.seq())?;
-            for event in &piece {
-                self.state.apply(event).map_err(|error| {
-                    Failure::new(
-                        Kind::Store,
-                        format!(
-                            "the record of run {} contradicts itself: {error}",
-                            self.row.run_id
-                        ),
-                    )
-                })?;
-            }
             let whole = piece.len() == PIECE;
-            self.events.extend(piece);
+            for event in piece {
+                self.fold(store, event)?;
+            }
             if !whole {
                 self.state.acknowledge(self.state.seq());
                 return Ok(before);

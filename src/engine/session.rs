@@ -22,6 +22,7 @@ use crate::exec::process::{Local, LocalConfig, Zygote, boot_id};
 use crate::exec::{Executor, Waker};
 use crate::paths::StateDir;
 use crate::plan::{Plan, StepIx};
+use crate::run::replan::{Unsuited, merged};
 use crate::run::{
     Engine as EngineId, Holder, Millis, RunOutcome, RunPhase, RunState, Seq, exit_code,
 };
@@ -55,6 +56,8 @@ pub struct Again {
     pub rerun: Vec<StepIx>,
     /// Stop the run as soon as it is taken over, rather than go on with it.
     pub cancel: bool,
+    /// Go on by this plan, from this file, rather than by the run's own.
+    pub plan: Option<(Plan, String)>,
     /// Who asks.
     pub by: String,
 }
@@ -85,6 +88,11 @@ pub enum Refused {
         run_id: String,
         names: Vec<String>,
     },
+    /// The run cannot go on by the plan that was given.
+    Unsuited {
+        run_id: String,
+        why: Unsuited,
+    },
     /// There is nothing left to do.
     Succeeded {
         run_id: String,
@@ -111,6 +119,9 @@ impl fmt::Display for Refused {
                 "run {run_id} needs its secrets again, which no record holds: {}",
                 names.join(", ")
             ),
+            Refused::Unsuited { run_id, why } => {
+                write!(f, "run {run_id} cannot go on by another plan: {why}")
+            }
             Refused::Succeeded { run_id } => {
                 write!(f, "run {run_id} succeeded; there is nothing to resume")
             }
@@ -206,8 +217,15 @@ impl Session<'_> {
             self.audience.damaged(run_id, &repair.damaged);
         }
         let plan = Arc::new(store.plan(run_id)?);
-        let state = replay(&store, run_id, &plan)?;
+        let mut state = replay(&store, run_id, &plan)?;
         refuse_pointless(&state, run_id, again)?;
+        if let Some((new, _)) = &again.plan {
+            let run_id = run_id.to_owned();
+            let merged = merged(&state, new.clone());
+            let merged = merged.map_err(|why| Refused::Unsuited { run_id, why })?;
+            state.will_follow(Arc::new(merged));
+        }
+        let plan = state.latest_plan().clone();
         refuse_secretless(&state, run_id, &self.secrets)?;
         let clock = Clock::start_after(state.last_at());
         let lock = self.lock_run(&plan, run_id, &clock)?;
@@ -236,8 +254,10 @@ impl Session<'_> {
             phase => {
                 let ended = matches!(phase, RunPhase::Finished(_));
                 engine_loop.take_over(engine)?;
-                if ended {
-                    engine_loop.reopen(&again.by)?;
+                match &again.plan {
+                    Some((_, file)) => engine_loop.replace_plan(file, &again.by)?,
+                    None if ended => engine_loop.reopen(&again.by)?,
+                    None => {}
                 }
                 engine_loop.take_word(&again.done, &again.rerun, &again.by)?;
                 match again.cancel {
@@ -285,7 +305,7 @@ impl Session<'_> {
         open: impl FnOnce(&mut Engine<Local, StoreLog, Outside>) -> Result<(), EngineError>,
     ) -> Result<Ended, Refused> {
         let run_id = stage.writer.run_id().to_owned();
-        let plan = state.plan().clone();
+        let plan = state.latest_plan().clone();
         let refused = |error| Refused::Engine {
             run_id: run_id.clone(),
             error,

@@ -74,6 +74,13 @@ pub enum Kind {
     RunResumed { engine: Engine },
     /// An ended run goes on: every step that has not succeeded is to be done again.
     RunReopened { reason: Reason },
+    /// The run goes on by another plan. What has succeeded stays done; what runs
+    /// goes on, as the step of its id; all else is done as the new plan says.
+    PlanReplaced {
+        /// Boxed, like an end: it is large, and hardly ever there.
+        #[serde(flatten)]
+        by: Box<Replacement>,
+    },
     /// The log says that the attempt may start. Nothing has started yet.
     StepClaimed {
         #[serde(flatten)]
@@ -166,6 +173,7 @@ impl Kind {
         match self {
             Kind::StepFinished { end, .. } => end.exit != Exit::Interrupted,
             Kind::RunReopened { .. }
+            | Kind::PlanReplaced { .. }
             | Kind::StepAnswered { .. }
             | Kind::StepSettled { .. }
             | Kind::RollbackStarted { .. }
@@ -188,6 +196,24 @@ pub struct Engine {
     pub boot: String,
     /// Version of quintet.
     pub version: String,
+}
+
+/// The plan that a run goes on by, and how it differs from the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacement {
+    /// Content ids of the new plan and of the one before it.
+    pub plan: String,
+    pub before: String,
+    /// The file it was loaded from.
+    pub file: String,
+    /// Ids of the steps in which they differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    pub reason: Reason,
 }
 
 /// Who holds what a step waits for.

@@ -31,6 +31,16 @@ impl RunState {
                 }
             }
             Kind::RunReopened { .. } => phase_is(matches!(self.phase, RunPhase::Finished(_))),
+            Kind::PlanReplaced { .. } => {
+                phase_is(matches!(
+                    self.phase,
+                    RunPhase::Running | RunPhase::Finished(_)
+                ))?;
+                if self.later.is_empty() {
+                    return Err("there is no plan to follow".into());
+                }
+                self.can_change_plan().map_err(|why| why.to_string())
+            }
             Kind::StepClaimed { attempt, .. } => {
                 phase_is(live)?;
                 self.check_attempt(*attempt, AttemptStage::New)

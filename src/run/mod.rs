@@ -15,6 +15,7 @@ mod fold;
 mod legal;
 mod places;
 pub mod record;
+pub mod replan;
 pub mod retry;
 pub mod schedule;
 pub mod state;
@@ -22,7 +23,7 @@ pub mod state;
 pub use ending::exit_code;
 pub use event::{
     Attempt, End, Engine, Event, Exit, Finish, Holder, Kind, LogRange, Millis, Outcome, Output,
-    Reason, Role, RunOutcome, Seq, Stop, Stopping,
+    Reason, Replacement, Role, RunOutcome, Seq, Stop, Stopping,
 };
 pub use schedule::{Command, next, waits_for_log, wake_at};
 pub use state::{Counts, IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState};

@@ -223,8 +223,8 @@ mod tests {
     use super::*;
     use crate::plan::{Policy, Source, StepIx, Verdict};
     use crate::run::event::{
-        Attempt, Engine, Exit, Finish, Holder, LogRange, Outcome, Output, Reason, Role, RunOutcome,
-        Stop, Stopping,
+        Attempt, Engine, Exit, Finish, Holder, LogRange, Outcome, Output, Reason, Replacement,
+        Role, RunOutcome, Stop, Stopping,
     };
 
     /// At least one event of every kind, and what is odd about their fields.
@@ -257,6 +257,17 @@ mod tests {
                 reason: Reason::Request {
                     by: "somebody".into(),
                 },
+            },
+            Kind::PlanReplaced {
+                by: Box::new(Replacement {
+                    plan: "c0ffee".into(),
+                    before: "bad".into(),
+                    file: "/plan \"x\".json".into(),
+                    added: vec!["a".into()],
+                    removed: Vec::new(),
+                    changed: vec!["b".into(), "d\"x".into()],
+                    reason: Reason::Request { by: "me".into() },
+                }),
             },
             Kind::StepStopping {
                 attempt,
@@ -392,6 +403,7 @@ mod tests {
                 Kind::RunStarted { .. } => "run_started",
                 Kind::RunResumed { .. } => "run_resumed",
                 Kind::RunReopened { .. } => "run_reopened",
+                Kind::PlanReplaced { .. } => "plan_replaced",
                 Kind::StepClaimed { .. } => "step_claimed",
                 Kind::StepStarted { .. } => "step_started",
                 Kind::StepStopping { .. } => "step_stopping",
@@ -410,7 +422,7 @@ mod tests {
                 Kind::RunFinished { .. } => "run_finished",
             })
             .collect();
-        assert_eq!(names.len(), 19);
+        assert_eq!(names.len(), 20);
     }
 
     /// A plan whose steps have the ids `a`, `b` and so on, the last an odd one.

@@ -194,9 +194,11 @@ impl std::error::Error for IllegalEvent {}
 #[derive(Clone, Debug)]
 pub struct RunState {
     pub(super) plan: Arc<Plan>,
+    /// Plans that events still to come will put in force, the last one first.
+    pub(super) later: Vec<Arc<Plan>>,
     pub(super) graph: Arc<Graph>,
     /// Step ids in order, to look one up.
-    by_id: Arc<[StepIx]>,
+    pub(super) by_id: Arc<[StepIx]>,
     pub(super) phase: RunPhase,
     pub(super) seq: Seq,
     pub(super) durable: Seq,
@@ -226,11 +228,15 @@ pub struct RunState {
 }
 
 impl RunState {
-    /// A run to which nothing has happened.
-    pub fn new(plan: Arc<Plan>) -> Self {
+    /// A run to which nothing has happened. It begins by the first of the plans
+    /// that this one holds.
+    pub fn new(mut plan: Arc<Plan>) -> Self {
+        let mut later = Vec::new();
+        while let Some(before) = plan.before.clone() {
+            later.push(std::mem::replace(&mut plan, before));
+        }
         let graph = Arc::new(Graph::new(&plan));
-        let mut by_id: Vec<StepIx> = plan.indices().collect();
-        by_id.sort_by(|a, b| plan[*a].id.cmp(&plan[*b].id));
+        let by_id = sorted_by_id(&plan);
         let steps = plan
             .steps
             .iter()
@@ -239,8 +245,9 @@ impl RunState {
         let mut run = RunState {
             places: Places::empty(&plan),
             plan,
+            later,
             graph,
-            by_id: by_id.into(),
+            by_id,
             phase: RunPhase::Pending,
             seq: 0,
             durable: 0,
@@ -494,6 +501,12 @@ impl RunState {
             StepState::Settled { reason: Some(reason), .. } if **reason == Reason::NotIdempotent
         )
     }
+}
+
+pub(super) fn sorted_by_id(plan: &Plan) -> Arc<[StepIx]> {
+    let mut by_id: Vec<StepIx> = plan.indices().collect();
+    by_id.sort_by(|a, b| plan[*a].id.cmp(&plan[*b].id));
+    by_id.into()
 }
 
 /// How many steps have settled in each way.

@@ -119,6 +119,10 @@ fn tell(run: &RunState, event: &Event) -> Option<Told> {
         Kind::RunStarted { .. } => told(None, style::BUSY, "started", begun(run)),
         Kind::RunResumed { .. } => told(None, style::BUSY, "resumed", String::new()),
         Kind::RunReopened { reason } => told(None, style::BUSY, "goes on", format!(": {reason}")),
+        Kind::PlanReplaced { by } => {
+            let rest = format!(" by the plan that {} now holds", by.file);
+            told(None, style::BUSY, "goes on", rest)
+        }
         Kind::StepStarted { attempt } => started(run, *attempt),
         Kind::StepStopping {
             attempt, reason, ..

@@ -19,4 +19,5 @@ mod chance;
 mod points;
 mod power;
 mod record;
+mod replan;
 mod witness;
