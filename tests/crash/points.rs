@@ -58,6 +58,18 @@ const CALLS: &[&str] = &[
     "setsid",
 ];
 
+/// Others, at which the caller waits or takes hold of something. They are many
+/// and meet little that the first do not.
+const MORE_CALLS: &[&str] = &[
+    "openat",
+    "flock",
+    "fcntl",
+    "recvmsg",
+    "epoll_wait",
+    "ppoll",
+    "waitid",
+];
+
 /// Points tried of each kind of run in the normal form.
 const SOME: usize = 9;
 
@@ -197,7 +209,11 @@ fn prepared(during: During) -> (Test, Vec<&'static str>) {
 /// How often a single thread or process makes each of the calls, at most.
 fn calls(who: Who, during: During) -> BTreeMap<String, u32> {
     let (test, args) = prepared(during);
-    let all = ["-e".to_owned(), format!("trace=?{}", CALLS.join(",?"))];
+    let mut names = CALLS.to_vec();
+    if nightly() {
+        names.extend(MORE_CALLS);
+    }
+    let all = ["-e".to_owned(), format!("trace=?{}", names.join(",?"))];
     let traced = strace(&test, who, &all, &args);
     assert_eq!(traced.status.code(), Some(0), "{}", traced.trace);
     let mut counts: BTreeMap<(String, String), u32> = BTreeMap::new();
@@ -207,7 +223,7 @@ fn calls(who: Who, during: During) -> BTreeMap<String, u32> {
             _ => line.split_once(' ').unwrap_or(("", line)),
         };
         if let Some((call, _)) = call.trim_start().split_once('(')
-            && CALLS.contains(&call)
+            && names.contains(&call)
         {
             *counts.entry((call.into(), pid.into())).or_default() += 1;
         }
@@ -350,6 +366,30 @@ fn xa04_the_engine_is_killed_at_each_write_to_the_store_while_it_runs_a_plan() {
 #[test]
 fn xa04_the_engine_is_killed_at_each_write_to_the_store_while_it_resumes_a_run() {
     kill_everywhere(Who::Store, During::Resume);
+}
+
+/// XA09: the last writes are those of the last step's end and of the run's.
+#[test]
+fn xa09_a_run_that_is_killed_at_its_last_writes_is_closed_and_starts_nothing() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        return skip("xa09", "needs strace");
+    }
+    let (who, during) = (Who::Store, During::Run);
+    let counted = calls(who, during);
+    let mut hits = 0;
+    for call in ["pwrite64", "fsync", "write"] {
+        let most = counted.get(call).copied().unwrap_or_default();
+        for nth in most.saturating_sub(2).max(1)..=most {
+            let call = call.to_owned();
+            hits += usize::from(killed_at(&Point {
+                who,
+                during,
+                call,
+                nth,
+            }));
+        }
+    }
+    assert!(hits > 2, "{counted:?}");
 }
 
 /// XA04.
