@@ -268,7 +268,7 @@ fn xa08_a_kill_during_the_back_off_keeps_the_attempt_and_the_rest_of_the_wait() 
 /// XA10.
 #[test]
 fn xa10_a_frozen_engine_neither_delays_a_timeout_nor_gives_its_run_away() {
-    let (timeout, frozen_for) = if nightly() { (5, 60) } else { (1, 3) };
+    let (timeout, frozen_for) = if nightly() { (5, 60) } else { (1, 6) };
     let slow = with(
         step("slow", "/never", &[]),
         json!({"timeout_sec": timeout, "on_failure": "continue", "critical": false}),
@@ -316,7 +316,7 @@ fn xa10_a_frozen_engine_neither_delays_a_timeout_nor_gives_its_run_away() {
     let started = recorded.step("slow").expect("it is there").started_at;
     let took = end.ended_at.saturating_sub(started);
     // Had it waited for the engine, it would have taken as long as that was frozen.
-    let most = (timeout * 1000 + 1900).min(frozen_for * 1000);
+    let most = timeout * 1000 + 4500;
     assert!(took < most, "the timeout took {took} ms");
     same_moment(all["quick"][0].ended_at, lines(&test, "end", "quick")[0].at);
     nothing_is_left(&test);

@@ -8,8 +8,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use nix::unistd::Uid;
@@ -21,9 +22,15 @@ use crate::witness::{
     ends, given, kill_all, ledger, nothing_is_left, recorded, run_of, step, wrong_files, wrongs,
 };
 
-/// `FS_IOC_SHUTDOWN` without writing the journal first: the harshest end.
+const STEPS: usize = 24;
+
+/// `FS_IOC_SHUTDOWN` without writing the journal first: the harshest end. It
+/// stands ready before, since to start it takes longer than a step.
 const CUT: &str = "import fcntl, os, struct, sys
-fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))";
+disk = os.open(sys.argv[1], os.O_RDONLY)
+print('ready', flush=True)
+sys.stdin.read(1)
+fcntl.ioctl(disk, 0x8004587D, struct.pack('I', 2))";
 
 /// What the resumed engine takes for the next boot's id.
 const NEXT_BOOT: &str = "11111111-2222-4333-8444-555555555555\n";
@@ -61,8 +68,20 @@ impl Disk {
         tool("mount", &[Path::new("-oloop"), &self.image, &self.place])
     }
 
-    fn cut_the_power(&self) {
-        tool("python3", &[Path::new("-c"), Path::new(CUT), &self.place]).expect("it is mounted");
+    fn switch(&self) -> Switch {
+        let mut child = Command::new("python3")
+            .args(["-c", CUT])
+            .arg(&self.place)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3 can be started");
+        let mut ready = [0; 6];
+        let stdout = child.stdout.as_mut().expect("it is a pipe");
+        stdout
+            .read_exact(&mut ready)
+            .expect("the disk can be opened");
+        Switch(child)
     }
 
     #[track_caller]
@@ -80,6 +99,18 @@ impl Drop for Disk {
     }
 }
 
+/// Cuts the power when it is pressed.
+struct Switch(Child);
+
+impl Switch {
+    fn press(mut self) {
+        let mut stdin = self.0.stdin.take().expect("it is a pipe");
+        stdin.write_all(b"!").expect("it waits for this");
+        let status = self.0.wait().expect("it is ours");
+        assert!(status.success(), "the disk goes on");
+    }
+}
+
 /// A machine with a disk of its own for the state. The disk goes first.
 struct Machine {
     disk: Disk,
@@ -91,7 +122,7 @@ impl Machine {
         if !Uid::effective().is_root() {
             return Err("needs root".into());
         }
-        let names: Vec<String> = (0..24).map(|n| format!("s{n}")).collect();
+        let names: Vec<String> = (0..STEPS).map(|n| format!("s{n}")).collect();
         let mut steps = Vec::new();
         for (n, name) in names.iter().enumerate() {
             let needs: Vec<&str> = (n >= 4)
@@ -130,11 +161,12 @@ impl Machine {
         command
     }
 
-    /// Runs the plan, and cuts the power after so many milliseconds. Gives
-    /// what was acknowledged: the whole lines on stdout, and the exit code of
-    /// an engine that had ended before.
-    fn run_until_the_cut(&self, ms: u64) -> (Vec<String>, Option<i32>) {
+    /// Runs the plan, and cuts the power so many milliseconds after the ledger
+    /// has so many lines. Gives what was acknowledged: the whole lines on stdout,
+    /// and the exit code of an engine that had ended before.
+    fn run_until_the_cut(&self, lines: usize, ms: u64) -> (Vec<String>, Option<i32>) {
         let said = self.test.path("said");
+        let switch = self.disk.switch();
         let mut engine = self
             .test
             .quintet(&["run", "plan.json", "-q", "--json"])
@@ -144,9 +176,12 @@ impl Machine {
             .stderr(Stdio::null())
             .spawn()
             .expect("the program can be started");
+        eventually("the plan comes so far", || {
+            ledger(&self.test).len() >= lines
+        });
         std::thread::sleep(Duration::from_millis(ms));
         let ended = engine.try_wait().expect("it is ours");
-        self.disk.cut_the_power();
+        switch.press();
         let _ = engine.kill(); // It may have noticed, and ended by itself.
         kill_all(&self.test, |_, _| true);
         engine.wait().expect("it is ours");
@@ -158,23 +193,24 @@ impl Machine {
 }
 
 /// One power cut; says what became of it.
-fn survives(machine: &Machine, ms: u64) -> &'static str {
+fn survives(machine: &Machine, lines: usize, ms: u64) -> &'static str {
     let test = &machine.test;
-    let (acknowledged, code) = machine.run_until_the_cut(ms);
+    let (acknowledged, code) = machine.run_until_the_cut(lines, ms);
+    let when = format!("{ms} ms after {lines} lines");
     machine.disk.comes_back();
 
     let Some(run) = recorded(test) else {
-        assert!(acknowledged.is_empty(), "{ms} ms: {acknowledged:?}");
-        assert!(ledger(test).is_empty(), "{ms} ms: {:?}", ledger(test));
+        assert!(acknowledged.is_empty(), "{when}: {acknowledged:?}");
+        assert!(ledger(test).is_empty(), "{when}: {:?}", ledger(test));
         return "before";
     };
     let events = test.quintet(&["events", "last", "--json"]).run().text();
     let kept: BTreeSet<&str> = events.split_inclusive('\n').collect();
     for line in &acknowledged {
-        assert!(kept.contains(line.as_str()), "{ms} ms: lost {line}");
+        assert!(kept.contains(line.as_str()), "{when}: lost {line}");
     }
     if code == Some(0) {
-        assert_eq!(run.row.state, StoredState::Succeeded, "{ms} ms");
+        assert_eq!(run.row.state, StoredState::Succeeded, "{when}");
     }
     let over = run.row.state == StoredState::Succeeded;
     let resumed = machine
@@ -185,7 +221,7 @@ fn survives(machine: &Machine, ms: u64) -> &'static str {
     assert_eq!(
         resumed.status.code(),
         Some(expected),
-        "{ms} ms: {}",
+        "{when}: {}",
         String::from_utf8_lossy(&resumed.stderr)
     );
     // What it had noted in the slots' files may be gone with the power. Then
@@ -193,10 +229,10 @@ fn survives(machine: &Machine, ms: u64) -> &'static str {
     for (step, ends) in ends(&run_of(test)) {
         for end in ends {
             let honest = matches!(end.exit, Exit::Exited { code: 0 } | Exit::Interrupted);
-            assert!(honest, "{ms} ms: {step} has {:?}", end.exit);
+            assert!(honest, "{when}: {step} has {:?}", end.exit);
         }
     }
-    assert_eq!(wrongs(test), Vec::<String>::new(), "{ms} ms");
+    assert_eq!(wrongs(test), Vec::<String>::new(), "{when}");
     assert_eq!(wrong_files(test, &run_of(test)), Vec::<String>::new());
     nothing_is_left(test);
     if over { "after" } else { "during" }
@@ -205,7 +241,7 @@ fn survives(machine: &Machine, ms: u64) -> &'static str {
 /// XA06.
 #[test]
 fn xa06_what_was_acknowledged_is_there_after_a_power_cut_and_the_run_goes_on() {
-    let rounds: u64 = if nightly() { 100 } else { 6 };
+    let rounds: u64 = if nightly() { 100 } else { 7 };
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let chance = u64::from(now.expect("it is after 1970").subsec_nanos());
     let mut became = Vec::new();
@@ -214,9 +250,11 @@ fn xa06_what_was_acknowledged_is_there_after_a_power_cut_and_the_run_goes_on() {
             Ok(machine) => machine,
             Err(why) => return skip("xa06", &why),
         };
-        // Spread over the run, and moved a little each time.
-        let ms = (round * 420 + chance % 420) / rounds;
-        became.push(survives(&machine, ms));
+        // Spread over the run, its beginning and its end, and moved a little each time.
+        let lines = (round * 2 * STEPS as u64 / (rounds - 1)) as usize;
+        let ms = (chance + round * 7) % if lines == 0 { 60 } else { 15 };
+        became.push(survives(&machine, lines, ms));
     }
-    assert!(became.contains(&"during"), "{became:?}");
+    let during = became.iter().filter(|when| **when == "during").count();
+    assert!(during > became.len() / 3, "{became:?}");
 }
