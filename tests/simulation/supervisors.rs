@@ -467,7 +467,12 @@ impl Executor for Supervisors {
             // What is as good as begun stays: its slot waits for the engine's word.
             let slot = world.slots.get_mut(&id).expect("a slot");
             let back = slot.ahead.take_if(|_| slot.live.is_some());
-            world.engines[who].queue.extend(back);
+            let side = &mut world.engines[who];
+            match back {
+                // It still stands behind what runs there.
+                Some(job) if job.behind.is_some() => side.line.push(job),
+                back => side.queue.extend(back),
+            }
         }
     }
 
