@@ -196,17 +196,11 @@ impl Hand {
 
 impl Shared {
     pub fn new(plan: Arc<Plan>, seed: u64, rules: Rules) -> Self {
-        let mut rng = Rng::new(seed);
+        let rng = Rng::new(seed);
         let mut world = Virtual::still(plan, rules);
         world.wall_ahead = 1_700_000_000_000;
-        if rng.chance(20) {
-            let at = world.now + rng.below(300);
-            world.store.ask(at, stop(Stopping::Cancel));
-            if rng.chance(30) {
-                world.store.ask(at + rng.below(40), stop(Stopping::Kill));
-            }
-        }
         world.rng = rng;
+        world.somebody_cancels();
         Shared(Rc::new(RefCell::new(world)))
     }
 
@@ -262,6 +256,19 @@ impl Virtual {
             offences: Vec::new(),
             script: None,
             order: 0,
+        }
+    }
+
+    /// Somebody may want the run to stop, and later at once.
+    pub fn somebody_cancels(&mut self) {
+        if !self.rng.chance(20) {
+            return;
+        }
+        let at = self.now + self.rng.below(300);
+        self.store.ask(at, stop(Stopping::Cancel));
+        if self.rng.chance(30) {
+            let later = at + self.rng.below(40);
+            self.store.ask(later, stop(Stopping::Kill));
         }
     }
 
@@ -498,7 +505,9 @@ impl World for Outside {
         if !world.quiet && world.rng.chance(20) {
             world.another_run_takes_what_is_free();
         }
-        match world.locks.take(step) {
+        let offence = world.locks.wants_its_own(who, step);
+        world.offences.extend(offence);
+        match world.locks.take(who, step) {
             Some(token) => Ok(vec![token]),
             None => {
                 world.locks.wait(who, step);
