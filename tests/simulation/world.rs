@@ -542,7 +542,7 @@ impl World for Outside {
         assert_eq!(run.seq(), event.seq);
         assert!(
             // It costs as much as everything else together.
-            event.seq % 4 != 0 || run.queues_are_current(),
+            !event.seq.is_multiple_of(4) || run.queues_are_current(),
             "the queues differ from the states"
         );
         drop(self.0.call());
