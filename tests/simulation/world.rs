@@ -137,6 +137,8 @@ pub struct Side {
     /// The last request that it has read in the store, and those it was given last.
     pub asked: u64,
     pub given: Vec<u64>,
+    /// Something happened that ends its next wait at once.
+    pub rung: bool,
     pub waits: u32,
 }
 
@@ -190,7 +192,9 @@ impl Hand {
             Some(Fate::Killed) => std::panic::panic_any(Crash),
             Some(Fate::Frozen) => life::while_frozen(&self.shared, self.who),
         }
-        self.shared.0.borrow_mut()
+        let mut world = self.shared.0.borrow_mut();
+        world.frozen_ones_stir(self.who);
+        world
     }
 }
 
@@ -283,6 +287,21 @@ impl Virtual {
         Some(fate)
     }
 
+    /// A frozen engine may wake for a moment in the midst of its successor's
+    /// work, and do what it has in hand.
+    fn frozen_ones_stir(&mut self, awake: Who) {
+        let others = self.engines.iter().enumerate();
+        let mut others = others.filter(|(who, side)| *who != awake && side.alive);
+        let Some((frozen, _)) = others.next() else {
+            return;
+        };
+        if self.rng.chance(3) {
+            self.commit(frozen);
+            self.hand_out(frozen);
+            self.engines[frozen].rung = true;
+        }
+    }
+
     /// A new process that wants to drive the run.
     pub fn enters(&mut self, fate: Option<(u64, Fate)>) -> Who {
         self.engines.push(Side {
@@ -302,6 +321,7 @@ impl Virtual {
             inbox: Vec::new(),
             asked: 0,
             given: Vec::new(),
+            rung: false,
             waits: 0,
         });
         self.engines.len() - 1
