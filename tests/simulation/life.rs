@@ -231,6 +231,7 @@ pub fn told(seed: u64, rules: Rules) -> Shared {
                     break;
                 }
                 reopens -= 1;
+                shared.0.borrow_mut().somebody_cancels();
             }
             Life::NeedsWord => {}
             life @ (Life::Killed | Life::Stopped(_)) => {

@@ -209,7 +209,7 @@ impl Virtual {
     }
 
     /// Hands out what waits: to free slots, then ahead to busy ones.
-    fn hand_out(&mut self, who: Who) {
+    pub fn hand_out(&mut self, who: Who) {
         let most = self.plan.max_concurrency.get() as usize;
         while !self.engines[who].held
             && !self.engines[who].paused
@@ -544,7 +544,9 @@ impl Executor for Supervisors {
         world.hand_out(who);
         world.mischief();
         world.signal(who);
-        if world.engines[who].reports.is_empty() && world.engines[who].broken.is_none() {
+        let rung = std::mem::take(&mut world.engines[who].rung);
+        let side = &world.engines[who];
+        if !rung && side.reports.is_empty() && side.broken.is_none() {
             world.pass_time(who, timeout);
         }
         let n = world.engines[who].reports.len();
