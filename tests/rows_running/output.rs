@@ -541,7 +541,11 @@ fn xc04_a_full_file_system_of_logs_costs_output_alone() {
             .arg(&runs)
             .status();
         assert!(larger.is_ok_and(|larger| larger.success()));
-        test.quintet(&[&["resume"], vars].concat()).run();
+        // Short steps may all be over before the export fails, which comes after
+        // the record; then there is nothing left to do.
+        if Record::last(&test).state() != "succeeded" {
+            test.quintet(&[&["resume"], vars].concat()).run();
+        }
         let record = Record::last(&test);
         assert_eq!(record.states(), "a succeeded, b succeeded");
         assert_eq!(
