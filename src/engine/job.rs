@@ -65,6 +65,7 @@ impl JobContext {
             own_log: step.policy.own_log,
             max_output: step.policy.max_output,
             locks,
+            behind: None,
         })
     }
 }

@@ -74,6 +74,11 @@ pub enum Kind {
     RunResumed { engine: Engine },
     /// An ended run goes on: every step that has not succeeded is to be done again.
     RunReopened { reason: Reason },
+    /// What happens cannot be written down for the time being, so nothing new
+    /// starts. Durable, like all that follows it, only when that is over.
+    RunPaused { reason: Reason },
+    /// What happens can be written down again.
+    RunContinued,
     /// The log says that the attempt may start. Nothing has started yet.
     StepClaimed {
         #[serde(flatten)]
@@ -432,6 +437,8 @@ pub enum Reason {
     MissingOutput { step: String, key: String },
     /// A person decided it for an interrupted step.
     Assumed { by: String },
+    /// There is no room for the record, or it must not be changed now.
+    Unwritable { error: String },
 }
 
 impl fmt::Display for Reason {
@@ -495,6 +502,7 @@ impl fmt::Display for Reason {
                 write!(f, "{step} put out no {key}, and the step asks for it")
             }
             Reason::Assumed { by } => write!(f, "taken as done ({by})"),
+            Reason::Unwritable { error } => write!(f, "nothing can be recorded: {error}"),
         }
     }
 }

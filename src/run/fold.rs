@@ -30,6 +30,8 @@ impl RunState {
             }
             Kind::RunResumed { engine } => self.resumed(engine, event.seq),
             Kind::RunReopened { .. } => self.reopened(event.at),
+            Kind::RunPaused { .. } => self.paused = true,
+            Kind::RunContinued => self.paused = false,
             Kind::StepClaimed { attempt, .. } => self.claimed(*attempt, event.seq),
             Kind::StepStarted { attempt } => self.started(*attempt, event.at),
             Kind::StepStopping { attempt, how, .. } => {
@@ -98,6 +100,8 @@ impl RunState {
             self.booted = seq;
         }
         self.engine = Some(engine.clone());
+        // It could be written down that another engine is here.
+        self.paused = false;
         // What an engine handed over or told to stop died with it: the next
         // one asks its executor anew, and says again what must stop.
         for ix in self.plan.indices() {

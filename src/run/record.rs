@@ -258,6 +258,12 @@ mod tests {
                     by: "somebody".into(),
                 },
             },
+            Kind::RunPaused {
+                reason: Reason::Unwritable {
+                    error: "no space left for q\"db".into(),
+                },
+            },
+            Kind::RunContinued,
             Kind::StepStopping {
                 attempt,
                 how: Stop::Grace,
@@ -394,6 +400,8 @@ mod tests {
                 Kind::RunStarted { .. } => "run_started",
                 Kind::RunResumed { .. } => "run_resumed",
                 Kind::RunReopened { .. } => "run_reopened",
+                Kind::RunPaused { .. } => "run_paused",
+                Kind::RunContinued => "run_continued",
                 Kind::StepClaimed { .. } => "step_claimed",
                 Kind::StepStarted { .. } => "step_started",
                 Kind::StepStopping { .. } => "step_stopping",
@@ -412,7 +420,7 @@ mod tests {
                 Kind::RunFinished { .. } => "run_finished",
             })
             .collect();
-        assert_eq!(names.len(), 19);
+        assert_eq!(names.len(), 21);
     }
 
     /// A plan whose steps have the ids `a`, `b` and so on, the last an odd one.

@@ -60,6 +60,8 @@ pub fn about(kind: &Kind) -> Option<StepIx> {
         Kind::RunStarted { .. }
         | Kind::RunResumed { .. }
         | Kind::RunReopened { .. }
+        | Kind::RunPaused { .. }
+        | Kind::RunContinued
         | Kind::RunStopping { .. }
         | Kind::RollbackStarted { .. }
         | Kind::CleanupStarted
@@ -131,9 +133,10 @@ pub fn detail(kind: &Kind, zone: &TimeZone) -> String {
             )
         }
         Kind::RunReopened { reason }
+        | Kind::RunPaused { reason }
         | Kind::RunStopping { reason, .. }
         | Kind::RollbackStarted { reason } => reason.to_string(),
-        Kind::CleanupStarted => String::new(),
+        Kind::CleanupStarted | Kind::RunContinued => String::new(),
         Kind::RunFinished { outcome, reason } => {
             format!("{}{}", outcome.word(), words::because(reason))
         }

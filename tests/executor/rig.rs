@@ -39,6 +39,7 @@ pub fn job(step: usize, argv: &[&str]) -> Job {
         own_log: false,
         max_output: None,
         locks: Vec::new(),
+        behind: None,
     }
 }
 

@@ -15,6 +15,7 @@ mod ending;
 mod failing;
 mod hostile;
 mod launching;
+mod order;
 mod output;
 mod passing;
 mod secrets;

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::wire::Trouble;
 use crate::exec::{Done, Job};
 use crate::plan::StepIx;
 use crate::run::{Attempt, Exit, LogRange, Output, Role};
@@ -76,6 +77,11 @@ impl Writer {
         });
     }
 
+    pub fn trouble(&mut self, trouble: &Trouble) {
+        self.bytes(trouble.why.as_bytes());
+        self.u8(u8::from(trouble.may_pass));
+    }
+
     pub fn start(&mut self, job: &Job) {
         self.u8(2);
         self.attempt(job.attempt);
@@ -86,6 +92,7 @@ impl Writer {
         self.option(job.timeout, Self::duration);
         self.duration(job.grace);
         self.u8(u8::from(job.own_log));
+        self.option(job.behind, Self::attempt);
         self.len(job.locks.len());
         if let Some(most) = job.max_output {
             self.u64(most);
@@ -206,6 +213,13 @@ impl<'a> Reader<'a> {
         self.u64().map(Duration::from_millis)
     }
 
+    pub fn trouble(&mut self) -> Option<Trouble> {
+        Some(Trouble {
+            why: self.text()?,
+            may_pass: self.flag()?,
+        })
+    }
+
     pub fn attempt(&mut self) -> Option<Attempt> {
         Some(Attempt {
             step: StepIx::new(self.u32()? as usize),
@@ -229,6 +243,7 @@ impl<'a> Reader<'a> {
             timeout: self.option(Self::duration)?,
             grace: self.duration()?,
             own_log: self.flag()?,
+            behind: self.option(Reader::attempt)?,
             locks: locks(self.u32()? as usize)?,
             max_output: self.rest(Self::u64)?,
         })

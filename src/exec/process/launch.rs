@@ -286,6 +286,7 @@ mod tests {
             own_log: false,
             max_output: None,
             locks: Vec::new(),
+            behind: None,
         }
     }
 

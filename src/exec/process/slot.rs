@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 use super::attempt::{Clock, Running};
-use super::files::{Directory, RecordFile, SlotName};
+use super::files::{Directory, RecordFile, SlotName, TAKEN_OVER};
 use super::launch::{self, Base, Refusal};
 use super::mask::Masker;
 use super::output::{Outputs, Stream, take_outputs};
@@ -62,8 +62,11 @@ impl Slot {
         let records = RecordFile::create(&directory, name)?;
         // Asked with the lock held: a later engine either is seen here, or sees the lock.
         if directory.epochs()?.last().map(|(last, _)| *last) != Some(setup.epoch) {
-            return Err(io::Error::other("a later engine has taken the run over"));
+            return Err(io::Error::other(TAKEN_OVER));
         }
+        // Steps open this by its path, and would follow a link that is planted there.
+        let outputs_serial = (0..).find(|n| directory.remove(&name.outputs(*n)).is_ok());
+        let outputs_serial = outputs_serial.unwrap_or_default();
         Ok(Slot {
             stdout: Stream::create(&directory, name, "out")?,
             stderr: Stream::create(&directory, name, "err")?,
@@ -72,8 +75,8 @@ impl Slot {
             base: Base::new(&setup),
             masker: masker(&setup),
             pipes: None,
-            outputs_path: outputs_path(&directory, name, 0),
-            outputs_serial: 0,
+            outputs_path: outputs_path(&directory, name, outputs_serial),
+            outputs_serial,
             serial: 0,
             name,
             directory,
@@ -83,12 +86,20 @@ impl Slot {
     }
 
     /// Works for another engine from now on. The slot's files stay what they are.
-    pub fn change_hands(&mut self, mut setup: Setup) {
+    ///
+    /// # Errors
+    /// That engine was replaced, perhaps while it was frozen.
+    pub fn change_hands(&mut self, mut setup: Setup) -> io::Result<()> {
+        if setup.epoch < self.setup.epoch {
+            return Err(io::Error::other(TAKEN_OVER));
+        }
+        self.directory.still_belongs_to(setup.epoch)?;
         // What was a secret to one engine stays one, whatever the next is given.
         setup.secrets.0.append(&mut self.setup.secrets.0);
         self.masker = masker(&setup);
         self.base = Base::new(&setup);
         self.setup = setup;
+        Ok(())
     }
 
     /// Writes down that the job starts, and starts it.
@@ -113,11 +124,13 @@ impl Slot {
     fn record_start(&mut self, attempt: Attempt, mark: String) -> io::Result<()> {
         self.stdout.make_ready(&self.directory)?;
         self.stderr.make_ready(&self.directory)?;
-        self.records.append(&Record::Started {
+        let started = Record::Started {
             attempt,
             epoch: self.setup.epoch,
             mark,
-        })
+        };
+        let written = self.records.append(&started);
+        written.map_err(|e| self.directory.at(&self.name.records(), e))
     }
 
     fn launch(&mut self, job: &Job, image: &Image) -> Result<Pid, Refusal> {
@@ -223,10 +236,9 @@ impl Slot {
     /// # Errors
     /// It could not be written, and must be tried again.
     pub fn record_end(&mut self, attempt: Attempt, done: &Done) -> io::Result<()> {
-        self.records.append(&Record::Ended {
-            attempt,
-            done: done.clone(),
-        })
+        let done = done.clone();
+        let written = self.records.append(&Record::Ended { attempt, done });
+        written.map_err(|e| self.directory.at(&self.name.records(), e))
     }
 
     /// Whether the run was removed, and with it everybody who could want to know.

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use super::codec::{Reader, Writer};
@@ -68,9 +69,31 @@ pub enum Answer {
     Finished(Attempt, Done),
     Revoked(Attempt),
     /// The attempt was not started, since its start could not be recorded.
-    Unrecordable(Attempt, String),
+    Unrecordable(Attempt, Trouble),
     /// The slot cannot work at all.
-    Broken(String),
+    Broken(Trouble),
+}
+
+/// Why something could not be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub why: String,
+    /// There is no room, or the file system must not be changed now. A failed
+    /// device is not such a thing: what it does next is not to be believed.
+    pub may_pass: bool,
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        Trouble {
+            why: error.to_string(),
+            may_pass: matches!(
+                error.kind(),
+                StorageFull | QuotaExceeded | ReadOnlyFilesystem
+            ),
+        }
+    }
 }
 
 /// What a slot writes down.
@@ -172,14 +195,14 @@ impl Answer {
                 w.u8(3);
                 w.attempt(*attempt);
             }
-            Answer::Unrecordable(attempt, why) => {
+            Answer::Unrecordable(attempt, trouble) => {
                 w.u8(4);
                 w.attempt(*attempt);
-                w.bytes(why.as_bytes());
+                w.trouble(trouble);
             }
-            Answer::Broken(why) => {
+            Answer::Broken(trouble) => {
                 w.u8(5);
-                w.bytes(why.as_bytes());
+                w.trouble(trouble);
             }
         })
     }
@@ -190,8 +213,8 @@ impl Answer {
             1 => Answer::Hello(r.option(Reader::attempt)?),
             2 => Answer::Finished(r.attempt()?, r.done()?),
             3 => Answer::Revoked(r.attempt()?),
-            4 => Answer::Unrecordable(r.attempt()?, r.text()?),
-            5 => Answer::Broken(r.text()?),
+            4 => Answer::Unrecordable(r.attempt()?, r.trouble()?),
+            5 => Answer::Broken(r.trouble()?),
             _ => return None,
         };
         r.end(answer)
@@ -294,10 +317,13 @@ fn frame(fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::plan::StepIx;
     use crate::run::{Exit, LogRange, Output, Role};
-    use std::time::Duration;
 
     fn attempt(step: usize) -> Attempt {
         Attempt {
@@ -420,6 +446,7 @@ mod tests {
             own_log: true,
             max_output: Some(1 << 33),
             locks: Vec::new(),
+            behind: None,
         };
         let frame = Order::start_frame(&job);
         let (payload, _) = split_frame(&frame).expect("a frame").expect("a whole one");
@@ -469,5 +496,91 @@ mod tests {
         assert!(split_frame(&[255; 8]).is_err());
         assert_eq!(split_frame(&[9, 0, 0, 0, 1]), Ok(None));
         assert!(Order::read(&[77], |_| Some(Vec::new())).is_none());
+    }
+
+    /// How often random bytes are tried.
+    fn cases() -> ProptestConfig {
+        let nightly = std::env::var_os("NIGHTLY").is_some();
+        ProptestConfig::with_cases(if nightly { 50_000 } else { 1_000 })
+    }
+
+    /// What every reader of payloads makes of these bytes.
+    fn read_in_all_ways(bytes: &[u8]) {
+        let _ = Answer::read(bytes);
+        let _ = Order::read(bytes, |n| (n < 9).then(Vec::new));
+        let _ = split_frame(bytes);
+        let _ = Record::read_all(bytes);
+        let mut record = (bytes.len() as u32).to_le_bytes().to_vec();
+        record.extend(checksum(bytes));
+        record.extend(bytes);
+        let read = Record::read_all(&record);
+        // Where the checksum is right there is one record, or nonsense.
+        assert!(read.len() <= 1);
+        for one in read {
+            assert_eq!(Record::read_all(&one.to_bytes()), [one]);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        /// XI02.
+        #[test]
+        fn xi02_no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            read_in_all_ways(&bytes);
+            for kind in 1..=5 {
+                read_in_all_ways(&[&[kind], &bytes[..]].concat());
+            }
+        }
+
+        /// XI02: real frames and records with some bytes changed.
+        #[test]
+        fn xi02_no_change_makes_a_reader_panic(
+            which in 0..5usize,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+        ) {
+            let setup = Setup {
+                run_dir: "/r".into(),
+                run_id: "r".into(),
+                epoch: 1,
+                slot: 2,
+                nonce: "n".into(),
+                secrets: Default::default(),
+                env: vec![(b"A".to_vec(), b"b\xff".to_vec())],
+            };
+            let mut bytes = match which {
+                0 => Answer::Finished(attempt(5), done()).to_frame(),
+                1 => Order::Setup(setup).to_frame(),
+                2 => Answer::Hello(Some(attempt(1))).to_frame(),
+                3 => records()[0].to_bytes(),
+                _ => records()[1].to_bytes(),
+            };
+            for (at, byte) in &changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            read_in_all_ways(&bytes);
+            read_in_all_ways(&bytes[4..]);
+            read_in_all_ways(&bytes[RECORD_HEAD..]);
+        }
+
+        /// XI02: what stands before the first damage is still read.
+        #[test]
+        fn xi02_damage_ends_a_record_file_and_spoils_nothing_before(
+            at in any::<prop::sample::Index>(),
+            noise in prop::collection::vec(any::<u8>(), 1..60),
+        ) {
+            let records = records();
+            let mut bytes: Vec<u8> = records.iter().flat_map(Record::to_bytes).collect();
+            let at = at.index(bytes.len());
+            bytes.splice(at.., noise);
+            let mut end = 0;
+            let before = records.iter().take_while(|record| {
+                end += record.to_bytes().len();
+                end <= at
+            });
+            let before = before.count();
+            prop_assert_eq!(&Record::read_all(&bytes)[..before], &records[..before]);
+        }
     }
 }
