@@ -461,17 +461,10 @@ fn xc04_a_step_goes_on_when_its_log_vanishes() {
             "#
         ));
         // Without the slots' records nothing more may start. What ran is recorded.
-        let done = running(&test, &[]).command().output();
-        let done = done.expect("it can be started");
-        let stderr = String::from_utf8_lossy(&done.stderr);
-        assert!(
-            stderr.contains("the start of an attempt cannot be recorded"),
-            "{stderr}"
-        );
-        assert!(
-            !done.status.success() && !stderr.contains("panicked"),
-            "{stderr}"
-        );
+        running(&test, &[])
+            .status(74)
+            .stderr_has("the run cannot be recorded: the start of an attempt")
+            .run();
         assert!(!exists(&test, "b"));
         assert_eq!(written(&test, "went-on"), "");
         let record = Record::last(&test);
