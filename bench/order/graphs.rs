@@ -82,6 +82,8 @@ impl Workflow {
             resources: Default::default(),
             facts: Default::default(),
             files: Vec::new(),
+            origins: Vec::new(),
+            before: None,
             steps: steps.collect(),
         })
     }

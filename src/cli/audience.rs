@@ -141,10 +141,13 @@ impl Audience for Watcher {
 
     fn event(&mut self, run: &RunState, event: &Event) {
         if self.manner.json {
-            self.plan.get_or_insert_with(|| run.plan().clone());
+            self.plan.get_or_insert_with(|| run.latest_plan().clone());
             self.waiting.push_back(event.clone());
         }
-        if matches!(self.people, People::NotYet) {
+        let begins = matches!(self.people, People::NotYet);
+        if begins || matches!(event.kind, Kind::PlanReplaced { .. }) {
+            // What is there must be gone before the new one draws.
+            self.people = People::Nothing;
             self.people = self.people(run);
         }
         if let Kind::RunPaused { reason } = &event.kind
@@ -212,6 +215,17 @@ impl Audience for Watcher {
         if !self.manner.quiet {
             let _ = writeln!(anstream::stderr(), "waiting: {held}");
         }
+    }
+
+    fn damaged(&mut self, run_id: &str, lines: &[u64]) {
+        let path = self.state.run(run_id).join("events.jsonl");
+        let lines: Vec<String> = lines.iter().map(u64::to_string).collect();
+        // Also when quiet: a disk or a person has changed what must not change.
+        super::error::warn(&format!(
+            "{} does not say what the database says, which counts: line {}",
+            path.display(),
+            lines.join(", ")
+        ));
     }
 }
 

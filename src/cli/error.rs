@@ -85,6 +85,17 @@ impl Failure {
     }
 }
 
+/// Says on stderr what is worth knowing and keeps nothing from going on.
+pub fn warn(message: &str) {
+    use std::io::Write;
+    let bold_yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+    // Whoever has closed stderr does not want to know.
+    let _ = writeln!(
+        anstream::stderr(),
+        "{bold_yellow}warning{bold_yellow:#}: {message}"
+    );
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
@@ -163,12 +174,15 @@ impl From<Refused> for Failure {
                 Failure::new(Kind::Usage, message)
                     .hint(format!("quintet resume {run_id} --var {name}=…"))
             }
-            Refused::Succeeded { .. } => Failure::new(Kind::Usage, message),
+            Refused::Succeeded { .. } | Refused::Unsuited { .. } => {
+                Failure::new(Kind::Usage, message)
+            }
             Refused::Store(error) => error.into(),
             Refused::Engine { run_id, error } => {
                 let kind = match error {
                     EngineError::Log(_) | EngineError::Lock(_) => Kind::Store,
                     EngineError::Executor(_) | EngineError::Illegal(_) => Kind::Run,
+                    EngineError::Plan(_) => Kind::Usage,
                 };
                 Failure::new(kind, message).hint(format!(
                     "steps that were running go on; quintet resume {run_id} takes them over"

@@ -3,7 +3,7 @@
 //! A verb's file holds its arguments with their help, and the function that
 //! does it. Adding one is that file and its line in the table of [`verbs!`].
 //! What several verbs share stands beside them: where the state is (`global`),
-//! how a target becomes a plan (`target`), who watches a run (`audience`), how
+//! how a target becomes a plan (`target`), and one that a run goes on by (`replan`), who watches a run (`audience`), how
 //! a recorded run is found and followed (`recorded`, `follow`), where results
 //! go (`output`), how errors become words and exit codes (`error`).
 
@@ -21,6 +21,7 @@ mod logs;
 mod output;
 mod plan;
 mod recorded;
+mod replan;
 mod resume;
 mod run;
 mod runs;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::{Failure, Kind};
 use crate::plan::StepIx;
 use crate::plan::name::nearest;
-use crate::run::{Event, Millis, RunPhase, RunState, Seq};
+use crate::run::{self, Event, IllegalEvent, Millis, RunPhase, RunState, Seq};
 use crate::store::{RunRow, Store};
 use crate::view::status::Subject;
 
@@ -45,6 +45,22 @@ impl Recorded {
         Ok(recorded)
     }
 
+    fn fold(&mut self, store: &Store, event: Event) -> Result<(), Failure> {
+        let contradicts = |error: IllegalEvent| {
+            let run_id = &self.row.run_id;
+            let message = format!("the record of run {run_id} contradicts itself: {error}");
+            Failure::new(Kind::Store, message)
+        };
+        if matches!(event.kind, run::Kind::PlanReplaced { .. }) && self.state.is_latest_plan() {
+            // The plan has come since this was read.
+            let plan = Arc::new(store.plan(&self.row.run_id)?);
+            self.state = RunState::replay(plan, &self.events).map_err(contradicts)?;
+        }
+        self.state.apply(&event).map_err(contradicts)?;
+        self.events.push(event);
+        Ok(())
+    }
+
     /// Takes in what has happened since; gives the number of events before it.
     ///
     /// # Errors
@@ -53,19 +69,10 @@ impl Recorded {
         let before = self.events.len();
         loop {
             let piece = read(store, &self.row.run_id, self.state.seq())?;
-            for event in &piece {
-                self.state.apply(event).map_err(|error| {
-                    Failure::new(
-                        Kind::Store,
-                        format!(
-                            "the record of run {} contradicts itself: {error}",
-                            self.row.run_id
-                        ),
-                    )
-                })?;
-            }
             let whole = piece.len() == PIECE;
-            self.events.extend(piece);
+            for event in piece {
+                self.fold(store, event)?;
+            }
             if !whole {
                 self.state.acknowledge(self.state.seq());
                 return Ok(before);
@@ -126,4 +133,72 @@ impl Recorded {
 
 fn read(store: &Store, run_id: &str, after: Seq) -> Result<Vec<Event>, Failure> {
     Ok(store.events(run_id, after, PIECE)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::replan::{merged, replacement};
+    use crate::run::{Engine, Reason};
+    use crate::store::testing::{Home, plan};
+    use crate::store::{Durability, RunWriter};
+
+    fn engine(epoch: u32) -> Engine {
+        Engine {
+            epoch,
+            pid: 42,
+            host: "here".into(),
+            boot: String::new(),
+            version: "0".into(),
+        }
+    }
+
+    /// XA12.
+    #[test]
+    fn xa12_who_follows_a_run_follows_it_to_its_new_plan() {
+        let home = Home::new();
+        let store = home.store();
+        let run = home.new_run();
+        let owner = run.owner.clone();
+        let event = |seq, kind| Event {
+            seq,
+            at: 2000,
+            kind,
+        };
+        let begun = run::Kind::RunStarted {
+            plan: run.content_id.clone(),
+            seed: 7,
+            engine: engine(1),
+        };
+        let writer = RunWriter::begin(&home.state, Durability::Full, run, |_| {}).unwrap();
+        writer.append(event(1, begun));
+        writer.close().unwrap();
+        let mut reader = Recorded::find(&store, "last").unwrap();
+
+        let mut state = reader.state.clone();
+        let before = state.plan().clone();
+        let after = Arc::new(merged(&state, plan(&["b", "a"])).unwrap());
+        state.will_follow(after.clone());
+        let ownership = store.own(reader.run_id(), &owner).unwrap();
+        let resumed = run::Kind::RunResumed {
+            engine: engine(ownership.epoch()),
+        };
+        let reason = Reason::Request { by: "me".into() };
+        let by = Box::new(replacement(&before, &after, "plan.json", reason));
+        let (state_dir, full) = (&home.state, Durability::Full);
+        let writer = RunWriter::resume(state_dir, full, ownership, after, |_| {}).unwrap();
+        writer.append(event(2, resumed));
+        writer.append(event(3, run::Kind::PlanReplaced { by }));
+        writer.close().unwrap();
+
+        assert_eq!(reader.catch_up(&store).unwrap(), 1);
+        let late = Recorded::find(&store, "last").unwrap();
+        for reader in [reader, late] {
+            let ids = |plan: &crate::plan::Plan| -> Vec<String> {
+                plan.steps.iter().map(|step| step.id.to_string()).collect()
+            };
+            assert_eq!(ids(reader.state.plan()), ["a", "b"]);
+            assert_eq!(reader.events.len(), 3);
+        }
+    }
 }

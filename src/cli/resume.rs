@@ -1,15 +1,17 @@
 //! `quintet resume`: go on with a run where it was.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::audience::{Manner as Show, Watcher};
-use super::error::{Failure, Kind};
+use super::error::{Failure, Kind, warn};
 use super::global::Global;
-use super::target;
+use super::{replan, target};
 use crate::engine::{Again, Session, Signals};
 use crate::exec::process::Zygote;
+use crate::load;
 use crate::paths::StateDir;
-use crate::plan::{Plan, StepIx, name};
+use crate::plan::{Origin, Plan, StepIx, name};
 use crate::store::{Durability, Store};
 
 /// Go on with a run that was interrupted, failed or canceled
@@ -36,6 +38,14 @@ pub struct Args {
     /// Without a value it is taken from the environment.
     #[arg(long = "var", value_name = "NAME[=VALUE]")]
     vars: Vec<String>,
+
+    /// Go on by the plan that its file holds now, or by that of FILE, rather than by the run's own
+    ///
+    /// Steps are the same if they have the same id. What has succeeded stays done, however
+    /// its step reads now; what still runs goes on; all else is done as the new plan says.
+    /// Variables keep the run's values, unless --var gives others.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    use_new_plan: Option<Option<PathBuf>>,
 
     /// Answer yes to every question
     #[arg(long, short)]
@@ -68,17 +78,34 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         let plan = store.plan(&run_id)?;
         (run_id, plan)
     };
+    let given = target::variables(&args.vars)?;
+    let (new, secrets) = match &args.use_new_plan {
+        None => {
+            if !global.quiet {
+                tell_of_changes(&run_id, &plan);
+            }
+            (None, given)
+        }
+        Some(file) => {
+            let (new, secrets) = replan::load(file.as_deref(), &plan, given)?;
+            (Some(new), secrets)
+        }
+    };
+    let named = new.as_ref().map_or(&plan, |(new, _)| new);
+    // Also where it is about to be replaced: the run's own is what they stand in.
+    let known = |ids: &[String]| steps(named, ids).and_then(|_| steps(&plan, ids));
     let again = Again {
-        done: steps(&plan, &args.assume_done)?,
-        rerun: steps(&plan, &args.rerun)?,
+        done: known(&args.assume_done)?,
+        rerun: known(&args.rerun)?,
         cancel: false,
+        plan: new,
         by: "resume".into(),
     };
     let manner = Manner {
         yes: args.yes,
         strict: args.strict,
         json: args.json,
-        secrets: target::variables(&args.vars)?,
+        secrets,
     };
     drive(zygote, state, &run_id, &again, global, &manner)
 }
@@ -116,6 +143,23 @@ pub fn drive(
     let ended = session.resume(run_id, again)?;
     watcher.sum_up(&ended);
     Ok(ExitCode::from(ended.exit_code as u8))
+}
+
+/// Says so where a file that the plan came from is not what it was.
+fn tell_of_changes(run_id: &str, plan: &Plan) {
+    for origin in &plan.origins {
+        let now = load::content_of(Path::new(&origin.path));
+        let Some(now) = now.filter(|now| *now != origin.content) else {
+            continue;
+        };
+        let Origin { path, content, .. } = origin;
+        warn(&format!(
+            "{path} has changed since run {run_id} began, which goes on by the plan it has\n\
+             \x20        it was {content}\n\
+             \x20        it is  {now}\n\
+             \x20        to go on by the new one: quintet resume {run_id} --use-new-plan"
+        ));
+    }
 }
 
 fn steps(plan: &Plan, ids: &[String]) -> Result<Vec<StepIx>, Failure> {

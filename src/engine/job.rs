@@ -87,7 +87,7 @@ fn argv(
 /// The secrets that steps which have not succeeded ask for, and that are not
 /// given; each once.
 pub(super) fn missing_secrets(run: &RunState, given: &BTreeMap<String, String>) -> Vec<String> {
-    let plan = run.plan();
+    let plan = run.latest_plan();
     let mut missing = BTreeSet::new();
     let mut ask = |text: &Text| {
         let Text::Parts(parts) = text else { return };
@@ -104,7 +104,8 @@ pub(super) fn missing_secrets(run: &RunState, given: &BTreeMap<String, String>) 
     }
     for ix in plan.indices() {
         let step = &plan[ix];
-        let is_done = run.step(ix).outcome() == Some(Outcome::Succeeded);
+        let is_old = ix.at() < run.plan().steps.len();
+        let is_done = is_old && run.step(ix).outcome() == Some(Outcome::Succeeded);
         if step.absent.is_some() || (is_done && step.undo.is_none()) {
             continue;
         }

@@ -30,6 +30,8 @@ use crate::run::{
     waits_for_log, wake_at,
 };
 
+use crate::run::replan::{Unsuited, replacement};
+
 pub use clock::Clock;
 pub use ears::Signals;
 pub use job::JobContext;
@@ -131,6 +133,8 @@ pub enum EngineError {
     Lock(Denied),
     /// The record and the world contradict each other.
     Illegal(IllegalEvent),
+    /// The run cannot go on by the plan that it was to.
+    Plan(Unsuited),
 }
 
 impl fmt::Display for EngineError {
@@ -139,6 +143,7 @@ impl fmt::Display for EngineError {
             EngineError::Log(error) => write!(f, "the run cannot be recorded: {}", error.why),
             EngineError::Executor(error) => write!(f, "steps cannot be run: {error}"),
             EngineError::Lock(denied) => write!(f, "locks cannot be taken: {denied}"),
+            EngineError::Plan(why) => write!(f, "another plan cannot be followed: {why}"),
             EngineError::Illegal(event) => {
                 write!(f, "the run's record contradicts itself: {event}")
             }
@@ -220,6 +225,18 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
     pub fn reopen(&mut self, by: &str) -> Result<(), EngineError> {
         let reason = Reason::Request { by: by.to_owned() };
         self.record(Kind::RunReopened { reason })
+    }
+
+    /// Lets the run go on by the plan that [`RunState::will_follow`] was told of.
+    ///
+    /// # Errors
+    /// See [`EngineError`].
+    pub fn replace_plan(&mut self, file: &str, by: &str) -> Result<(), EngineError> {
+        self.run.can_change_plan().map_err(EngineError::Plan)?;
+        let (before, after) = (self.run.plan(), self.run.latest_plan());
+        let reason = Reason::Request { by: by.to_owned() };
+        let by = Box::new(replacement(before, after, file, reason));
+        self.record(Kind::PlanReplaced { by })
     }
 
     /// Takes a person's word about steps whose end nobody saw: these count as

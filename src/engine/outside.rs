@@ -48,6 +48,10 @@ pub trait Audience {
 
     /// The whole run waits for a lock that another run holds.
     fn waits(&mut self, held: &Held);
+
+    /// These lines of the run's `events.jsonl` do not say what the database
+    /// says, and no crash can have done that.
+    fn damaged(&mut self, _run_id: &str, _lines: &[u64]) {}
 }
 
 /// Where answers go.

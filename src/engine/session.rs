@@ -22,6 +22,7 @@ use crate::exec::process::{Local, LocalConfig, Zygote, boot_id};
 use crate::exec::{Executor, Waker};
 use crate::paths::StateDir;
 use crate::plan::{Plan, StepIx};
+use crate::run::replan::{Unsuited, merged};
 use crate::run::{
     Engine as EngineId, Holder, Millis, RunOutcome, RunPhase, RunState, Seq, Usual, exit_code,
     order_matters,
@@ -56,6 +57,8 @@ pub struct Again {
     pub rerun: Vec<StepIx>,
     /// Stop the run as soon as it is taken over, rather than go on with it.
     pub cancel: bool,
+    /// Go on by this plan, from this file, rather than by the run's own.
+    pub plan: Option<(Plan, String)>,
     /// Who asks.
     pub by: String,
 }
@@ -86,6 +89,11 @@ pub enum Refused {
         run_id: String,
         names: Vec<String>,
     },
+    /// The run cannot go on by the plan that was given.
+    Unsuited {
+        run_id: String,
+        why: Unsuited,
+    },
     /// There is nothing left to do.
     Succeeded {
         run_id: String,
@@ -112,6 +120,9 @@ impl fmt::Display for Refused {
                 "run {run_id} needs its secrets again, which no record holds: {}",
                 names.join(", ")
             ),
+            Refused::Unsuited { run_id, why } => {
+                write!(f, "run {run_id} cannot go on by another plan: {why}")
+            }
             Refused::Succeeded { run_id } => {
                 write!(f, "run {run_id} succeeded; there is nothing to resume")
             }
@@ -155,6 +166,8 @@ impl Session<'_> {
     /// See [`Refused`].
     pub fn begin(mut self, plan: Plan) -> Result<Ended, Refused> {
         let clock = Clock::start();
+        // First of all: where the store is not ours to use, nothing is changed.
+        let store = Store::open(&self.state, self.durability)?;
         let dir = reserve_run(&self.state, clock.now())?;
         let lock = match self.lock_run(&plan, &dir.run_id, &clock) {
             Ok(lock) => lock,
@@ -167,7 +180,6 @@ impl Session<'_> {
         let plan = Arc::new(plan);
         let plan_json = plan.to_json();
         let content_id = Plan::content_id_of(&plan_json);
-        let store = Store::open(&self.state, self.durability)?;
         let usual = self.usual(&store, &plan);
         let line = Line::default();
         let run = NewRun {
@@ -201,10 +213,22 @@ impl Session<'_> {
     pub fn resume(mut self, run_id: &str, again: &Again) -> Result<Ended, Refused> {
         let store = Store::open(&self.state, self.durability)?;
         let ownership = store.own(run_id, &owner(Clock::start().now()))?;
+        // Also for a run that is over: its engine may have died between the two.
+        let repair = store.mend_own_jsonl(&ownership)?;
+        if !repair.damaged.is_empty() {
+            self.audience.damaged(run_id, &repair.damaged);
+        }
         let plan = Arc::new(store.plan(run_id)?);
         let usual = self.usual(&store, &plan);
-        let state = replay(&store, run_id, &plan, &usual)?;
+        let mut state = replay(&store, run_id, &plan, &usual)?;
         refuse_pointless(&state, run_id, again)?;
+        if let Some((new, _)) = &again.plan {
+            let run_id = run_id.to_owned();
+            let merged = merged(&state, new.clone());
+            let merged = merged.map_err(|why| Refused::Unsuited { run_id, why })?;
+            state.will_follow(Arc::new(merged));
+        }
+        let plan = state.latest_plan().clone();
         refuse_secretless(&state, run_id, &self.secrets)?;
         let clock = Clock::start_after(state.last_at());
         let lock = self.lock_run(&plan, run_id, &clock)?;
@@ -233,8 +257,10 @@ impl Session<'_> {
             phase => {
                 let ended = matches!(phase, RunPhase::Finished(_));
                 engine_loop.take_over(engine)?;
-                if ended {
-                    engine_loop.reopen(&again.by)?;
+                match &again.plan {
+                    Some((_, file)) => engine_loop.replace_plan(file, &again.by)?,
+                    None if ended => engine_loop.reopen(&again.by)?,
+                    None => {}
                 }
                 engine_loop.take_word(&again.done, &again.rerun, &again.by)?;
                 match again.cancel {
@@ -293,7 +319,7 @@ impl Session<'_> {
         open: impl FnOnce(&mut Engine<Local, StoreLog, Outside>) -> Result<(), EngineError>,
     ) -> Result<Ended, Refused> {
         let run_id = stage.writer.run_id().to_owned();
-        let plan = state.plan().clone();
+        let plan = state.latest_plan().clone();
         let refused = |error| Refused::Engine {
             run_id: run_id.clone(),
             error,

@@ -16,8 +16,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::plan::Plan;
 use crate::plan::problem::{Problem, Severity};
+use crate::plan::{Origin, Plan};
 
 pub use crate::plan::problem::Sources;
 pub use plan_file::load_str;
@@ -97,6 +97,27 @@ pub fn load(path: &Path, request: &Request) -> Result<Loaded, Refusal> {
             "{:?} is no input that can be read",
             path.display().to_string()
         ))),
+    }
+}
+
+/// The content id that a file has now, as [`Origin::content`] spells it; `None`
+/// where there is no such text.
+pub fn content_of(path: &Path) -> Option<String> {
+    let text = read_file(path, &path.display().to_string()).ok()?;
+    Some(content_id(&text))
+}
+
+fn content_id(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
+/// Where a plan comes from, for its record.
+fn origin(path: &Path, text: &str, request: &Request) -> Origin {
+    let absolute = Path::new(&request.cwd).join(path);
+    Origin {
+        path: absolute.to_string_lossy().into_owned(),
+        content: content_id(text),
+        cwd: request.cwd.clone(),
     }
 }
 

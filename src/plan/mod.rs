@@ -105,6 +105,12 @@ pub struct Plan {
     /// The files this plan was loaded from; [`Source::file`] points in here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
+    /// Those of these files that lie on a disk, as they were then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<Origin>,
+    /// The plan that a run went by before it went on by this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Arc<Plan>>,
     pub steps: Vec<Step>,
 }
 
@@ -144,6 +150,18 @@ impl IndexMut<StepIx> for Plan {
     fn index_mut(&mut self, ix: StepIx) -> &mut Step {
         &mut self.steps[ix.at()]
     }
+}
+
+/// A file that a plan was loaded from: to tell whether it has changed since,
+/// and to load it again as it was loaded then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Absolute.
+    pub path: String,
+    /// The file's content id: 64 hexadecimal digits (BLAKE3 of its text).
+    pub content: String,
+    /// The directory that relative working directories were seen from; absolute.
+    pub cwd: String,
 }
 
 /// One thing to do.
@@ -392,6 +410,8 @@ pub enum Absent {
     NotSelected,
     /// The file itself switches it off.
     Disabled,
+    /// The run went on by another plan, which has it no more.
+    Removed,
 }
 
 /// What an exit means for a step.

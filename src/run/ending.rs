@@ -119,7 +119,10 @@ fn stop_attempt(
     why: Stopping,
 ) -> Option<Command> {
     let how = match why {
-        Stopping::Abort if run.plan.on_abort == OnAbort::Wait => return None,
+        // What runs may go on: that engines die is no fault of its.
+        Stopping::Abort if run.plan.on_abort == OnAbort::Wait || engines_lost(run) => {
+            return None;
+        }
         Stopping::Kill => Stop::Now,
         _ => Stop::Grace,
     };
@@ -227,6 +230,9 @@ fn wants_rollback(run: &RunState, why: Option<Stopping>) -> bool {
     if run.rolled_back || run.undoable.is_empty() || !run.needs_word().is_empty() {
         return false;
     }
+    if engines_lost(run) {
+        return false;
+    }
     match why {
         // Whoever kills a run wants it to be over.
         Some(Stopping::Kill) => false,
@@ -234,6 +240,11 @@ fn wants_rollback(run: &RunState, why: Option<Stopping>) -> bool {
         Some(Stopping::Abort | Stopping::Deadline) => run.plan.rollback != Rollback::Never,
         None => run.plan.rollback != Rollback::Never && !run.counted_failures().is_empty(),
     }
+}
+
+/// The run stops because its engines die of it.
+fn engines_lost(run: &RunState) -> bool {
+    matches!(run.stopped, Some((_, Reason::EnginesLost { .. })))
 }
 
 fn finish(run: &RunState, why: Option<Stopping>) -> Command {
@@ -262,6 +273,9 @@ fn finish(run: &RunState, why: Option<Stopping>) -> Command {
         return finish(RunOutcome::Quarantined, Reason::StepsFailed { steps });
     }
     match &run.stopped {
+        Some((_, reason @ Reason::EnginesLost { .. })) => {
+            return finish(RunOutcome::Quarantined, reason.clone());
+        }
         Some((Stopping::Cancel | Stopping::Kill, reason)) => {
             return finish(RunOutcome::Canceled, reason.clone());
         }

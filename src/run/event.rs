@@ -79,6 +79,13 @@ pub enum Kind {
     RunPaused { reason: Reason },
     /// What happens can be written down again.
     RunContinued,
+    /// The run goes on by another plan. What has succeeded stays done; what runs
+    /// goes on, as the step of its id; all else is done as the new plan says.
+    PlanReplaced {
+        /// Boxed, like an end: it is large, and hardly ever there.
+        #[serde(flatten)]
+        by: Box<Replacement>,
+    },
     /// The log says that the attempt may start. Nothing has started yet.
     StepClaimed {
         #[serde(flatten)]
@@ -163,6 +170,26 @@ pub enum Kind {
     RunFinished { outcome: RunOutcome, reason: Reason },
 }
 
+impl Kind {
+    /// Whether it brings the run nearer to its end, or a person has had a say.
+    /// What an engine does just before something it does kills it, does not:
+    /// claims, starts, and attempts whose end nobody saw.
+    pub(super) fn advances(&self) -> bool {
+        match self {
+            Kind::StepFinished { end, .. } => end.exit != Exit::Interrupted,
+            Kind::RunReopened { .. }
+            | Kind::PlanReplaced { .. }
+            | Kind::StepAnswered { .. }
+            | Kind::StepSettled { .. }
+            | Kind::RollbackStarted { .. }
+            | Kind::StepUndone { .. }
+            | Kind::CleanupStarted
+            | Kind::RunFinished { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// The process that drives a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engine {
@@ -174,6 +201,24 @@ pub struct Engine {
     pub boot: String,
     /// Version of quintet.
     pub version: String,
+}
+
+/// The plan that a run goes on by, and how it differs from the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacement {
+    /// Content ids of the new plan and of the one before it.
+    pub plan: String,
+    pub before: String,
+    /// The file it was loaded from.
+    pub file: String,
+    /// Ids of the steps in which they differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    pub reason: Reason,
 }
 
 /// Who holds what a step waits for.
@@ -421,6 +466,8 @@ pub enum Reason {
     Interrupted,
     /// An attempt was interrupted, and the step must not simply be run again.
     NotIdempotent,
+    /// So many engines in a row died, and none had brought the run any further.
+    EnginesLost { engines: u32 },
     /// The run failed or was canceled, and the step can be taken back.
     Rollback,
     /// Taking the step back failed.
@@ -462,6 +509,11 @@ impl fmt::Display for Reason {
                 write!(f, "it stands in for {step}, which did not fail")
             }
             Reason::Declined { by } => write!(f, "declined ({by})"),
+            Reason::EnginesLost { engines } => write!(
+                f,
+                "{engines} engines in a row died and brought the run no further; \
+                 see what kills them, then `quintet resume` goes on"
+            ),
             Reason::Stopping(Stopping::Abort) => f.write_str("the run was aborted"),
             Reason::Stopping(Stopping::Deadline) => f.write_str("the run's deadline passed"),
             Reason::Stopping(_) => f.write_str("the run was canceled"),

@@ -3,10 +3,16 @@
 //! No event is judged here: `legal` has said that it can have happened, and
 //! `schedule` will say what follows from it.
 
+use std::sync::Arc;
+
 use super::event::{
     Attempt, Engine, Event, Finish, Holder, Kind, Millis, Outcome, Reason, Role, Seq, Stopping,
 };
-use super::state::{IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState};
+use super::order::Order;
+use super::state::{
+    IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState, sorted_by_id,
+};
+use crate::plan::graph::Graph;
 use crate::plan::{StepIx, Verdict};
 
 impl RunState {
@@ -21,6 +27,7 @@ impl RunState {
         })?;
         self.seq = event.seq;
         self.last_at = event.at;
+        self.advanced |= event.kind.advances();
         match &event.kind {
             Kind::RunStarted { seed, engine, .. } => {
                 self.phase = RunPhase::Running;
@@ -29,9 +36,10 @@ impl RunState {
                 self.engine = Some(engine.clone());
             }
             Kind::RunResumed { engine } => self.resumed(engine, event.seq),
-            Kind::RunReopened { .. } => self.reopened(event.at),
+            Kind::RunReopened { .. } => self.begin_again(event.at, |_, _| false),
             Kind::RunPaused { .. } => self.paused = true,
             Kind::RunContinued => self.paused = false,
+            Kind::PlanReplaced { .. } => self.plan_replaced(event.at),
             Kind::StepClaimed { attempt, .. } => self.claimed(*attempt, event.seq),
             Kind::StepStarted { attempt } => self.started(*attempt, event.at),
             Kind::StepStopping { attempt, how, .. } => {
@@ -67,6 +75,10 @@ impl RunState {
                 reason,
             } => self.settle(*step, *outcome, Some(Box::new(reason.clone())), event.at),
             Kind::RunStopping { why, reason } => {
+                if let Reason::EnginesLost { .. } = reason {
+                    // What is still to be done, cleaning up, is counted anew.
+                    self.lost = 0;
+                }
                 if self.stopped.is_none() || *why == Stopping::Kill {
                     self.stopped = Some((*why, reason.clone()));
                 }
@@ -99,6 +111,11 @@ impl RunState {
         {
             self.booted = seq;
         }
+        self.lost = match self.advanced {
+            true => 0,
+            false => self.lost + 1,
+        };
+        self.advanced = false;
         self.engine = Some(engine.clone());
         // It could be written down that another engine is here.
         self.paused = false;
@@ -114,18 +131,45 @@ impl RunState {
         }
     }
 
-    fn reopened(&mut self, at: Millis) {
+    fn plan_replaced(&mut self, at: Millis) {
+        let Some(plan) = self.later.pop() else {
+            return;
+        };
+        let old = std::mem::replace(&mut self.plan, plan);
+        let plan = self.plan.clone();
+        self.graph = Arc::new(Graph::new(&plan));
+        self.by_id = sorted_by_id(&plan);
+        self.order = Arc::new(Order::new(&plan, &self.graph, &self.usual));
+        self.steps
+            .resize_with(plan.steps.len(), || StepRecord::new(false));
+        self.begin_again(at, |ix, state| {
+            let step = &plan[ix];
+            match state {
+                StepState::Running { .. } => true,
+                // What its end means is for the new plan to say.
+                StepState::Failing { .. } => step.absent.is_none(),
+                StepState::Asked => step.absent.is_none() && step.confirm == old[ix].confirm,
+                _ => false,
+            }
+        });
+    }
+
+    /// What has succeeded stays, and what `keeps` says; all else is still to be done.
+    fn begin_again(&mut self, at: Millis, keeps: impl Fn(StepIx, &StepState) -> bool) {
         self.phase = RunPhase::Running;
+        self.lost = 0;
         self.stopped = None;
         self.ended = None;
         self.ended_at = 0;
         self.rolled_back = false;
         self.undo_failed = None;
         self.started_at = at;
-        for record in &mut self.steps {
+        for ix in self.plan.indices() {
+            let absent = self.plan[ix].absent.is_some();
+            let record = &mut self.steps[ix.at()];
             let kept =
                 record.outcome() == Some(Outcome::Succeeded) && record.undo == UndoState::None;
-            if kept || record.state == StepState::Absent {
+            if kept || keeps(ix, &record.state) {
                 continue;
             }
             *record = StepRecord {
@@ -134,7 +178,7 @@ impl RunState {
                 undo_attempts: record.undo_attempts,
                 started_at: record.started_at,
                 last: record.last.take(),
-                ..StepRecord::new(false)
+                ..StepRecord::new(absent)
             };
         }
         let steps = &self.steps;

@@ -34,6 +34,16 @@ impl RunState {
             // Also of an ended run: its end is what could not be written down.
             Kind::RunPaused { .. } => phase_is(self.phase != RunPhase::Pending && !self.paused),
             Kind::RunContinued => phase_is(self.paused),
+            Kind::PlanReplaced { .. } => {
+                phase_is(matches!(
+                    self.phase,
+                    RunPhase::Running | RunPhase::Finished(_)
+                ))?;
+                if self.later.is_empty() {
+                    return Err("there is no plan to follow".into());
+                }
+                self.can_change_plan().map_err(|why| why.to_string())
+            }
             Kind::StepClaimed { attempt, .. } => {
                 phase_is(live)?;
                 self.check_attempt(*attempt, AttemptStage::New)

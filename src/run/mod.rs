@@ -18,6 +18,7 @@ mod legal;
 mod order;
 mod places;
 pub mod record;
+pub mod replan;
 pub mod retry;
 pub mod schedule;
 pub mod state;
@@ -25,7 +26,7 @@ pub mod state;
 pub use ending::exit_code;
 pub use event::{
     Attempt, End, Engine, Event, Exit, Finish, Holder, Kind, LogRange, Millis, Outcome, Output,
-    Reason, Role, RunOutcome, Seq, Stop, Stopping,
+    Reason, Replacement, Role, RunOutcome, Seq, Stop, Stopping,
 };
 pub use expect::Usual;
 pub use order::order_matters;

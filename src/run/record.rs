@@ -223,8 +223,8 @@ mod tests {
     use super::*;
     use crate::plan::{Policy, Source, StepIx, Verdict};
     use crate::run::event::{
-        Attempt, Engine, Exit, Finish, Holder, LogRange, Outcome, Output, Reason, Role, RunOutcome,
-        Stop, Stopping,
+        Attempt, Engine, Exit, Finish, Holder, LogRange, Outcome, Output, Reason, Replacement,
+        Role, RunOutcome, Stop, Stopping,
     };
 
     /// At least one event of every kind, and what is odd about their fields.
@@ -264,6 +264,17 @@ mod tests {
                 },
             },
             Kind::RunContinued,
+            Kind::PlanReplaced {
+                by: Box::new(Replacement {
+                    plan: "c0ffee".into(),
+                    before: "bad".into(),
+                    file: "/plan \"x\".json".into(),
+                    added: vec!["a".into()],
+                    removed: Vec::new(),
+                    changed: vec!["b".into(), "d\"x".into()],
+                    reason: Reason::Request { by: "me".into() },
+                }),
+            },
             Kind::StepStopping {
                 attempt,
                 how: Stop::Grace,
@@ -402,6 +413,7 @@ mod tests {
                 Kind::RunReopened { .. } => "run_reopened",
                 Kind::RunPaused { .. } => "run_paused",
                 Kind::RunContinued => "run_continued",
+                Kind::PlanReplaced { .. } => "plan_replaced",
                 Kind::StepClaimed { .. } => "step_claimed",
                 Kind::StepStarted { .. } => "step_started",
                 Kind::StepStopping { .. } => "step_stopping",
@@ -420,7 +432,7 @@ mod tests {
                 Kind::RunFinished { .. } => "run_finished",
             })
             .collect();
-        assert_eq!(names.len(), 21);
+        assert_eq!(names.len(), 22);
     }
 
     /// A plan whose steps have the ids `a`, `b` and so on, the last an odd one.

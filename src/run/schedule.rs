@@ -141,7 +141,10 @@ pub fn next(run: &RunState, now: Millis) -> Vec<Command> {
         },
         RunPhase::Stopping(why) => stop(run, now, why, &mut commands),
         RunPhase::RollingBack => roll_back(run, now, &mut commands),
-        RunPhase::Cleanup => go_on(run, now, &mut commands),
+        RunPhase::Cleanup => match give_up(run) {
+            Some(halt) => commands.push(halt),
+            None => go_on(run, now, &mut commands),
+        },
     }
     commands
 }
@@ -191,6 +194,20 @@ fn deadline(run: &RunState) -> Option<Millis> {
     Some(run.started_at.saturating_add(limit.as_millis() as Millis))
 }
 
+/// So many engines may die in a row without bringing the run any further.
+pub const MOST_LOST: u32 = 10;
+
+/// Something in the run kills its engines: nothing more of it is started until
+/// a person has looked.
+fn give_up(run: &RunState) -> Option<Command> {
+    let why = match run.phase {
+        RunPhase::Running => Stopping::Abort,
+        _ => Stopping::Kill,
+    };
+    let reason = Reason::EnginesLost { engines: run.lost };
+    (run.lost >= MOST_LOST).then_some(Command::Halt { why, reason })
+}
+
 /// The reason to stop the whole run, if there is one.
 pub(super) fn halt(run: &RunState, now: Millis) -> Option<Command> {
     if let (Some(at), Some(limit)) = (deadline(run), run.plan.deadline)
@@ -199,6 +216,11 @@ pub(super) fn halt(run: &RunState, now: Millis) -> Option<Command> {
         let reason = Reason::Deadline { limit };
         let why = Stopping::Deadline;
         return Some(Command::Halt { why, reason });
+    }
+    if run.phase == RunPhase::Running
+        && let Some(halt) = give_up(run)
+    {
+        return Some(halt);
     }
     let step = run.places.abort?;
     let reason = match &run.step(step).state {
@@ -597,6 +619,7 @@ fn in_order<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Event;
     use crate::view::testing::{self, Story, exited};
 
     /// P15: the checks of a plan refuse this one; if another slipped through
@@ -624,5 +647,54 @@ mod tests {
             let again = run.clone();
             assert_eq!(next(&run, event.at), next(&again, event.at));
         }
+    }
+
+    /// The run as these first events tell it, after so many more engines that
+    /// did nothing but die.
+    fn resumed(story: &Story, upto: usize, engines: u32) -> RunState {
+        let mut run = RunState::new(story.run.plan().clone());
+        for event in &story.events[..upto] {
+            run.apply(event).expect("a legal story");
+        }
+        for _ in 0..engines {
+            let mut engine = run.engine().expect("it has begun").clone();
+            engine.epoch += 1;
+            let event = Event {
+                seq: run.seq() + 1,
+                at: run.last_at(),
+                kind: Kind::RunResumed { engine },
+            };
+            run.apply(&event).expect("engines may follow each other");
+        }
+        run.acknowledge(run.seq());
+        run
+    }
+
+    fn gives_up(run: &RunState) -> bool {
+        let lost = |command: &Command| {
+            matches!(command, Command::Halt { reason: Reason::EnginesLost { engines }, .. }
+                if *engines == run.engines_lost())
+        };
+        next(run, run.last_at()).iter().any(lost)
+    }
+
+    /// A resume that kills its engine ten times over goes to quarantine (XA04).
+    #[test]
+    fn xa04_ten_engines_lost_in_a_row_are_enough_and_any_progress_begins_the_count_anew() {
+        let plan = testing::plan(&["a", "b: a"]);
+        let story = Story::of(plan, |_, _| (exited(0), 5));
+        let claimed = 1 + position(&story, |kind| matches!(kind, Kind::StepClaimed { .. }));
+        let finished = 1 + position(&story, |kind| matches!(kind, Kind::StepFinished { .. }));
+        assert!(!gives_up(&resumed(&story, claimed, 9)));
+        assert!(gives_up(&resumed(&story, claimed, 10)));
+        assert!(gives_up(&resumed(&story, claimed, 25)));
+        // The engine that saw the end of a was of use; those after it were not.
+        assert!(!gives_up(&resumed(&story, finished, 10)));
+        assert!(gives_up(&resumed(&story, finished, 11)));
+    }
+
+    fn position(story: &Story, is: impl Fn(&Kind) -> bool) -> usize {
+        let found = story.events.iter().position(|event| is(&event.kind));
+        found.expect("it is part of the story")
     }
 }

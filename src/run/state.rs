@@ -197,13 +197,19 @@ impl std::error::Error for IllegalEvent {}
 #[derive(Clone, Debug)]
 pub struct RunState {
     pub(super) plan: Arc<Plan>,
+    /// Plans that events still to come will put in force, the last one first.
+    pub(super) later: Vec<Arc<Plan>>,
     pub(super) graph: Arc<Graph>,
     /// Step ids in order, to look one up.
-    by_id: Arc<[StepIx]>,
+    pub(super) by_id: Arc<[StepIx]>,
     pub(super) phase: RunPhase,
     pub(super) seq: Seq,
     pub(super) durable: Seq,
     pub(super) engine: Option<Engine>,
+    /// Engines in a row that died and had brought the run no further.
+    pub(super) lost: u32,
+    /// The engine that drives the run has brought it further.
+    pub(super) advanced: bool,
     /// The event with which the machine's present boot entered the run.
     pub(super) booted: Seq,
     pub(super) seed: u64,
@@ -224,6 +230,9 @@ pub struct RunState {
     pub(super) ended: Option<Reason>,
     /// The executor takes attempts that are to begin behind others.
     pub(super) queues_behind: bool,
+    /// How long steps are expected to take; the places of steps do not change
+    /// with the plan.
+    pub(super) usual: Arc<Usual>,
     /// Which of several ready steps goes first.
     pub(super) order: Arc<Order>,
     /// Where each step stands in the queues; follows from all of the above.
@@ -231,17 +240,21 @@ pub struct RunState {
 }
 
 impl RunState {
-    /// A run to which nothing has happened.
+    /// A run to which nothing has happened. It begins by the first of the plans
+    /// that this one holds.
     pub fn new(plan: Arc<Plan>) -> Self {
         RunState::expecting(plan, &Usual::nothing())
     }
 
     /// The same, of a plan whose steps usually take so long: those that hold up
     /// the most go first.
-    pub fn expecting(plan: Arc<Plan>, usual: &Usual) -> Self {
+    pub fn expecting(mut plan: Arc<Plan>, usual: &Usual) -> Self {
+        let mut later = Vec::new();
+        while let Some(before) = plan.before.clone() {
+            later.push(std::mem::replace(&mut plan, before));
+        }
         let graph = Arc::new(Graph::new(&plan));
-        let mut by_id: Vec<StepIx> = plan.indices().collect();
-        by_id.sort_by(|a, b| plan[*a].id.cmp(&plan[*b].id));
+        let by_id = sorted_by_id(&plan);
         let steps = plan
             .steps
             .iter()
@@ -249,14 +262,18 @@ impl RunState {
             .collect();
         let mut run = RunState {
             places: Places::empty(&plan),
+            usual: Arc::new(usual.clone()),
             order: Arc::new(Order::new(&plan, &graph, usual)),
             plan,
+            later,
             graph,
-            by_id: by_id.into(),
+            by_id,
             phase: RunPhase::Pending,
             seq: 0,
             durable: 0,
             engine: None,
+            lost: 0,
+            advanced: false,
             booted: 0,
             seed: 0,
             paused: false,
@@ -326,6 +343,11 @@ impl RunState {
     /// The engine that drives the run, or drove it last.
     pub fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()
+    }
+
+    /// How many engines in a row died and had brought the run no further.
+    pub fn engines_lost(&self) -> u32 {
+        self.lost
     }
 
     pub fn started_at(&self) -> Millis {
@@ -538,6 +560,12 @@ impl RunState {
             StepState::Settled { reason: Some(reason), .. } if **reason == Reason::NotIdempotent
         )
     }
+}
+
+pub(super) fn sorted_by_id(plan: &Plan) -> Arc<[StepIx]> {
+    let mut by_id: Vec<StepIx> = plan.indices().collect();
+    by_id.sort_by(|a, b| plan[*a].id.cmp(&plan[*b].id));
+    by_id.into()
 }
 
 /// How many steps have settled in each way.

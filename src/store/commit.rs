@@ -177,6 +177,7 @@ impl Log {
                         });
                     }
                     self.insert(&tx, run, event, lines)
+                        .and_then(|()| self.follow_plan(&tx, run, event))
                         .and_then(|()| summarize(&tx, run, event, *exit_code))
                         .map_err(self.sql())?;
                     last = event.seq;
@@ -234,6 +235,17 @@ impl Log {
         Ok(())
     }
 
+    /// Where the event puts another plan in force, lets the run be one of it.
+    /// That plan is the one we were given: it reads the run's older events, too.
+    fn follow_plan(&self, tx: &Transaction<'_>, run: i64, event: &Event) -> rusqlite::Result<()> {
+        let Kind::PlanReplaced { by } = &event.kind else {
+            return Ok(());
+        };
+        let key = enter_plan(tx, &self.plan, &by.plan, || self.plan.to_json())?;
+        tx.execute("UPDATE run SET plan = ?2 WHERE key = ?1", [run, key])?;
+        Ok(())
+    }
+
     /// Enters the run, and its plan if this is the first run of it.
     fn enter(&self, tx: &Transaction<'_>) -> Result<i64, StoreError> {
         let Some(run) = &self.birth else {
@@ -241,7 +253,8 @@ impl Log {
                 path: self.jsonl_path.clone(),
             });
         };
-        let plan = enter_plan(tx, run).map_err(self.sql())?;
+        let plan = enter_plan(tx, &run.plan, &run.content_id, || run.plan_json.clone())
+            .map_err(self.sql())?;
         let command_line = Value::from(run.command_line.clone()).to_string();
         tx.execute(
             "INSERT INTO run (run_id, plan, state, epoch, created_at, command_line)
@@ -259,15 +272,19 @@ impl Log {
     }
 }
 
-fn enter_plan(tx: &Transaction<'_>, run: &NewRun) -> rusqlite::Result<i64> {
+fn enter_plan(
+    tx: &Transaction<'_>,
+    plan: &Plan,
+    content_id: &str,
+    json: impl FnOnce() -> String,
+) -> rusqlite::Result<i64> {
     let known = "SELECT key FROM plan WHERE content_id = ?1";
     if let Some(key) = tx
-        .query_row(known, [&run.content_id], |row| row.get(0))
+        .query_row(known, [content_id], |row| row.get(0))
         .optional()?
     {
         return Ok(key);
     }
-    let plan = &run.plan;
     let mut metadata: serde_json::Map<String, Value> = plan.metadata.clone().into_iter().collect();
     metadata.insert("plan_id".into(), plan.id.clone().into());
     metadata.insert("plan_version".into(), plan.version.clone().into());
@@ -276,14 +293,14 @@ fn enter_plan(tx: &Transaction<'_>, run: &NewRun) -> rusqlite::Result<i64> {
         "INSERT INTO plan (content_id, plan_id, name, version, project_id, phase_id, metadata, json)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
-            run.content_id,
+            content_id,
             plan.id,
             plan.name,
             plan.version,
             word("project"),
             word("phase_id").unwrap_or_else(|| PHASE.into()),
             Value::from(metadata).to_string(),
-            run.plan_json
+            json()
         ],
     )?;
     let key = tx.last_insert_rowid();

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use crate::paths::StateDir;
 use crate::plan::Plan;
 
-use super::{Store, StoreError, files, range_lock, read};
+use super::{Ownership, Store, StoreError, files, range_lock, read};
 
 /// What was wrong with a run's `events.jsonl`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,6 +65,18 @@ impl Store {
         if !range_lock::try_lock(&file, 0..1).map_err(|e| StoreError::io(&guard, &e))? {
             return Err(StoreError::Busy { path: guard });
         }
+        self.mend(run_id, key)
+    }
+
+    /// The same for a run that this process owns already.
+    ///
+    /// # Errors
+    /// The file or the store cannot be used.
+    pub fn mend_own_jsonl(&self, owned: &Ownership) -> Result<Repair, StoreError> {
+        self.mend(owned.run_id(), self.key(owned.run_id())?)
+    }
+
+    fn mend(&self, run_id: &str, key: i64) -> Result<Repair, StoreError> {
         let plan = self.plan(run_id)?;
         let path = path(&self.state, run_id);
         Jsonl::mended(

@@ -201,7 +201,8 @@ impl Store {
         }
     }
 
-    /// The plan of a run, as it was when the run began.
+    /// The plan of a run. One that a run went by before is in it, and what is
+    /// recorded by that one reads right with this one.
     ///
     /// # Errors
     /// [`StoreError::Missing`] if there is no such run; the store cannot be read.

@@ -16,7 +16,7 @@ use super::time::clock;
 use super::words;
 use crate::plan::{Plan, StepIx};
 use crate::run::record::Encoded;
-use crate::run::{Attempt, Event, Kind, Reason, Role};
+use crate::run::{Attempt, Event, Kind, Reason, Replacement, Role};
 
 /// The longest name of an event.
 const NAME: usize = 16;
@@ -62,10 +62,23 @@ pub fn about(kind: &Kind) -> Option<StepIx> {
         | Kind::RunReopened { .. }
         | Kind::RunPaused { .. }
         | Kind::RunContinued
+        | Kind::PlanReplaced { .. }
         | Kind::RunStopping { .. }
         | Kind::RollbackStarted { .. }
         | Kind::CleanupStarted
         | Kind::RunFinished { .. } => None,
+    }
+}
+
+/// Whether an event has to do with a step: it is about it, or the plan that it
+/// puts in force has it otherwise than the one before.
+pub fn concerns(event: &Event, ix: StepIx, plan: &Plan) -> bool {
+    match &event.kind {
+        Kind::PlanReplaced { by } => {
+            let mut named = by.added.iter().chain(&by.removed).chain(&by.changed);
+            named.any(|id| **id == *plan[ix].id)
+        }
+        kind => about(kind) == Some(ix),
     }
 }
 
@@ -132,6 +145,7 @@ pub fn detail(kind: &Kind, zone: &TimeZone) -> String {
                 engine.pid, engine.host, engine.epoch
             )
         }
+        Kind::PlanReplaced { by } => replaced(by),
         Kind::RunReopened { reason }
         | Kind::RunPaused { reason }
         | Kind::RunStopping { reason, .. }
@@ -141,6 +155,21 @@ pub fn detail(kind: &Kind, zone: &TimeZone) -> String {
             format!("{}{}", outcome.word(), words::because(reason))
         }
     }
+}
+
+fn replaced(by: &Replacement) -> String {
+    let (plan, before) = (short(&by.plan), short(&by.before));
+    let mut said = format!("by {}: plan {plan} for {before}", by.file);
+    for (what, steps) in [
+        ("new", &by.added),
+        ("gone", &by.removed),
+        ("changed", &by.changed),
+    ] {
+        if !steps.is_empty() {
+            said += &format!("; {what}: {}", steps.join(", "));
+        }
+    }
+    said
 }
 
 fn named(attempt: Attempt) -> String {

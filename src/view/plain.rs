@@ -126,6 +126,10 @@ fn tell(run: &RunState, event: &Event) -> Option<Told> {
             "goes on",
             ": it can be recorded again".into(),
         ),
+        Kind::PlanReplaced { by } => {
+            let rest = format!(" by the plan that {} now holds", by.file);
+            told(None, style::BUSY, "goes on", rest)
+        }
         Kind::StepStarted { attempt } => started(run, *attempt),
         Kind::StepStopping {
             attempt, reason, ..

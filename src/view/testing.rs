@@ -54,6 +54,8 @@ pub fn plan(steps: &[&str]) -> Plan {
         resources: Default::default(),
         facts: Default::default(),
         files: vec!["test.json".into()],
+        origins: Vec::new(),
+        before: None,
         steps: steps.collect(),
     }
 }

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 
 use super::escape::clean;
-use super::events::{about, detail};
+use super::events::{concerns, detail};
 use super::style::{self, FAINT};
 use super::time::{clock, so_far};
 use super::words;
@@ -273,7 +273,7 @@ fn history(question: Question<'_>, zone: &TimeZone, out: &mut impl Write) -> io:
     let mine = question
         .events
         .iter()
-        .filter(|event| about(&event.kind) == Some(question.step));
+        .filter(|event| concerns(event, question.step, question.run.plan()));
     let mut first = true;
     for event in mine {
         if std::mem::take(&mut first) {

@@ -185,6 +185,7 @@ pub fn note(run: &RunState, ix: StepIx, now: Millis) -> String {
 pub fn absent(plan: &Plan, ix: StepIx) -> &'static str {
     match plan[ix].absent {
         Some(Absent::Disabled) => "switched off in the file",
+        Some(Absent::Removed) => "not part of the plan any more",
         _ => "not selected",
     }
 }

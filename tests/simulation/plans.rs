@@ -93,6 +93,8 @@ pub fn empty(steps: Vec<Step>) -> Plan {
         resources: Default::default(),
         facts: Default::default(),
         files: Vec::new(),
+        origins: Vec::new(),
+        before: None,
         steps,
     }
 }

@@ -26,7 +26,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 
-use super::wire::Record;
+use super::wire::{Foreign, Record};
 use crate::run::Attempt;
 
 /// The name of the directory in the run's own.
@@ -344,7 +344,14 @@ impl Records {
         let mut file = directory.open_ours(&slot.records())?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let records = Record::read_all(&bytes);
+        let records = Record::read_all(&bytes).map_err(|Foreign| {
+            let path = directory.path_of(&slot.records());
+            let why = format!(
+                "{} was written by another version of quintet",
+                path.display()
+            );
+            io::Error::new(io::ErrorKind::InvalidData, why)
+        })?;
         Ok(Records { file, records })
     }
 

@@ -360,7 +360,7 @@ impl Local {
                 }
             }
             // Only said to who has just connected.
-            Answer::Hello(_) => {}
+            Answer::Hello(_) | Answer::Foreign(_) => {}
         }
     }
 

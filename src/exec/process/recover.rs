@@ -80,14 +80,27 @@ fn reach(local: &mut Local, slot: SlotName) -> io::Result<Option<(Channel, Attem
             let mut channel = Channel::new(socket);
             let setup = Order::Setup(local.setup(slot.number)).to_frame();
             channel.send(setup, Vec::new());
-            let answer = listen_to(&mut channel, &mut local.landing, give_up)?;
-            if let Some(Answer::Hello(Some(attempt))) = answer {
-                return Ok(Some((channel, attempt)));
+            match listen_to(&mut channel, &mut local.landing, give_up) {
+                Ok(Some(Answer::Hello(Some(attempt)))) => return Ok(Some((channel, attempt))),
+                Ok(Some(Answer::Foreign(_))) => return Err(foreign(slot)),
+                Err(e) if e.kind() == io::ErrorKind::InvalidData => return Err(foreign(slot)),
+                Err(e) => return Err(e),
+                // With nothing to do it ends as soon as we hang up.
+                Ok(_) => {}
             }
-            // With nothing to do it ends as soon as we hang up.
         }
         std::thread::sleep(ASK_AGAIN);
     }
+}
+
+/// Its step is left to go on: to guess what it says could end it, or repeat it.
+fn foreign(slot: SlotName) -> io::Error {
+    let why = format!(
+        "the supervisor of slot {slot} was started by another version of quintet, and this one \
+         does not speak its language; resume with the version that began the run, or wait until \
+         its step has ended"
+    );
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 /// Waits for the next answer; `None` if the supervisor is gone, or silent for too long.

@@ -3,7 +3,9 @@
 //! A small [codec](super::codec) of our own, since both ends are the same few
 //! types, a record must be readable after a torn write, and a supervisor that
 //! outlives its engine may be met by a newer one: every frame and record begins
-//! with its length and its kind, and a kind that is not known is refused.
+//! with its length and its kind, and a kind that is not known is refused. The
+//! first word of a supervisor to an engine that connects is the [`LANGUAGE`] it
+//! speaks, so that the two part before either has misunderstood the other.
 //!
 //! Nothing here knows sockets or files.
 
@@ -15,6 +17,9 @@ use std::sync::Arc;
 use super::codec::{Reader, Writer};
 use crate::exec::{Done, Job, Stop};
 use crate::run::Attempt;
+
+/// Counted up whenever a frame or a record changes its meaning.
+pub const LANGUAGE: u32 = 1;
 
 /// A frame longer than this is nonsense: argv and environment end at a few megabytes.
 pub const LONGEST_FRAME: usize = 256 << 20;
@@ -47,6 +52,10 @@ impl fmt::Debug for Secrets {
     }
 }
 
+/// Something was written by another version of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Foreign;
+
 /// What an engine tells a supervisor.
 #[derive(Debug)]
 pub enum Order {
@@ -66,6 +75,8 @@ pub enum Order {
 pub enum Answer {
     /// To an engine that connected: this attempt runs.
     Hello(Option<Attempt>),
+    /// The same from one that speaks another language; what follows cannot be read.
+    Foreign(u32),
     Finished(Attempt, Done),
     Revoked(Attempt),
     /// The attempt was not started, since its start could not be recorded.
@@ -178,13 +189,21 @@ impl Order {
     }
 }
 
+/// The kind of [`Answer::Hello`], which is the same in every language.
+const HELLO: u8 = 1;
+
 impl Answer {
     /// The frame, its length in front.
     pub fn to_frame(&self) -> Vec<u8> {
         frame(|w| match self {
             Answer::Hello(current) => {
-                w.u8(1);
+                w.u8(HELLO);
+                w.u32(LANGUAGE);
                 w.option(current.as_ref(), |w, attempt| w.attempt(*attempt));
+            }
+            Answer::Foreign(language) => {
+                w.u8(HELLO);
+                w.u32(*language);
             }
             Answer::Finished(attempt, done) => {
                 w.u8(2);
@@ -210,7 +229,10 @@ impl Answer {
     pub fn read(payload: &[u8]) -> Option<Answer> {
         let mut r = Reader(payload);
         let answer = match r.u8()? {
-            1 => Answer::Hello(r.option(Reader::attempt)?),
+            HELLO => match r.u32()? {
+                LANGUAGE => Answer::Hello(r.option(Reader::attempt)?),
+                language => return Some(Answer::Foreign(language)),
+            },
             2 => Answer::Finished(r.attempt()?, r.done()?),
             3 => Answer::Revoked(r.attempt()?),
             4 => Answer::Unrecordable(r.attempt()?, r.trouble()?),
@@ -252,23 +274,28 @@ impl Record {
 
     /// All whole records at the front of a record file. A torn or damaged one
     /// ends the list: what follows it cannot be told apart from noise.
-    pub fn read_all(mut bytes: &[u8]) -> Vec<Record> {
+    ///
+    /// # Errors
+    /// A record is whole and still makes no sense: it was written in another
+    /// language. To overlook it could be to run its step again.
+    pub fn read_all(mut bytes: &[u8]) -> Result<Vec<Record>, Foreign> {
         let mut records = Vec::new();
-        while let Some((record, rest)) = Record::read_one(bytes) {
-            records.push(record);
+        while let Some((payload, rest)) = Record::take_one(bytes) {
+            records.push(Record::read(payload).ok_or(Foreign)?);
             bytes = rest;
         }
-        records
+        Ok(records)
     }
 
-    fn read_one(bytes: &[u8]) -> Option<(Record, &[u8])> {
+    fn take_one(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         let mut head = Reader(bytes);
         let len = head.u32()? as usize;
         let sum = head.take(RECORD_HEAD - 4)?;
         let payload = head.take(len)?;
-        if checksum(payload) != sum {
-            return None;
-        }
+        (checksum(payload) == sum).then_some((payload, head.0))
+    }
+
+    fn read(payload: &[u8]) -> Option<Record> {
         let mut r = Reader(payload);
         let record = match r.u8()? {
             1 => Record::Started {
@@ -282,7 +309,7 @@ impl Record {
             },
             _ => return None,
         };
-        Some((r.end(record)?, head.0))
+        r.end(record)
     }
 }
 
@@ -469,10 +496,11 @@ mod tests {
             .collect();
         for cut in 0..=bytes.len() {
             let whole = ends.iter().filter(|&&end| end <= cut).count();
-            assert_eq!(Record::read_all(&bytes[..cut]), records[..whole]);
+            assert_eq!(Record::read_all(&bytes[..cut]).unwrap(), records[..whole]);
             let mut zeros = bytes[..cut].to_vec();
             zeros.resize(bytes.len() + 4096, 0);
-            assert_eq!(Record::read_all(&zeros), records[..whole], "cut at {cut}");
+            let read = Record::read_all(&zeros).unwrap();
+            assert_eq!(read, records[..whole], "cut at {cut}");
         }
     }
 
@@ -483,8 +511,29 @@ mod tests {
         for i in 0..bytes.len() * 8 {
             let mut broken = bytes.clone();
             broken[i / 8] ^= 1 << (i % 8);
-            assert_eq!(Record::read_all(&broken), [], "bit {i}");
+            assert_eq!(Record::read_all(&broken), Ok(Vec::new()), "bit {i}");
         }
+    }
+
+    /// XA11.
+    #[test]
+    fn xa11_another_versions_words_are_known_as_such() {
+        let mut hello = Answer::Foreign(LANGUAGE + 1).to_frame();
+        hello.extend(b"whatever else it says");
+        assert_eq!(
+            Answer::read(&hello[4..]),
+            Some(Answer::Foreign(LANGUAGE + 1))
+        );
+        let mut payload = vec![77];
+        payload.extend(b"a kind of record that this version has not");
+        let mut bytes = records()[0].to_bytes();
+        bytes.extend((payload.len() as u32).to_le_bytes());
+        bytes.extend(checksum(&payload));
+        bytes.extend(&payload);
+        assert_eq!(Record::read_all(&bytes), Err(Foreign));
+        // Torn, it is not a record at all.
+        bytes.pop();
+        assert_eq!(Record::read_all(&bytes).map(|all| all.len()), Ok(1));
     }
 
     #[test]
@@ -513,11 +562,12 @@ mod tests {
         let mut record = (bytes.len() as u32).to_le_bytes().to_vec();
         record.extend(checksum(bytes));
         record.extend(bytes);
-        let read = Record::read_all(&record);
-        // Where the checksum is right there is one record, or nonsense.
+        // Where the checksum is right there is one record, or another language.
+        let read = Record::read_all(&record).unwrap_or_default();
         assert!(read.len() <= 1);
         for one in read {
-            assert_eq!(Record::read_all(&one.to_bytes()), [one]);
+            let again = Record::read_all(&one.to_bytes());
+            assert_eq!(again, Ok(vec![one]));
         }
     }
 
@@ -580,7 +630,8 @@ mod tests {
                 end <= at
             });
             let before = before.count();
-            prop_assert_eq!(&Record::read_all(&bytes)[..before], &records[..before]);
+            let read = Record::read_all(&bytes).expect("no damage passes for another language");
+            prop_assert_eq!(&read[..before], &records[..before]);
         }
     }
 }

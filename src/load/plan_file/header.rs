@@ -120,6 +120,8 @@ pub fn lower(walk: &mut Walk<'_>, root: &Record<'_>, stem: &str) -> (Plan, Defau
         resources: BTreeMap::new(),
         facts: BTreeMap::new(),
         files: Vec::new(),
+        origins: Vec::new(),
+        before: None,
         steps: Vec::new(),
     };
     let mut defaults = Defaults {

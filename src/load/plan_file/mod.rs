@@ -40,7 +40,10 @@ pub use schema::schema;
 pub fn load(path: &FilePath, request: &Request) -> Result<Loaded, Refusal> {
     let name = path.display().to_string();
     let text = super::read_file(path, &name)?;
-    load_str(&name, text, request)
+    let origin = super::origin(path, &text, request);
+    let mut loaded = load_str(&name, text, request)?;
+    loaded.plan.origins = vec![origin];
+    Ok(loaded)
 }
 
 /// Reads a plan from text that is in memory. The name is what problems call

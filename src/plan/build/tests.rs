@@ -122,6 +122,8 @@ fn header() -> Plan {
         resources: BTreeMap::new(),
         facts: BTreeMap::new(),
         files: Vec::new(),
+        origins: Vec::new(),
+        before: None,
         steps: Vec::new(),
     }
 }
