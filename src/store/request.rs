@@ -161,6 +161,15 @@ impl Doorbell {
     }
 }
 
+impl Drop for Doorbell {
+    /// Takes the bell down, while the run still is its owner's: who reads all
+    /// files of a directory (to copy, to search) would wait at a pipe for ever.
+    fn drop(&mut self) {
+        // Where it is gone with its directory, that is as well.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
 impl AsFd for Doorbell {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
@@ -225,6 +234,7 @@ mod tests {
         assert!(rings(&bell));
         drop(bell);
         Doorbell::ring(tmp.path()).unwrap();
+        assert_eq!(std::fs::read_dir(tmp.path()).unwrap().count(), 0);
     }
 
     /// XH04.
