@@ -7,6 +7,8 @@
 //!
 //! This file does not know what the store's files hold.
 
+pub mod filesystem;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, DirBuilder, Metadata, Permissions};
@@ -148,6 +150,10 @@ impl StateDir {
         let io = |e| Unusable::io(path, e);
         let absolute = std::path::absolute(path).map_err(io)?;
         if !absolute.is_dir() {
+            // Where it must not be, nothing is made either.
+            if let Some(nearest) = absolute.ancestors().find(|dir| dir.exists()) {
+                check_file_system(nearest)?;
+            }
             let mut parents = DirBuilder::new();
             parents
                 .recursive(true)
@@ -179,12 +185,26 @@ impl StateDir {
         };
         check_own_dir(&root, &lstat(&root)?)?;
         check_ancestors(&root)?;
+        check_file_system(&root)?;
         Ok(StateDir { root })
     }
 
     /// The directory itself, absolute and without symbolic links.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The kind of memory that the directory is kept in, if it is: a reboot
+    /// takes all of it.
+    ///
+    /// # Errors
+    /// The directory cannot be looked at.
+    pub fn in_memory(&self) -> Result<Option<&'static str>, Unusable> {
+        match filesystem::of(&self.root) {
+            Ok(filesystem::Keeps::UntilReboot(name)) => Ok(Some(name)),
+            Ok(_) => Ok(None),
+            Err(e) => Err(Unusable::io(&self.root, e)),
+        }
     }
 
     /// The database.
@@ -256,6 +276,16 @@ fn check_ancestors(root: &Path) -> Result<(), Unusable> {
         }
     }
     Ok(())
+}
+
+/// One machine's locks and memory mean nothing to another's.
+fn check_file_system(path: &Path) -> Result<(), Unusable> {
+    let keeps = filesystem::of(path).map_err(|e| Unusable::io(path, e))?;
+    let allowed = std::env::var(filesystem::ALLOW).ok();
+    match filesystem::objection(keeps, allowed.as_deref()) {
+        Some((why, fix)) => Err(Unusable::trap(path, &why, fix)),
+        None => Ok(()),
+    }
 }
 
 fn lstat(path: &Path) -> Result<Metadata, Unusable> {

@@ -382,7 +382,7 @@ fn ended(child: &mut Child) -> bool {
 /// XE01.
 #[test]
 fn xe01_of_two_engines_that_resume_one_run_one_works_and_the_other_is_told_who() {
-    for round in 0..4 {
+    for round in 0..if support::nightly() { 200 } else { 10 } {
         let test = Test::new().file("plan.json", plan(json!([waits("a", "go")])));
         let run = test
             .quintet(&["run", "plan.json", "-q"])

@@ -1,7 +1,7 @@
 //! Who watches a run from the command line: the views on stderr and stdout, and
 //! the person at the terminal, who may be asked.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use crate::engine::{Answers, Audience, Clock, Ended, Held};
 use crate::paths::StateDir;
 use crate::plan::{Plan, StepIx};
-use crate::run::{Event, Kind, Millis, RunState, Seq};
+use crate::run::{Event, Kind, RunState, Seq, Usual};
 use crate::store::logs;
 use crate::view::jsonl::Jsonl;
 use crate::view::plain::Plain;
@@ -32,8 +32,8 @@ pub struct Manner {
 pub struct Watcher {
     manner: Manner,
     state: StateDir,
-    /// How long steps usually take, by id.
-    usual: BTreeMap<String, Millis>,
+    /// How long steps usually take.
+    usual: Usual,
     clock: Clock,
     people: People,
     programs: Option<Jsonl<Box<dyn Write>>>,
@@ -59,7 +59,7 @@ impl Watcher {
         Watcher {
             manner,
             state,
-            usual: BTreeMap::new(),
+            usual: Usual::nothing(),
             clock: Clock::start(),
             people: People::NotYet,
             programs: None,
@@ -70,10 +70,10 @@ impl Watcher {
         }
     }
 
-    /// Knows from earlier runs how long steps take.
-    pub fn expecting(mut self, usual: BTreeMap<String, Millis>) -> Self {
-        self.usual = usual;
-        self
+    /// Whether people see the live board, and not lines or nothing.
+    fn draws(&self) -> bool {
+        let wants_lines = self.manner.json || is_continuous_integration();
+        !self.manner.quiet && !wants_lines && std::io::stderr().is_terminal()
     }
 
     fn people(&self, run: &RunState) -> People {
@@ -81,8 +81,7 @@ impl Watcher {
             return People::Nothing;
         }
         let zone = TimeZone::system();
-        let wants_lines = self.manner.json || is_continuous_integration();
-        if std::io::stderr().is_terminal() && !wants_lines {
+        if self.draws() {
             let clock = self.clock;
             let screen = Screen {
                 now: Box::new(move || clock.now()),
@@ -132,6 +131,14 @@ impl Audience for Watcher {
         }
     }
 
+    fn asks_for_usual(&self) -> bool {
+        self.draws()
+    }
+
+    fn expects(&mut self, usual: &Usual) {
+        self.usual = usual.clone();
+    }
+
     fn event(&mut self, run: &RunState, event: &Event) {
         if self.manner.json {
             self.plan.get_or_insert_with(|| run.latest_plan().clone());
@@ -142,6 +149,12 @@ impl Audience for Watcher {
             // What is there must be gone before the new one draws.
             self.people = People::Nothing;
             self.people = self.people(run);
+        }
+        if let Kind::RunPaused { reason } = &event.kind
+            && self.manner.quiet
+        {
+            // Else nobody would know why nothing happens, or what to do.
+            let _ = writeln!(anstream::stderr(), "nothing new starts: {reason}");
         }
         match &mut self.people {
             People::Progress(progress) => progress.event(run, event),

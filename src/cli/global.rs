@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anstream::ColorChoice;
 
 use super::error::Failure;
+use super::output;
 use crate::paths::{self, StateDir, System, Unusable};
 use crate::store::{Store, StoreError};
 
@@ -63,7 +64,16 @@ impl Global {
     /// # Errors
     /// It cannot be made, or is not safe to use.
     pub fn state(&self) -> Result<StateDir, Failure> {
-        Ok(StateDir::create(&self.state_path()?)?)
+        let state = StateDir::create(&self.state_path()?)?;
+        // Said once, when the record begins: later it is known, or wanted.
+        if !state.database().exists()
+            && let Some(kind) = state.in_memory()?
+        {
+            let place = state.root().display();
+            let text = format!("{place} is kept in memory ({kind}): a reboot loses the record");
+            output::note(self, &text);
+        }
+        Ok(state)
     }
 
     /// The store of a state directory that exists, for reading.

@@ -215,7 +215,11 @@ impl Reader<'_> {
                 .copy(&log, from, &mut out)
                 .map_err(|e| e.failure(lost))?;
         }
-        Ok(out.flush()?)
+        out.flush()?;
+        for said in words::left_out(&end.output) {
+            output::note(self.global, &format!("{id}: {said}"));
+        }
+        Ok(())
     }
 
     /// Shows what an attempt that runs has written since.

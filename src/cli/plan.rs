@@ -1,6 +1,5 @@
 //! `quintet plan`: what would happen?
 
-use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
@@ -8,7 +7,7 @@ use super::error::Failure;
 use super::global::Global;
 use super::target::Target;
 use crate::plan::Plan;
-use crate::run::Millis;
+use crate::run::Usual;
 use crate::view::preview::Preview;
 
 /// Show what a run would do, and why, without doing any of it
@@ -32,7 +31,10 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
 
 /// Writes the preview of a plan to stdout.
 pub fn show(plan: &Plan, global: &Global, json: bool) {
-    let usual = usual_durations(plan, global);
+    // A preview needs no store: where there is none, or it cannot be read,
+    // nothing is known.
+    let known = || global.store_if_any().ok()??.usual(plan).ok();
+    let usual: Usual = known().unwrap_or_default();
     let preview = Preview::new(plan, &usual);
     let mut out = BufWriter::new(anstream::stdout());
     let written = match json {
@@ -41,11 +43,4 @@ pub fn show(plan: &Plan, global: &Global, json: bool) {
     };
     // A reader that has gone has seen enough.
     let _ = written.and_then(|()| out.flush());
-}
-
-/// How long steps took in earlier runs. A preview needs no store: where there
-/// is none, or it cannot be read, nothing is known.
-pub fn usual_durations(plan: &Plan, global: &Global) -> BTreeMap<String, Millis> {
-    let known = || global.store_if_any().ok()??.durations(&plan.id).ok();
-    known().unwrap_or_default()
 }

@@ -34,7 +34,9 @@ pub struct Args {
     assume_done: Vec<String>,
 
     /// Give a secret variable its value again; secrets are never recorded
-    #[arg(long = "var", value_name = "NAME=VALUE")]
+    ///
+    /// Without a value it is taken from the environment.
+    #[arg(long = "var", value_name = "NAME[=VALUE]")]
     vars: Vec<String>,
 
     /// Go on by the plan that its file holds now, or by that of FILE, rather than by the run's own

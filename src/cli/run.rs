@@ -70,13 +70,12 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     }
     let state = global.state()?;
     let signals = Signals::listen().map_err(|error| Failure::new(Kind::Run, error))?;
-    let usual = plan::usual_durations(&plan, global);
     let manner = Manner {
         json: args.json,
         yes: args.yes,
         quiet: global.quiet,
     };
-    let mut watcher = Watcher::new(manner, state.clone()).expecting(usual);
+    let mut watcher = Watcher::new(manner, state.clone());
     let session = Session {
         state,
         durability: match args.durability {

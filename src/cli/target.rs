@@ -2,6 +2,7 @@
 //! the variables and the selection that were given.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -28,7 +29,10 @@ pub struct Target {
     pub selection: Vec<String>,
 
     /// Give a variable its value; may be repeated
-    #[arg(long = "var", value_name = "NAME=VALUE")]
+    ///
+    /// Without a value it is taken from the environment, which is the way to give a
+    /// secret: everybody on the machine can read a command line.
+    #[arg(long = "var", value_name = "NAME[=VALUE]")]
     pub vars: Vec<String>,
 
     /// Only this step and everything that comes after it
@@ -126,17 +130,25 @@ impl Target {
     }
 }
 
-/// `NAME=VALUE` pairs, in the order given.
+/// `NAME=VALUE` pairs, in the order given; of a `NAME` alone the value is that
+/// of the environment's variable.
 ///
 /// # Errors
-/// One has no `=`.
+/// One has no name, or no value in the environment.
 pub fn variables(given: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let refuse = |why: String| Err(Failure::new(Kind::Usage, why));
     let pair = |text: &String| match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(Failure::new(
-            Kind::Usage,
-            format!("--var {text:?} is not NAME=VALUE"),
-        )),
+        Some(("", _)) => refuse(format!("--var {text:?} is not NAME=VALUE")),
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => match std::env::var_os(text).map(OsString::into_string) {
+            Some(Ok(value)) => Ok((text.clone(), value)),
+            Some(Err(_)) => refuse(format!(
+                "--var {text}: what the environment variable {text} holds is not UTF-8"
+            )),
+            None => refuse(format!(
+                "--var {text:?} is not NAME=VALUE, and there is no environment variable {text}"
+            )),
+        },
     };
     given.iter().map(pair).collect()
 }

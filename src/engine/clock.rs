@@ -18,27 +18,34 @@ pub struct Clock {
 impl Clock {
     /// Reads the wall clock, for the only time.
     pub fn start() -> Self {
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Clock {
-            start: wall.as_millis() as Millis,
-            since: Instant::now(),
-        }
+        Clock::start_after(0)
     }
 
     /// As [`start`](Clock::start), but never before `at`: a resumed run goes on
     /// after its last event, whatever the wall clock has done since.
     pub fn start_after(at: Millis) -> Self {
-        let clock = Clock::start();
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Clock::read(wall.as_millis() as Millis, Instant::now(), at)
+    }
+
+    /// As [`start_after`](Clock::start_after), where both clocks have been read:
+    /// the simulation reads clocks of its own.
+    pub fn read(wall: Millis, since: Instant, after: Millis) -> Self {
         Clock {
-            start: clock.start.max(at),
-            ..clock
+            start: wall.max(after),
+            since,
         }
     }
 
     pub fn now(&self) -> Millis {
-        self.start + self.since.elapsed().as_millis() as Millis
+        self.at(Instant::now())
+    }
+
+    /// The time at that moment.
+    pub fn at(&self, moment: Instant) -> Millis {
+        self.start + moment.saturating_duration_since(self.since).as_millis() as Millis
     }
 }
 

@@ -39,13 +39,26 @@ impl Signals {
     /// The system has no room for another descriptor.
     pub fn listen() -> io::Result<Signals> {
         let mut set = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-            set.add(signal);
+        set.add(Signal::SIGINT);
+        set.add(Signal::SIGTERM);
+        // Whoever has us ignore it (`nohup`) wants the run to outlive the terminal.
+        // Blocked, it would be heard all the same.
+        if !is_ignored(Signal::SIGHUP) {
+            set.add(Signal::SIGHUP);
         }
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         Ok(Signals(SignalFd::with_flags(&set, flags)?))
     }
+}
+
+/// Whether this process was born ignoring a signal. Where the system does not
+/// say, it was not.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
 }
 
 /// The listening thread. It ends when this is dropped.

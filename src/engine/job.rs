@@ -63,7 +63,9 @@ impl JobContext {
             timeout,
             grace: step.policy.grace,
             own_log: step.policy.own_log,
+            max_output: step.policy.max_output,
             locks,
+            behind: None,
         })
     }
 }

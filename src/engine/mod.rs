@@ -14,6 +14,7 @@ mod job;
 pub mod lock;
 mod outside;
 mod session;
+mod standstill;
 
 use std::fmt;
 use std::fs::File;
@@ -21,7 +22,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::exec::{Done, Executor, Found, Report};
+use crate::exec::{Done, Executor, Found, Job, Report, Unrecorded};
 use crate::plan::StepIx;
 use crate::run::{
     Attempt, Command, Engine as EngineId, Event, Exit, Finish, IllegalEvent, Kind, Millis, Outcome,
@@ -37,6 +38,7 @@ pub use job::JobContext;
 pub use lock::{Denied, Held};
 pub use outside::{Answers, Audience};
 pub use session::{Again, Ended, Refused, Session};
+use standstill::Standstill;
 
 /// What remembers events.
 pub trait Log {
@@ -53,6 +55,15 @@ pub trait Log {
     /// Says that somebody waits for what was appended.
     fn hurry(&mut self);
 
+    /// Tries again what could not be written; how that went, the other calls
+    /// tell. Does nothing where nothing has failed.
+    ///
+    /// # Errors
+    /// What has failed is not to be tried again.
+    fn retry(&mut self) -> Result<(), LogError> {
+        self.durable().map(drop)
+    }
+
     /// Waits until everything appended is durable.
     ///
     /// # Errors
@@ -60,9 +71,15 @@ pub trait Log {
     fn flush(&mut self) -> Result<(), LogError>;
 }
 
-/// Why the log cannot be written, in words for people.
+/// Why the log cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogError(pub String);
+pub struct LogError {
+    /// In words for people.
+    pub why: String,
+    /// The same may succeed later: there was no room. A log that has failed for
+    /// any other reason is not to be believed again.
+    pub may_pass: bool,
+}
 
 /// Somebody's wish, from outside the loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +140,7 @@ pub enum EngineError {
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EngineError::Log(LogError(error)) => write!(f, "the run cannot be recorded: {error}"),
+            EngineError::Log(error) => write!(f, "the run cannot be recorded: {}", error.why),
             EngineError::Executor(error) => write!(f, "steps cannot be run: {error}"),
             EngineError::Lock(denied) => write!(f, "locks cannot be taken: {denied}"),
             EngineError::Plan(why) => write!(f, "another plan cannot be followed: {why}"),
@@ -135,6 +152,18 @@ impl fmt::Display for EngineError {
 }
 
 impl std::error::Error for EngineError {}
+
+impl From<io::Error> for EngineError {
+    fn from(error: io::Error) -> Self {
+        match error.get_ref().and_then(|e| e.downcast_ref::<Unrecorded>()) {
+            Some(Unrecorded(why)) => EngineError::Log(LogError {
+                why: why.clone(),
+                may_pass: false,
+            }),
+            None => EngineError::Executor(error),
+        }
+    }
+}
 
 impl From<LogError> for EngineError {
     fn from(error: LogError) -> Self {
@@ -266,12 +295,15 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
     /// # Errors
     /// See [`EngineError`]. Steps that run are left to their supervisors.
     pub fn drive(&mut self) -> Result<RunOutcome, EngineError> {
+        if self.executor.queues_behind() {
+            self.run.may_queue_behind();
+        }
         let mut reports = Vec::new();
+        let mut standstill = Standstill::default();
         loop {
-            let durable = self.log.durable()?;
-            self.run.acknowledge(durable);
-            self.world.acknowledged(durable);
+            self.heed_log(&mut standstill)?;
             for request in self.world.requests() {
+                standstill.hear(&request);
                 self.take_request(request)?;
             }
             // One round's commands can call for another's: a skipped step
@@ -283,36 +315,40 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
                     break;
                 }
                 for command in commands {
-                    self.obey(command)?;
+                    self.obey(command, &mut standstill)?;
                 }
                 now = self.world.now();
             }
-            if let RunPhase::Finished(outcome) = *self.run.phase() {
-                self.log.flush()?;
-                self.world.acknowledged(self.run.seq());
+            if let RunPhase::Finished(outcome) = *self.run.phase()
+                && self.is_recorded(&mut standstill)?
+            {
                 return Ok(outcome);
             }
-            let timeout =
-                wake_at(&self.run, now).map(|at| Duration::from_millis(at.saturating_sub(now)));
+            let due = wake_at(&self.run, now)
+                .into_iter()
+                .chain(standstill.wake_at())
+                .min();
+            let timeout = due.map(|at| Duration::from_millis(at.saturating_sub(now)));
             if waits_for_log(&self.run) {
                 self.log.hurry();
             }
-            self.executor
-                .wait(timeout, &mut reports)
-                .map_err(EngineError::Executor)?;
+            self.executor.wait(timeout, &mut reports)?;
             for report in reports.drain(..) {
-                self.take_report(report)?;
+                self.take_report(report, &mut standstill)?;
             }
         }
     }
 
     /// Records the command, then does the deed.
-    fn obey(&mut self, command: Command) -> Result<(), EngineError> {
+    fn obey(&mut self, command: Command, standstill: &mut Standstill) -> Result<(), EngineError> {
         if let Some(kind) = command.event() {
             self.record(kind)?;
         }
         match command {
-            Command::Start { attempt } => self.start(attempt),
+            // Decided before the run was paused; it is decided again when it goes on.
+            Command::Start { .. } | Command::StartBehind { .. } if self.run.is_paused() => Ok(()),
+            Command::Start { attempt } => self.start(attempt, None, standstill),
+            Command::StartBehind { attempt, first } => self.start(attempt, Some(first), standstill),
             Command::Stop { attempt, how, .. } => {
                 self.executor.stop(attempt, how);
                 Ok(())
@@ -325,7 +361,12 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
         }
     }
 
-    fn start(&mut self, attempt: Attempt) -> Result<(), EngineError> {
+    fn start(
+        &mut self,
+        attempt: Attempt,
+        behind: Option<Attempt>,
+        standstill: &mut Standstill,
+    ) -> Result<(), EngineError> {
         let step = attempt.step;
         let locks = match self.run.plan()[step].holds {
             None => Vec::new(),
@@ -338,13 +379,17 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
                         holder,
                     });
                 }
+                Err(Denied::Store(error)) if error.may_pass() => {
+                    return self.pause(standstill, error.to_string());
+                }
                 Err(denied) => return Err(EngineError::Lock(denied)),
             },
         };
         match self.context.job(&self.run, attempt, locks) {
             Ok(job) => {
                 self.run.hand_over(attempt);
-                self.executor.start(job).map_err(EngineError::Executor)
+                let job = Job { behind, ..job };
+                Ok(self.executor.start(job)?)
             }
             Err(error) => {
                 let at = self.world.now();
@@ -394,11 +439,20 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
         }
     }
 
-    fn take_report(&mut self, report: Report) -> Result<(), EngineError> {
+    fn take_report(
+        &mut self,
+        report: Report,
+        standstill: &mut Standstill,
+    ) -> Result<(), EngineError> {
         match report {
             Report::Accepted { attempt } => self.record(Kind::StepStarted { attempt }),
             Report::Finished { attempt, done } => self.finish(attempt, done),
             Report::Interrupted { attempt } => self.interrupted(attempt),
+            Report::Returned { attempt } => {
+                self.run.take_back(attempt);
+                Ok(())
+            }
+            Report::Unrecordable { error } => self.pause(standstill, error),
         }
     }
 
@@ -438,11 +492,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             self.record(Kind::StepTimeout { attempt })?;
         }
         let policy = &self.run.plan()[attempt.step].policy;
-        // What a step writes may hold the secrets that it was given.
-        let tail = match self.context.secrets.is_empty() {
-            true => self.world.tail(&done.output),
-            false => None,
-        };
+        let tail = self.world.tail(&done.output);
         let end = Box::new(Finish {
             tail,
             verdict: retry::verdict(policy, &done.exit),

@@ -12,7 +12,7 @@ use super::lock::{Denied, Held, LockSpace, Waiting, Want};
 use super::{Log, LogError, Request, World};
 use crate::exec::Waker;
 use crate::plan::{Holds, Plan, StepIx};
-use crate::run::{Event, Holder, Kind, Millis, Output, RunState, Seq, Stopping, exit_code};
+use crate::run::{Event, Holder, Kind, Millis, Output, RunState, Seq, Stopping, Usual, exit_code};
 use crate::store::{RunWriter, Store, StoreError, What, logs};
 
 /// How much of an attempt's output goes into the record.
@@ -23,6 +23,15 @@ const TAIL_BYTES: usize = 2048;
 pub trait Audience {
     /// The run is in the store, under this id.
     fn begins(&mut self, run_id: &str);
+
+    /// Whether it wants to know how long steps usually take, also where that
+    /// makes no difference to the run.
+    fn asks_for_usual(&self) -> bool {
+        false
+    }
+
+    /// How long steps usually take, if that was looked up.
+    fn expects(&mut self, _usual: &Usual) {}
 
     /// An event has just been folded into the run.
     fn event(&mut self, run: &RunState, event: &Event);
@@ -80,7 +89,15 @@ impl Acknowledged {
         }
     }
 
-    fn read(&self) -> Result<Seq, StoreError> {
+    /// Forgets the error: what is said next decides.
+    fn forget_error(&self) {
+        self.failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+
+    pub fn read(&self) -> Result<Seq, StoreError> {
         match &*self.failed.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error.clone()),
             None => Ok(self.durable.load(Ordering::Acquire)),
@@ -94,6 +111,23 @@ pub(super) struct StoreLog {
     pub acknowledged: Arc<Acknowledged>,
     /// Whether a tolerated failure makes the exit code 1.
     pub strict: bool,
+    /// What the log held before this engine.
+    pub before: Seq,
+}
+
+impl StoreLog {
+    /// Before its first event is durable the run has not begun, or not been taken
+    /// over. Then nothing is lost, and nobody has to wait.
+    pub fn has_begun(&self) -> bool {
+        self.acknowledged.durable.load(Ordering::Acquire) > self.before
+    }
+
+    fn error(&self, error: &StoreError) -> LogError {
+        LogError {
+            why: error.to_string(),
+            may_pass: error.may_pass() && self.has_begun(),
+        }
+    }
 }
 
 impl Log for StoreLog {
@@ -108,7 +142,7 @@ impl Log for StoreLog {
     }
 
     fn durable(&mut self) -> Result<Seq, LogError> {
-        self.acknowledged.read().map_err(LogError::from)
+        self.acknowledged.read().map_err(|e| self.error(&e))
     }
 
     fn hurry(&mut self) {
@@ -116,13 +150,13 @@ impl Log for StoreLog {
     }
 
     fn flush(&mut self) -> Result<(), LogError> {
-        self.writer.flush().map_err(LogError::from)
+        self.writer.flush().map_err(|e| self.error(&e))
     }
-}
 
-impl From<StoreError> for LogError {
-    fn from(error: StoreError) -> Self {
-        LogError(error.to_string())
+    fn retry(&mut self) -> Result<(), LogError> {
+        // In this order: the next error is the log's, not the last one's.
+        self.acknowledged.forget_error();
+        self.writer.retry().map_err(|e| self.error(&e))
     }
 }
 

@@ -24,7 +24,8 @@ use crate::paths::StateDir;
 use crate::plan::{Plan, StepIx};
 use crate::run::replan::{Unsuited, merged};
 use crate::run::{
-    Engine as EngineId, Holder, Millis, RunOutcome, RunPhase, RunState, Seq, exit_code,
+    Engine as EngineId, Holder, Millis, RunOutcome, RunPhase, RunState, Seq, Usual, exit_code,
+    order_matters,
 };
 use crate::store::{
     Durability, NewRun, NotOwned, Owner, RunWriter, Store, StoreError, reserve_run,
@@ -179,6 +180,7 @@ impl Session<'_> {
         let plan = Arc::new(plan);
         let plan_json = plan.to_json();
         let content_id = Plan::content_id_of(&plan_json);
+        let usual = self.usual(&store, &plan);
         let line = Line::default();
         let run = NewRun {
             run_id: dir.run_id.clone(),
@@ -198,7 +200,7 @@ impl Session<'_> {
             _lock: lock,
         };
         let engine = engine_id(stage.writer.epoch());
-        self.drive(stage, RunState::new(plan), |engine_loop| {
+        self.drive(stage, RunState::expecting(plan, &usual), |engine_loop| {
             engine_loop.begin(content_id, seed()?, engine)
         })
     }
@@ -217,7 +219,8 @@ impl Session<'_> {
             self.audience.damaged(run_id, &repair.damaged);
         }
         let plan = Arc::new(store.plan(run_id)?);
-        let mut state = replay(&store, run_id, &plan)?;
+        let usual = self.usual(&store, &plan);
+        let mut state = replay(&store, run_id, &plan, &usual)?;
         refuse_pointless(&state, run_id, again)?;
         if let Some((new, _)) = &again.plan {
             let run_id = run_id.to_owned();
@@ -268,6 +271,17 @@ impl Session<'_> {
         })
     }
 
+    /// How long the plan's steps usually take, where that makes a difference.
+    /// Not to know it is no reason not to run.
+    fn usual(&mut self, store: &Store, plan: &Plan) -> Usual {
+        if !order_matters(plan) && !self.audience.asks_for_usual() {
+            return Usual::nothing();
+        }
+        let usual = store.usual(plan).unwrap_or_default();
+        self.audience.expects(&usual);
+        usual
+    }
+
     /// Takes the lock that the plan asks for, and waits for it as long as the
     /// plan says.
     fn lock_run(
@@ -310,7 +324,7 @@ impl Session<'_> {
             run_id: run_id.clone(),
             error,
         };
-        let broken = |error: io::Error| refused(EngineError::Executor(error));
+        let broken = |error: io::Error| refused(error.into());
         let mut executor = Local::new(
             self.zygote,
             LocalConfig {
@@ -322,7 +336,8 @@ impl Session<'_> {
                 nonce: format!("{:016x}", random_number().map_err(refused)?),
             },
         )
-        .map_err(broken)?;
+        .map_err(broken)?
+        .masking(self.secrets.values().cloned());
         stage.line.connect(executor.waker());
         let (sender, inbox) = channel();
         // Whatever was asked of the run before its engine listened.
@@ -334,6 +349,7 @@ impl Session<'_> {
             writer: stage.writer.clone(),
             acknowledged: stage.line.acknowledged.clone(),
             strict: self.strict,
+            before: state.seq(),
         };
         let mut world = Outside {
             clock: stage.clock,
@@ -360,9 +376,14 @@ impl Session<'_> {
                 secrets: self.secrets,
             },
         };
-        open(&mut engine_loop).map_err(refused)?;
-        let outcome = engine_loop.drive().map_err(refused)?;
+        let is_new = engine_loop.run.seq() == 0;
+        let driven = open(&mut engine_loop).and_then(|()| engine_loop.drive());
         let state = engine_loop.run;
+        let outcome = driven.map_err(|error| match stage.line.acknowledged.read() {
+            // The run is not in the store: there is nothing to resume.
+            Err(never_began) if is_new && !log.has_begun() => Refused::Store(never_began),
+            _ => refused(error),
+        })?;
         let reason = state.ended_because();
         let exit_code = reason.map_or(1, |reason| exit_code(outcome, reason, self.strict));
         Ok(Ended {
@@ -400,9 +421,15 @@ impl Line {
     }
 }
 
-fn replay(store: &Store, run_id: &str, plan: &Arc<Plan>) -> Result<RunState, Refused> {
+fn replay(
+    store: &Store,
+    run_id: &str,
+    plan: &Arc<Plan>,
+    usual: &Usual,
+) -> Result<RunState, Refused> {
     let events = store.events(run_id, 0, usize::MAX)?;
-    RunState::replay(plan.clone(), &events).map_err(|illegal| Refused::Engine {
+    let run = RunState::expecting(plan.clone(), usual);
+    run.after(&events).map_err(|illegal| Refused::Engine {
         run_id: run_id.to_owned(),
         error: EngineError::Illegal(illegal),
     })

@@ -8,6 +8,7 @@
 pub mod process;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,9 +31,15 @@ pub struct Job {
     pub grace: Duration,
     /// Output files of its own instead of a range of the slot's.
     pub own_log: bool,
+    /// At most so many bytes of each stream are kept; without, all.
+    pub max_output: Option<u64>,
     /// Locks the attempt runs under. They are held until the last of its
     /// processes is gone, even if the engine dies first.
     pub locks: Vec<Arc<std::fs::File>>,
+    /// Begins only when this attempt, which the executor has, has ended
+    /// [plainly](Done::is_plain); after any other end it is [returned](Report::Returned).
+    /// Only for executors that [queue behind](Executor::queues_behind).
+    pub behind: Option<Attempt>,
 }
 
 /// The only ways in which an executor answers.
@@ -45,6 +52,26 @@ pub enum Report {
     /// The attempt ran and will never report: its supervisor is gone.
     /// Nothing of it is left.
     Interrupted { attempt: Attempt },
+    /// The attempt was to begin behind another, which did not end plainly. It
+    /// never began, and is the engine's again. Comes after the other's report.
+    Returned { attempt: Attempt },
+    /// That an attempt starts could not be written down, so it did not, for a
+    /// reason that may pass (a full disk). It waits here, and the executor is
+    /// [paused](Executor::pause).
+    Unrecordable { error: String },
+}
+
+/// An executor's own records cannot be kept, for a reason that does not pass:
+/// the error within the `io::Error` of the call that met it.
+#[derive(Debug)]
+pub struct Unrecorded(pub String);
+
+impl std::error::Error for Unrecorded {}
+
+impl fmt::Display for Unrecorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// What is known of an attempt when it has ended.
@@ -100,6 +127,18 @@ pub trait Executor {
     fn ahead(&self) -> usize {
         0
     }
+
+    /// Whether jobs may say that they begin [behind](Job::behind) another.
+    fn queues_behind(&self) -> bool {
+        false
+    }
+
+    /// Starts nothing that has not begun, until [`unpause`](Executor::unpause).
+    /// What runs goes on, and what waits can be stopped.
+    fn pause(&mut self) {}
+
+    /// Starts again what waits.
+    fn unpause(&mut self) {}
 
     /// Ends an attempt early. A report still follows. Unknown attempts are ignored.
     fn stop(&mut self, attempt: Attempt, how: Stop);

@@ -54,6 +54,20 @@ impl Graph {
         }
         order
     }
+
+    /// How long each step and the longest chain of steps behind it take, given
+    /// how long each takes by itself. Empty, if that is.
+    pub fn remaining_paths(&self, plan: &Plan, own: &[u64]) -> Vec<u64> {
+        let mut paths = own.to_vec();
+        if own.is_empty() {
+            return paths;
+        }
+        for ix in self.topological(plan).into_iter().rev() {
+            let behind = self.dependents(ix).iter().map(|to| paths[to.at()]).max();
+            paths[ix.at()] = own[ix.at()].saturating_add(behind.unwrap_or(0));
+        }
+        paths
+    }
 }
 
 /// Everything `ix` waits for before it may start: needs, mere order, and the

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use condition::Condition;
 pub use text::{Part, Text};
+pub use variables::{LONGEST_SECRET, SHORTEST_SECRET};
 
 /// A step's place in [`Plan::steps`].
 ///
@@ -287,6 +288,10 @@ pub struct Policy {
     /// Give the step output files of its own instead of a range of the slot's.
     #[serde(default, skip_serializing_if = "is_default")]
     pub own_log: bool,
+    /// At most so many bytes of each of its streams are kept, from the beginning
+    /// and the end; all of them, without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output: Option<u64>,
 }
 
 impl Default for Policy {
@@ -302,6 +307,7 @@ impl Default for Policy {
             priority: 0,
             exit_codes: BTreeMap::new(),
             own_log: false,
+            max_output: None,
         }
     }
 }

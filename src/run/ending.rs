@@ -7,7 +7,7 @@
 //! any of them goes on where it was.
 
 use super::event::{Attempt, Exit, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping};
-use super::schedule::{BATCH, Command, again, failing, halt, later};
+use super::schedule::{BATCH, Command, again, failing, halt, later, may_end};
 use super::state::{RunPhase, RunState, StepState, UndoState};
 use crate::plan::{OnAbort, Rollback, StepIx};
 
@@ -35,7 +35,7 @@ pub(super) fn stop(run: &RunState, now: Millis, why: Stopping, commands: &mut Ve
         commands.extend(stop_undo(run, ix, why));
     }
     let at_rest = run.places.live.is_empty() && run.places.handed.is_empty();
-    if commands.is_empty() && at_rest {
+    if commands.is_empty() && at_rest && may_end(run) {
         commands.push(end(run));
     }
 }
@@ -139,7 +139,9 @@ fn stop_attempt(
 /// Takes the newest completed step back; then the one before.
 pub(super) fn roll_back(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
     let Some(&ix) = run.undoable.last().filter(|_| run.undo_failed.is_none()) else {
-        commands.push(end(run));
+        if may_end(run) {
+            commands.push(end(run));
+        }
         return;
     };
     let record = run.step(ix);
@@ -150,7 +152,7 @@ pub(super) fn roll_back(run: &RunState, now: Millis, commands: &mut Vec<Command>
     match &record.undo {
         UndoState::None => commands.push(claim(record.undo_attempts + 1)),
         UndoState::Claimed { attempt, claimed } => {
-            if *claimed <= run.durable && !record.handed {
+            if *claimed <= run.durable && !record.handed && !run.paused {
                 commands.push(Command::Start {
                     attempt: undo_attempt(ix, *attempt),
                 });

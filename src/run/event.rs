@@ -74,6 +74,11 @@ pub enum Kind {
     RunResumed { engine: Engine },
     /// An ended run goes on: every step that has not succeeded is to be done again.
     RunReopened { reason: Reason },
+    /// What happens cannot be written down for the time being, so nothing new
+    /// starts. Durable, like all that follows it, only when that is over.
+    RunPaused { reason: Reason },
+    /// What happens can be written down again.
+    RunContinued,
     /// The run goes on by another plan. What has succeeded stays done; what runs
     /// goes on, as the step of its id; all else is done as the new plan says.
     PlanReplaced {
@@ -350,12 +355,22 @@ pub struct Output {
     pub stdout: Option<LogRange>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr: Option<LogRange>,
+    /// In how many places of it, and of what else the attempt left, a secret was masked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub masked: u64,
+    /// So many bytes were not kept, as the plan wants it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Output {
     /// The attempt wrote nothing.
     pub fn is_empty(&self) -> bool {
-        self.stdout.is_none() && self.stderr.is_none()
+        *self == Output::default()
     }
 }
 
@@ -469,6 +484,8 @@ pub enum Reason {
     MissingOutput { step: String, key: String },
     /// A person decided it for an interrupted step.
     Assumed { by: String },
+    /// There is no room for the record, or it must not be changed now.
+    Unwritable { error: String },
 }
 
 impl fmt::Display for Reason {
@@ -537,6 +554,7 @@ impl fmt::Display for Reason {
                 write!(f, "{step} put out no {key}, and the step asks for it")
             }
             Reason::Assumed { by } => write!(f, "taken as done ({by})"),
+            Reason::Unwritable { error } => write!(f, "nothing can be recorded: {error}"),
         }
     }
 }

@@ -34,16 +34,34 @@ pub(super) fn holds(run: &RunState, ix: StepIx, when: &Condition) -> bool {
 
 /// The first output that the step's command asks for and nobody has put out.
 pub(super) fn missing_output(run: &RunState, ix: StepIx) -> Option<Reason> {
-    let Action::Command(command) = &run.plan[ix].action else {
-        return None;
+    texts(run, ix).find_map(|text| missing_in(run, text))
+}
+
+/// Whether the step's command asks for anything that other steps put out.
+pub(super) fn asks_for_outputs(run: &RunState, ix: StepIx) -> bool {
+    let asks = |text: &Text| match text {
+        Text::Plain(_) => false,
+        Text::Parts(parts) => parts.iter().any(|part| matches!(part, Part::Output { .. })),
     };
-    let argv: &[Text] = match &command.program {
-        Program::Argv(argv) => argv,
-        Program::Shell { args, .. } => args,
+    texts(run, ix)
+        .chain(run.plan.env.iter().map(|(_, text)| text))
+        .any(asks)
+}
+
+/// All texts of the step's command.
+fn texts(run: &RunState, ix: StepIx) -> impl Iterator<Item = &Text> {
+    let command = match &run.plan[ix].action {
+        Action::Command(command) => Some(command),
+        Action::Group => None,
     };
-    let env = command.env.iter().map(|(_, text)| text);
-    let texts = argv.iter().chain(env).chain(&command.stdin);
-    texts.filter_map(|text| missing_in(run, text)).next()
+    command.into_iter().flat_map(|command| {
+        let argv: &[Text] = match &command.program {
+            Program::Argv(argv) => argv,
+            Program::Shell { args, .. } => args,
+        };
+        let env = command.env.iter().map(|(_, text)| text);
+        argv.iter().chain(env).chain(&command.stdin)
+    })
 }
 
 fn missing_in(run: &RunState, text: &Text) -> Option<Reason> {

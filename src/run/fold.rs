@@ -3,11 +3,12 @@
 //! No event is judged here: `legal` has said that it can have happened, and
 //! `schedule` will say what follows from it.
 
+use std::sync::Arc;
+
 use super::event::{
     Attempt, Engine, Event, Finish, Holder, Kind, Millis, Outcome, Reason, Role, Seq, Stopping,
 };
-use std::sync::Arc;
-
+use super::order::Order;
 use super::state::{
     IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState, sorted_by_id,
 };
@@ -36,6 +37,8 @@ impl RunState {
             }
             Kind::RunResumed { engine } => self.resumed(engine, event.seq),
             Kind::RunReopened { .. } => self.begin_again(event.at, |_, _| false),
+            Kind::RunPaused { .. } => self.paused = true,
+            Kind::RunContinued => self.paused = false,
             Kind::PlanReplaced { .. } => self.plan_replaced(event.at),
             Kind::StepClaimed { attempt, .. } => self.claimed(*attempt, event.seq),
             Kind::StepStarted { attempt } => self.started(*attempt, event.at),
@@ -114,6 +117,8 @@ impl RunState {
         };
         self.advanced = false;
         self.engine = Some(engine.clone());
+        // It could be written down that another engine is here.
+        self.paused = false;
         // What an engine handed over or told to stop died with it: the next
         // one asks its executor anew, and says again what must stop.
         for ix in self.plan.indices() {
@@ -134,6 +139,7 @@ impl RunState {
         let plan = self.plan.clone();
         self.graph = Arc::new(Graph::new(&plan));
         self.by_id = sorted_by_id(&plan);
+        self.order = Arc::new(Order::new(&plan, &self.graph, &self.usual));
         self.steps
             .resize_with(plan.steps.len(), || StepRecord::new(false));
         self.begin_again(at, |ix, state| {

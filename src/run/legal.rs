@@ -31,6 +31,9 @@ impl RunState {
                 }
             }
             Kind::RunReopened { .. } => phase_is(matches!(self.phase, RunPhase::Finished(_))),
+            // Also of an ended run: its end is what could not be written down.
+            Kind::RunPaused { .. } => phase_is(self.phase != RunPhase::Pending && !self.paused),
+            Kind::RunContinued => phase_is(self.paused),
             Kind::PlanReplaced { .. } => {
                 phase_is(matches!(
                     self.phase,

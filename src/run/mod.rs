@@ -10,9 +10,12 @@
 
 mod ending;
 pub mod event;
+pub mod expect;
 mod facts;
 mod fold;
+pub mod forecast;
 mod legal;
+mod order;
 mod places;
 pub mod record;
 pub mod replan;
@@ -25,5 +28,7 @@ pub use event::{
     Attempt, End, Engine, Event, Exit, Finish, Holder, Kind, LogRange, Millis, Outcome, Output,
     Reason, Replacement, Role, RunOutcome, Seq, Stop, Stopping,
 };
+pub use expect::Usual;
+pub use order::order_matters;
 pub use schedule::{Command, next, waits_for_log, wake_at};
 pub use state::{Counts, IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState};

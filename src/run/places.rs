@@ -5,13 +5,14 @@
 //! run and in the test that holds the two equal. Kept up to date from event to
 //! event, it makes the cost of a decision independent of the plan's size.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::{Millis, Outcome, Reason};
+use super::event::{Exit, Millis, Outcome, Reason};
 use super::facts;
+use super::order::Turn;
+use super::retry;
 use super::state::{Capacities, Counts, Queue, RunState, StepState, UndoState};
-use crate::plan::{Action, Holds, OnFailure, Plan, StepIx};
+use crate::plan::{Action, Holds, OnFailure, Plan, StepIx, Verdict};
 
 /// The one queue, if any, in which a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +27,19 @@ pub(super) enum Place {
     Ahead,
     /// It is claimed, and may start.
     Startable(u32),
+    /// It is claimed, and waits only for the end of one step that is under way:
+    /// it may be handed over to begin behind it.
+    Behind,
     /// It may be claimed at that time.
     Due(Millis),
 }
 
-/// Steps that occupy the same things. Class 0 occupies nothing.
+/// Steps that are claimed alike: they occupy the same things, and are alike in
+/// whether an attempt whose end nobody saw may simply be made again. Class 0
+/// occupies nothing, and its attempts may be; it alone is claimed, and handed to
+/// slots, far ahead of time. A claim costs other steps' chances where it
+/// occupies something, and where it cannot be told from an attempt it costs a
+/// person's time: after a power cut every claim may have been one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Class {
     /// Units of each thing, as positions in [`Places::used`].
@@ -59,6 +68,7 @@ pub(super) struct Places {
     fallbacks: BTreeMap<StepIx, StepIx>,
     pub todo: BTreeSet<StepIx>,
     pub ahead: Queue,
+    pub behind: Queue,
     pub due: BTreeSet<(Millis, StepIx)>,
     /// Steps with a program running (an undo's included).
     pub live: BTreeSet<StepIx>,
@@ -94,6 +104,7 @@ impl Places {
                 .collect(),
             todo: BTreeSet::new(),
             ahead: Queue::new(),
+            behind: Queue::new(),
             due: BTreeSet::new(),
             live: BTreeSet::new(),
             handed: BTreeSet::new(),
@@ -120,21 +131,21 @@ impl Places {
             Place::Ready(class) => Some(&mut self.classes[class as usize].ready),
             Place::Startable(class) => Some(&mut self.classes[class as usize].startable),
             Place::Ahead => Some(&mut self.ahead),
+            Place::Behind => Some(&mut self.behind),
             _ => None,
         }
     }
 
-    fn put(&mut self, ix: StepIx, priority: i32, place: Place) {
+    fn put(&mut self, ix: StepIx, turn: Turn, place: Place) {
         let before = std::mem::replace(&mut self.place[ix.at()], place);
         if before == place {
             return;
         }
-        let key = (Reverse(priority), ix);
         if let Some(queue) = self.queue(before) {
-            queue.remove(&key);
+            queue.remove(&turn);
         }
         if let Some(queue) = self.queue(place) {
-            queue.insert(key);
+            queue.insert(turn);
         }
         match before {
             Place::Todo => drop(self.todo.remove(&ix)),
@@ -149,20 +160,23 @@ impl Places {
     }
 }
 
-/// Groups the steps by what they occupy. Absent names in the plan's tables are
-/// plain locks: capacity one.
-fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
+/// Groups the steps into classes. Absent names in the plan's tables are plain
+/// locks: capacity one.
+pub(super) fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
     let mut capacities = Capacities::new();
-    let mut class_numbers: BTreeMap<Vec<(Box<str>, u32)>, u32> = BTreeMap::new();
-    class_numbers.insert(Vec::new(), 0);
+    let mut class_numbers: BTreeMap<(bool, Vec<(Box<str>, u32)>), u32> = BTreeMap::new();
+    class_numbers.insert((true, Vec::new()), 0);
     let mut class_of = vec![0; plan.steps.len()];
     for ix in plan.indices() {
-        let Some(holds) = &plan[ix].holds else {
+        let (holds, idempotent) = (&plan[ix].holds, plan[ix].policy.idempotent);
+        if holds.is_none() && idempotent {
             continue;
-        };
-        let wants = wants(plan, holds, &mut capacities);
+        }
+        let occupied = holds
+            .as_ref()
+            .map_or_else(Vec::new, |holds| wants(plan, holds, &mut capacities));
         let next = class_numbers.len() as u32;
-        class_of[ix.at()] = *class_numbers.entry(wants).or_insert(next);
+        class_of[ix.at()] = *class_numbers.entry((idempotent, occupied)).or_insert(next);
     }
     let position: BTreeMap<&str, usize> = capacities
         .keys()
@@ -170,7 +184,7 @@ fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
         .map(|(at, name)| (name.as_ref(), at))
         .collect();
     let mut classes = vec![Class::default(); class_numbers.len()];
-    for (wants, number) in &class_numbers {
+    for ((_, wants), number) in &class_numbers {
         classes[*number as usize].wants = wants
             .iter()
             .map(|(name, units)| (position[name.as_ref()], *units))
@@ -252,8 +266,7 @@ impl RunState {
     /// Puts a step where its state says it belongs.
     pub(super) fn refresh(&mut self, ix: StepIx) {
         let place = self.place_of(ix);
-        let priority = self.plan[ix].policy.priority;
-        self.places.put(ix, priority, place);
+        self.places.put(ix, self.order.turn(ix), place);
         let record = &self.steps[ix.at()];
         let running = matches!(record.state, StepState::Running { .. })
             || matches!(record.undo, UndoState::Running { .. });
@@ -261,18 +274,36 @@ impl RunState {
         let undo_claimed = matches!(record.undo, UndoState::Claimed { .. });
         let handed = record.handed && (claimed || undo_claimed);
         let idle_claim = claimed && !record.handed;
-        self.occupy(ix, running || handed);
+        let was_under_way = self.is_under_way(ix);
+        if was_under_way != (running || handed) {
+            self.occupy(ix, !was_under_way);
+        }
         set(&mut self.places.live, ix, running);
         set(&mut self.places.handed, ix, handed);
         set(&mut self.places.claims, ix, idle_claim);
+        if was_under_way != self.is_under_way(ix) {
+            self.refresh_next(ix);
+        }
     }
 
-    /// Takes or gives back what a step occupies, if that has changed.
-    fn occupy(&mut self, ix: StepIx, now: bool) {
-        let before = self.places.live.contains(&ix) || self.places.handed.contains(&ix);
-        if before == now {
-            return;
+    /// Whether an attempt of it runs, or may begin at any moment.
+    fn is_under_way(&self, ix: StepIx) -> bool {
+        self.places.live.contains(&ix) || self.places.handed.contains(&ix)
+    }
+
+    /// Those that wait for this step alone may, or may no more, be handed over
+    /// to begin behind it.
+    fn refresh_next(&mut self, ix: StepIx) {
+        let graph = self.graph.clone();
+        for &to in graph.dependents(ix) {
+            if self.places.unmet[to.at()] == 1 {
+                self.refresh(to);
+            }
         }
+    }
+
+    /// Takes or gives back what a step occupies.
+    fn occupy(&mut self, ix: StepIx, now: bool) {
         let class = &self.places.classes[self.places.class_of[ix.at()] as usize];
         for (name, units) in &class.wants {
             let used = &mut self.places.used[*name].1;
@@ -311,12 +342,34 @@ impl RunState {
             && step.confirm.is_none()
             && step.fallback_of.is_none()
             && !step.policy.always
-            && step.policy.idempotent
             && matches!(step.action, Action::Command(_));
-        match plain && !claimed && self.places.unclaimed[ix.at()] == 0 {
-            true => Place::Ahead,
-            false => Place::Nowhere,
+        match claimed {
+            _ if !plain => Place::Nowhere,
+            false if self.places.unclaimed[ix.at()] == 0 => Place::Ahead,
+            true if self.goes_behind(ix).is_some() => Place::Behind,
+            _ => Place::Nowhere,
         }
+    }
+
+    /// The one step that a claimed step still waits for, if that is under way
+    /// and to exit with 0 is all that is asked of it.
+    pub(super) fn goes_behind(&self, ix: StepIx) -> Option<StepIx> {
+        if self.places.unmet[ix.at()] != 1 || self.places.blocker[ix.at()].is_some() {
+            return None;
+        }
+        let mut waits = crate::plan::graph::waits(&self.plan, ix);
+        let last = waits.find(|from| !self.places.is_resolved(*from))?;
+        let succeeds = || {
+            let plainly = Exit::Exited { code: 0 };
+            retry::verdict(&self.plan[last].policy, &plainly) != Verdict::Failure
+        };
+        let runs = !matches!(self.steps[last.at()].state, StepState::Settled { .. });
+        let goes = self.is_under_way(last)
+            && runs
+            && self.places.fallback(last).is_none()
+            && succeeds()
+            && !facts::asks_for_outputs(self, ix);
+        goes.then_some(last)
     }
 
     /// Whether a step that waits for nothing more is to be skipped, asked about

@@ -258,6 +258,12 @@ mod tests {
                     by: "somebody".into(),
                 },
             },
+            Kind::RunPaused {
+                reason: Reason::Unwritable {
+                    error: "no space left for q\"db".into(),
+                },
+            },
+            Kind::RunContinued,
             Kind::PlanReplaced {
                 by: Box::new(Replacement {
                     plan: "c0ffee".into(),
@@ -387,6 +393,8 @@ mod tests {
                     len: 12,
                 }),
                 stderr: None,
+                masked: 2,
+                dropped: 1,
             },
             outputs: BTreeMap::from([("KEY".into(), "va\"lue".into())]),
             leaked: true,
@@ -403,6 +411,8 @@ mod tests {
                 Kind::RunStarted { .. } => "run_started",
                 Kind::RunResumed { .. } => "run_resumed",
                 Kind::RunReopened { .. } => "run_reopened",
+                Kind::RunPaused { .. } => "run_paused",
+                Kind::RunContinued => "run_continued",
                 Kind::PlanReplaced { .. } => "plan_replaced",
                 Kind::StepClaimed { .. } => "step_claimed",
                 Kind::StepStarted { .. } => "step_started",
@@ -422,7 +432,7 @@ mod tests {
                 Kind::RunFinished { .. } => "run_finished",
             })
             .collect();
-        assert_eq!(names.len(), 20);
+        assert_eq!(names.len(), 22);
     }
 
     /// A plan whose steps have the ids `a`, `b` and so on, the last an odd one.

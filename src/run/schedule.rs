@@ -17,6 +17,7 @@ use super::event::{
     Attempt, Exit, Kind, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping,
 };
 use super::facts::{self, Judged};
+use super::order::Turn;
 use super::retry;
 use super::state::{Queue, RunPhase, RunState, StepState, UndoState};
 use crate::plan::{Action, Policy, Retry, StepIx};
@@ -28,6 +29,9 @@ pub enum Command {
     Claim { attempt: Attempt, reason: Reason },
     /// Hand the attempt to its executor. Its claim is durable.
     Start { attempt: Attempt },
+    /// Hand the attempt to its executor, to begin when another, which the
+    /// executor has, has ended plainly. Its claim is durable.
+    StartBehind { attempt: Attempt, first: Attempt },
     /// End the attempt early.
     Stop {
         attempt: Attempt,
@@ -70,7 +74,7 @@ impl Command {
     pub fn event(&self) -> Option<Kind> {
         Some(match self.clone() {
             Command::Claim { attempt, reason } => Kind::StepClaimed { attempt, reason },
-            Command::Start { .. } => return None,
+            Command::Start { .. } | Command::StartBehind { .. } => return None,
             Command::Stop {
                 attempt,
                 how,
@@ -123,7 +127,7 @@ pub(super) const BATCH: usize = 1024;
 /// Claims kept ahead of the slots. One commit of the log then allows many
 /// starts, and no start waits for a commit of its own.
 fn claims_ahead(slots: usize) -> usize {
-    (4 * slots).max(64)
+    (8 * slots).max(256)
 }
 
 /// What to do now.
@@ -178,7 +182,7 @@ pub fn waits_for_log(run: &RunState) -> bool {
             class
                 .startable
                 .iter()
-                .any(|(_, ix)| match run.step(*ix).state {
+                .any(|turn| match run.step(run.order.step(*turn)).state {
                     StepState::Claimed { claimed, .. } => claimed > run.durable,
                     _ => false,
                 })
@@ -237,7 +241,7 @@ fn go_on(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
     decide(run, now, commands);
     start(run, commands);
     claim(run, now, commands);
-    if commands.is_empty() && is_idle(run) {
+    if commands.is_empty() && is_idle(run) && may_end(run) {
         commands.push(match run.places.unsettled.is_empty() {
             true => end(run),
             false => stuck(run),
@@ -248,7 +252,9 @@ fn go_on(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
 /// Nothing is under way that could move the run.
 fn is_idle(run: &RunState) -> bool {
     let places = &run.places;
-    places.live.is_empty() && places.handed.is_empty() && places.claims.iter().all(|ix| {
+    // What is claimed may start when the pause is over.
+    let waits = run.paused && !places.claims.is_empty();
+    !waits && places.live.is_empty() && places.handed.is_empty() && places.claims.iter().all(|ix| {
         // A claim that is durable and was not started now never will be.
         matches!(run.step(*ix).state, StepState::Claimed { claimed, .. } if claimed <= run.durable)
     }) && places.due.is_empty() && !places.unsettled.iter().any(|ix| {
@@ -257,6 +263,12 @@ fn is_idle(run: &RunState) -> bool {
             StepState::Asked | StepState::Blocked { .. }
         )
     })
+}
+
+/// A run whose end could not be written down waits with it, and is over once it
+/// can be. Only where somebody, or its deadline, wants it to be over now, it is.
+pub(super) fn may_end(run: &RunState) -> bool {
+    !run.paused || run.is_told_to_end()
 }
 
 /// No plan that passed validation comes here; if one does, it ends with a
@@ -356,14 +368,17 @@ pub(super) fn failing(run: &RunState, ix: StepIx, attempt: u32, now: Millis) -> 
         })
     };
     let exit = last.error.clone().unwrap_or_else(|| last.exit.to_string());
-    match last.exit {
-        Exit::Interrupted if !policy.idempotent => {
-            return settle(Outcome::Failed, Reason::NotIdempotent);
+    match (&last.exit, &run.stopped) {
+        (Exit::Canceled { .. }, Some((why, _))) => {
+            return settle(Outcome::Canceled, Reason::Stopping(*why));
         }
-        Exit::Interrupted => return Some(again(failed, now, Reason::Interrupted)),
-        Exit::Canceled { .. } => {
-            let by = run.stopped.as_ref().map(|(why, _)| Reason::Stopping(*why));
-            return settle(Outcome::Canceled, by.unwrap_or(Reason::Exit(exit)));
+        // An engine stopped it, and died before it could be recorded why: nobody
+        // wants the run to end any more, and the attempt was only cut short.
+        (Exit::Canceled { .. } | Exit::Interrupted, _) => {
+            return match policy.idempotent {
+                true => Some(again(failed, now, Reason::Interrupted)),
+                false => settle(Outcome::Failed, Reason::NotIdempotent),
+            };
         }
         _ => {}
     }
@@ -407,6 +422,9 @@ pub(super) fn again(failed: Attempt, not_before: Millis, reason: Reason) -> Comm
 
 /// Hands claimed steps whose turn it is to the executor.
 fn start(run: &RunState, commands: &mut Vec<Command>) {
+    if run.paused {
+        return;
+    }
     let places = &run.places;
     let slots = run.plan.max_concurrency.get() as usize;
     let mut busy = places.live.len() + places.handed.len();
@@ -414,9 +432,10 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
     for (class, ix) in in_order(run, |class| &class.startable) {
         // A slot is handed its next step before it asks, so that it never
         // stands idle for the time it takes to ask. What occupies something is
-        // not: it would occupy it while it only waits.
+        // not, since it would occupy it while it only waits; nor what must not
+        // simply be made again.
         let room = if class == 0 { 2 * slots } else { slots };
-        if busy >= 2 * slots {
+        if busy >= 2 * slots || (busy >= slots && run.order.lasts(ix)) {
             break;
         }
         let StepState::Claimed { attempt, claimed } = run.step(ix).state else {
@@ -434,6 +453,38 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
             },
         });
     }
+    if run.queues_behind {
+        start_behind(run, 2 * slots, busy, commands);
+    }
+}
+
+/// Hands over what waits only for a step that the executor has: a chain of short
+/// steps then costs no word to the engine between one and the next. Short ones,
+/// since what stands in line goes before all that becomes ready meanwhile.
+fn start_behind(run: &RunState, most: usize, busy: usize, commands: &mut Vec<Command>) {
+    let main = |step, number| Attempt {
+        step,
+        number,
+        role: Role::Main,
+    };
+    let durable = |turn: &Turn| {
+        let ix = run.order.step(*turn);
+        let first = run.goes_behind(ix)?;
+        let (StepState::Claimed { attempt, claimed }, number) =
+            (&run.step(ix).state, run.step(first).attempts)
+        else {
+            return None;
+        };
+        let brief = !run.order.lasts(ix) && !run.order.lasts(first);
+        (*claimed <= run.durable && brief).then_some(Command::StartBehind {
+            attempt: main(ix, *attempt),
+            first: main(first, number),
+        })
+    };
+    let room = most.saturating_sub(busy);
+    // What is not durable yet will be soon; nothing is gained by looking further.
+    let in_line = run.places.behind.iter().take(room.min(BATCH));
+    commands.extend(in_line.filter_map(durable));
 }
 
 /// Claims what may soon start.
@@ -450,26 +501,49 @@ fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
             commands.push(claim_of(*ix, attempt, Reason::Ready));
         }
     }
-    claim_occupying(run, slots, commands);
-    let window = claims_ahead(slots);
-    let held = run.places.claims.len();
-    // Refilled only when half empty, so that one commit carries many claims.
-    if held > window / 2 {
-        return;
-    }
-    let ready = run.places.classes[0]
-        .ready
-        .iter()
-        .map(|(_, ix)| (*ix, Reason::Ready));
-    let ahead = run.places.ahead.iter().map(|(_, ix)| (*ix, Reason::Ahead));
-    for (ix, reason) in ready.chain(ahead).take(window - held) {
+    claim_sparingly(run, slots, commands);
+    let places = &run.places;
+    let may_start = places.classes.iter().map(|class| class.startable.len());
+    let may_start: usize = may_start.sum();
+    let refill = Refill {
+        window: claims_ahead(slots),
+        next: places.classes[0].startable.first().copied(),
+    };
+    let ready = refill.from(&places.classes[0].ready, may_start);
+    let ready = ready.map(|turn| (turn, Reason::Ready));
+    let ahead = refill.from(&places.ahead, places.claims.len().saturating_sub(may_start));
+    let ahead = ahead.map(|turn| (turn, Reason::Ahead));
+    for (turn, reason) in ready.chain(ahead) {
+        let ix = run.order.step(turn);
         commands.push(claim_of(ix, run.step(ix).attempts + 1, reason));
     }
 }
 
-/// Claims steps that occupy something, only as many as could start at once:
+/// How claims of one kind are kept up.
+struct Refill {
+    /// So many are held, of those that may start and of those that may soon.
+    window: usize,
+    /// The claimed step that starts next.
+    next: Option<Turn>,
+}
+
+impl Refill {
+    /// What of a queue to claim, where so many of its kind are held. Only when
+    /// half of them are used up, so that one commit carries many claims; but
+    /// what goes before all that may start does not wait for that.
+    fn from<'a>(&self, queue: &'a Queue, held: usize) -> impl Iterator<Item = Turn> + 'a {
+        let low = held <= self.window / 2;
+        let most = if low { self.window } else { 2 * self.window };
+        let next = self.next;
+        let goes_first = move |turn: &Turn| low || next.is_some_and(|next| *turn < next);
+        let turns = queue.iter().copied().take_while(goes_first);
+        turns.take(most.saturating_sub(held))
+    }
+}
+
+/// Claims steps that are not of class 0, only as many as could start at once:
 /// claims of steps that cannot start would crowd out those that can.
-fn claim_occupying(run: &RunState, slots: usize, commands: &mut Vec<Command>) {
+fn claim_sparingly(run: &RunState, slots: usize, commands: &mut Vec<Command>) {
     if run.places.classes.len() == 1 {
         return;
     }
@@ -534,11 +608,11 @@ fn in_order<'a>(
         .filter_map(|(class, queue)| Some(Reverse((*queue.next()?, class))))
         .collect();
     std::iter::from_fn(move || {
-        let Reverse(((_, ix), class)) = heads.pop()?;
+        let Reverse((turn, class)) = heads.pop()?;
         if let Some(head) = queues[class].next() {
             heads.push(Reverse((*head, class)));
         }
-        Some((class, ix))
+        Some((class, run.order.step(turn)))
     })
 }
 

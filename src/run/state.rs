@@ -6,9 +6,10 @@
 //! is an [`IllegalEvent`]. The fold has no opinions: whether a failed step is tried again
 //! or given up is decided in `schedule` and arrives here as an event.
 //!
-//! Two things an engine knows are not events, since they are only about itself
-//! and end with it: how far the log is durable ([`RunState::acknowledge`]) and
-//! which claimed attempts it has handed to an executor ([`RunState::hand_over`]).
+//! Some things an engine knows are not events, since they are only about itself
+//! and end with it: how far the log is durable ([`RunState::acknowledge`]),
+//! which claimed attempts it has handed to an executor ([`RunState::hand_over`],
+//! [`RunState::take_back`]), and what that executor can do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,6 +19,8 @@ use super::event::{
     Attempt, Engine, Event, Exit, Finish, Holder, Millis, Outcome, Reason, Role, RunOutcome, Seq,
     Stop, Stopping,
 };
+use super::expect::Usual;
+use super::order::{Order, Turn};
 use super::places::Places;
 use crate::plan::graph::Graph;
 use crate::plan::{OnFailure, Plan, StepIx};
@@ -210,6 +213,8 @@ pub struct RunState {
     /// The event with which the machine's present boot entered the run.
     pub(super) booted: Seq,
     pub(super) seed: u64,
+    /// Nothing new starts, since what happens cannot be written down.
+    pub(super) paused: bool,
     /// When the last event was.
     pub(super) last_at: Millis,
     pub(super) started_at: Millis,
@@ -223,6 +228,13 @@ pub struct RunState {
     /// Steps that can be undone, in the order in which they succeeded.
     pub(super) undoable: Vec<StepIx>,
     pub(super) ended: Option<Reason>,
+    /// The executor takes attempts that are to begin behind others.
+    pub(super) queues_behind: bool,
+    /// How long steps are expected to take; the places of steps do not change
+    /// with the plan.
+    pub(super) usual: Arc<Usual>,
+    /// Which of several ready steps goes first.
+    pub(super) order: Arc<Order>,
     /// Where each step stands in the queues; follows from all of the above.
     pub(super) places: Places,
 }
@@ -230,7 +242,13 @@ pub struct RunState {
 impl RunState {
     /// A run to which nothing has happened. It begins by the first of the plans
     /// that this one holds.
-    pub fn new(mut plan: Arc<Plan>) -> Self {
+    pub fn new(plan: Arc<Plan>) -> Self {
+        RunState::expecting(plan, &Usual::nothing())
+    }
+
+    /// The same, of a plan whose steps usually take so long: those that hold up
+    /// the most go first.
+    pub fn expecting(mut plan: Arc<Plan>, usual: &Usual) -> Self {
         let mut later = Vec::new();
         while let Some(before) = plan.before.clone() {
             later.push(std::mem::replace(&mut plan, before));
@@ -244,6 +262,8 @@ impl RunState {
             .collect();
         let mut run = RunState {
             places: Places::empty(&plan),
+            usual: Arc::new(usual.clone()),
+            order: Arc::new(Order::new(&plan, &graph, usual)),
             plan,
             later,
             graph,
@@ -256,6 +276,7 @@ impl RunState {
             advanced: false,
             booted: 0,
             seed: 0,
+            paused: false,
             last_at: 0,
             started_at: 0,
             ended_at: 0,
@@ -265,6 +286,7 @@ impl RunState {
             undo_failed: None,
             undoable: Vec::new(),
             ended: None,
+            queues_behind: false,
         };
         run.rebuild_places();
         run
@@ -278,12 +300,22 @@ impl RunState {
         plan: Arc<Plan>,
         events: impl IntoIterator<Item = &'a Event>,
     ) -> Result<Self, IllegalEvent> {
-        let mut run = RunState::new(plan);
+        RunState::new(plan).after(events)
+    }
+
+    /// This run, after these events, all of which are durable.
+    ///
+    /// # Errors
+    /// The first event that cannot have happened.
+    pub fn after<'a>(
+        mut self,
+        events: impl IntoIterator<Item = &'a Event>,
+    ) -> Result<Self, IllegalEvent> {
         for event in events {
-            run.apply(event)?;
+            self.apply(event)?;
         }
-        run.acknowledge(run.seq);
-        Ok(run)
+        self.acknowledge(self.seq);
+        Ok(self)
     }
 
     pub fn plan(&self) -> &Arc<Plan> {
@@ -296,6 +328,11 @@ impl RunState {
 
     pub fn phase(&self) -> &RunPhase {
         &self.phase
+    }
+
+    /// Whether nothing new starts, since what happens cannot be written down.
+    pub fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// The last event's number.
@@ -330,6 +367,12 @@ impl RunState {
     /// Why the run ended as it did.
     pub fn ended_because(&self) -> Option<&Reason> {
         self.ended.as_ref()
+    }
+
+    /// Whether somebody, or its deadline, has stopped the run.
+    pub fn is_told_to_end(&self) -> bool {
+        let why = self.stopped.as_ref().map(|(why, _)| *why);
+        why.is_some_and(|why| why != Stopping::Abort)
     }
 
     /// What stopped the run before its end, and why.
@@ -408,6 +451,22 @@ impl RunState {
     pub fn hand_over(&mut self, attempt: Attempt) {
         self.steps[attempt.step.at()].handed = true;
         self.refresh(attempt.step);
+    }
+
+    /// Takes note that the executor has given this attempt back: it never began.
+    pub fn take_back(&mut self, attempt: Attempt) {
+        let record = &mut self.steps[attempt.step.at()];
+        let is_it =
+            matches!(record.state, StepState::Claimed { attempt: n, .. } if n == attempt.number);
+        if is_it && attempt.role == Role::Main {
+            record.handed = false;
+            self.refresh(attempt.step);
+        }
+    }
+
+    /// Takes note that the executor takes attempts that are to begin behind others.
+    pub fn may_queue_behind(&mut self) {
+        self.queues_behind = true;
     }
 
     /// What the last attempt put out for later steps.
@@ -529,5 +588,5 @@ impl Counts {
 
 /// Names of things that steps occupy, with their capacities.
 pub(super) type Capacities = BTreeMap<Box<str>, u32>;
-/// Steps in the order in which they go.
-pub(super) type Queue = BTreeSet<(std::cmp::Reverse<i32>, StepIx)>;
+/// Steps, by their turns, in the order in which they go.
+pub(super) type Queue = BTreeSet<Turn>;

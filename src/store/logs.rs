@@ -70,7 +70,11 @@ impl Log {
         let most = buffer
             .len()
             .min(usize::try_from(left).unwrap_or(usize::MAX));
-        read_at(&self.file, self.start + offset, &mut buffer[..most])
+        read_at(
+            &self.file,
+            self.start.saturating_add(offset),
+            &mut buffer[..most],
+        )
     }
 
     /// Where the last `lines` lines begin, and whether that is really so: `false`
@@ -143,7 +147,7 @@ fn open(path: &Path) -> io::Result<File> {
 fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+        match file.read_at(&mut buffer[filled..], offset.saturating_add(filled as u64)) {
             Ok(0) => break,
             Ok(n) => filled += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -267,6 +271,7 @@ mod tests {
         let output = Output {
             stdout: range("out", 9),
             stderr: range("err", 6),
+            ..Output::default()
         };
         let words = |lines| last_lines(&home.state, "r", &output, lines);
         assert_eq!(words(3), ["o3", "e1", "e2"]);

@@ -33,6 +33,7 @@ pub(crate) mod files;
 mod jsonl;
 pub mod logs;
 mod own;
+mod past;
 mod prune;
 pub(crate) mod range_lock;
 mod read;
@@ -192,6 +193,9 @@ fn connect(path: &Path, durability: Durability, access: Access) -> Result<Connec
         .map_err(sql)?;
     conn.busy_timeout(BUSY).map_err(sql)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+        .map_err(sql)?;
+    // Else what a query cannot hold goes to a file in /var/tmp.
+    conn.pragma_update(None, "temp_store", "MEMORY")
         .map_err(sql)?;
     conn.pragma_update(
         None,

@@ -3,7 +3,6 @@
 //! Readers never wait for writers, nor writers for readers. What a reader gets
 //! is the state after some whole commit.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -15,11 +14,6 @@ use crate::run::{Event, Millis, Seq};
 
 use super::commit::moment;
 use super::{Store, StoreError};
-
-/// From how many earlier runs of a plan durations are taken, and at most how
-/// many of their steps.
-const PAST_RUNS: u32 = 20;
-const PAST_STEPS: u32 = 100_000;
 
 /// Where a run stands, as the store and JSON spell it.
 ///
@@ -213,20 +207,26 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] if there is no such run; the store cannot be read.
     pub fn plan(&self, run_id: &str) -> Result<Plan, StoreError> {
-        let json: String = self
+        let (json, content_id): (String, String) = self
             .conn
             .query_row(
-                "SELECT p.json FROM plan p JOIN run r ON r.plan = p.key WHERE r.run_id = ?1",
+                "SELECT p.json, p.content_id FROM plan p JOIN run r ON r.plan = p.key
+                 WHERE r.run_id = ?1",
                 [run_id],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()
             .map_err(|e| self.sql(e))?
             .ok_or_else(|| self.no_run(run_id))?;
-        serde_json::from_str(&json).map_err(|e| StoreError::Corrupt {
+        let corrupt = |detail: &dyn fmt::Display| StoreError::Corrupt {
             path: self.state.database(),
-            detail: format!("the plan of run {run_id}: {e}"),
-        })
+            detail: format!("the plan of run {run_id}: {detail}"),
+        };
+        // Nothing else checks again what was checked when the plan was loaded.
+        if Plan::content_id_of(&json) != content_id {
+            return Err(corrupt(&"it is not the one that was recorded"));
+        }
+        serde_json::from_str(&json).map_err(|e| corrupt(&e))
     }
 
     /// A run's events after a sequence number (0 for all), in order, at most `limit`.
@@ -247,46 +247,6 @@ impl Store {
             Ok(())
         })?;
         Ok(events)
-    }
-
-    /// How long each step of a plan usually takes, in milliseconds: the median
-    /// of its successful attempts in the last runs of the plan with this id.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn durations(&self, plan_id: &str) -> Result<BTreeMap<String, Millis>, StoreError> {
-        let sql = |e| self.sql(e);
-        let mut query = self
-            .conn
-            .prepare_cached(
-                "SELECT s.id,
-                    json_extract(e.data, '$.ended_at') - json_extract(e.data, '$.started_at')
-                 FROM (
-                    SELECT r.key, r.plan FROM run r
-                    WHERE r.plan IN (SELECT key FROM plan WHERE plan_id = ?1)
-                    ORDER BY r.key DESC LIMIT ?2
-                 ) r
-                 JOIN event e ON e.run = r.key AND e.type = 'step_finished'
-                 JOIN step s ON s.plan = r.plan AND s.ix = e.step
-                 WHERE json_extract(e.data, '$.role') IS NULL
-                    AND json_extract(e.data, '$.verdict') <> 'failure'
-                 LIMIT ?3",
-            )
-            .map_err(sql)?;
-        let found = query
-            .query_map(params![plan_id, PAST_RUNS, PAST_STEPS], |row| {
-                Ok((row.get(0)?, row.get::<_, i64>(1)?))
-            })
-            .map_err(sql)?;
-        let mut all: BTreeMap<String, Vec<Millis>> = BTreeMap::new();
-        for step in found {
-            let (id, took): (String, i64) = step.map_err(sql)?;
-            all.entry(id).or_default().push(took.max(0).cast_unsigned());
-        }
-        Ok(all
-            .into_iter()
-            .map(|(id, took)| (id, median(took)))
-            .collect())
     }
 
     /// The key of a run that is in the store.
@@ -412,14 +372,6 @@ fn event_row<'a>(row: &'a SqlRow<'_>) -> rusqlite::Result<Row<'a>> {
     })
 }
 
-/// The middle one; of two in the middle, the lower.
-fn median(mut took: Vec<Millis>) -> Millis {
-    took.sort_unstable();
-    took.get(took.len().saturating_sub(1) / 2)
-        .copied()
-        .unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -430,12 +382,5 @@ mod tests {
             assert_eq!(StoredState::from_word(state.word()), Some(state));
         }
         assert_eq!(StoredState::from_word("interrupted"), None);
-    }
-
-    #[test]
-    fn the_median_is_one_of_the_values() {
-        assert_eq!(median(vec![9, 1, 5]), 5);
-        assert_eq!(median(vec![9, 1, 5, 7]), 5);
-        assert_eq!(median(vec![3]), 3);
     }
 }

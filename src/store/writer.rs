@@ -25,7 +25,7 @@ use super::commit::Log;
 use super::{Durability, NotOwned, Owner, Ownership, StoreError};
 
 /// How long events gather before they are committed, if nobody is in a hurry.
-pub const GATHER: Duration = Duration::from_millis(2);
+pub const GATHER: Duration = Duration::from_millis(20);
 
 /// A run as it enters the store.
 pub struct NewRun {

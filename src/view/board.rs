@@ -20,7 +20,7 @@ use super::style::{BAD, BUSY, FAINT, GOOD};
 use super::time::so_far;
 use super::words;
 use crate::plan::{Plan, StepIx};
-use crate::run::{Attempt, Counts, Event, Kind, Millis, Role, RunState};
+use crate::run::{Attempt, Counts, Event, Kind, Millis, Role, RunState, Usual};
 
 /// The most that is drawn of a large terminal.
 const MOST_LINES: usize = 16;
@@ -38,9 +38,9 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board for a run of this plan. `usual` is how many milliseconds steps
-    /// took in earlier runs, by id; without, nothing is predicted.
-    pub fn new(run: &RunState, usual: &BTreeMap<String, Millis>) -> Self {
+    /// A board for a run of this plan, whose steps usually took so long; without
+    /// a past, nothing is predicted.
+    pub fn new(run: &RunState, usual: &Usual) -> Self {
         let mut estimate = Estimate::new(run.plan(), run.graph(), usual);
         if let Some(estimate) = &mut estimate {
             let settled = run
@@ -183,7 +183,7 @@ mod tests {
     use crate::view::testing::{self, NOON, Story, exited};
 
     fn board_at(story: &Story, usual: &[(&str, u64)]) -> Board {
-        let usual = usual.iter().map(|(id, ms)| (id.to_string(), *ms)).collect();
+        let usual = testing::usual(story.run.plan(), usual);
         let mut board = None;
         story.tell(|run, event| {
             board

@@ -8,8 +8,9 @@
 use std::collections::BTreeMap;
 
 use crate::plan::graph::Graph;
-use crate::plan::{Action, Plan, StepIx};
-use crate::run::Millis;
+use crate::plan::{Plan, StepIx};
+use crate::run::Usual;
+use crate::run::expect::Expected;
 
 /// How long steps take, and what of it is still ahead.
 #[derive(Clone, Debug)]
@@ -29,34 +30,15 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Judges by the usual durations (milliseconds) of steps by id. `None`
-    /// where fewer than half of the steps have one. Others count as usual.
-    pub fn new(plan: &Plan, graph: &Graph, usual: &BTreeMap<String, Millis>) -> Option<Self> {
-        let known: Vec<Option<u64>> = plan
-            .steps
-            .iter()
-            .map(|step| match (&step.absent, &step.action) {
-                (Some(_), _) | (_, Action::Group) => Some(0),
-                _ => usual.get(step.id.as_ref()).copied(),
-            })
-            .collect();
-        let works = |ix: &StepIx| plan[*ix].absent.is_none() && plan[*ix].action != Action::Group;
-        let steps = plan.indices().filter(works).count();
-        let measured: Vec<u64> = plan
-            .indices()
-            .filter(works)
-            .filter_map(|ix| known[ix.at()])
-            .collect();
-        if measured.is_empty() || measured.len() * 2 < steps {
+    /// Judges by the steps' usual durations. `None` where fewer than half of the
+    /// steps have one.
+    pub fn new(plan: &Plan, graph: &Graph, usual: &Usual) -> Option<Self> {
+        let expected = Expected::new(plan, usual)?;
+        if expected.known * 2 < expected.steps {
             return None;
         }
-        let mean = measured.iter().sum::<u64>() / measured.len() as u64;
-        let own: Vec<u64> = known.iter().map(|ms| ms.unwrap_or(mean)).collect();
-        let mut chain = own.clone();
-        for ix in graph.topological(plan).into_iter().rev() {
-            let behind = graph.dependents(ix).iter().map(|to| chain[to.at()]).max();
-            chain[ix.at()] = own[ix.at()].saturating_add(behind.unwrap_or(0));
-        }
+        let own = expected.own().to_vec();
+        let chain = graph.remaining_paths(plan, &own);
         let mut longest_first: Vec<StepIx> = plan.indices().collect();
         longest_first.sort_by_key(|ix| std::cmp::Reverse(chain[ix.at()]));
         Some(Estimate {
@@ -104,8 +86,7 @@ mod tests {
     use crate::view::testing;
 
     fn estimate(plan: &Plan, usual: &[(&str, u64)]) -> Option<Estimate> {
-        let usual = usual.iter().map(|(id, ms)| (id.to_string(), *ms)).collect();
-        Estimate::new(plan, &Graph::new(plan), &usual)
+        Estimate::new(plan, &Graph::new(plan), &testing::usual(plan, usual))
     }
 
     #[test]
@@ -139,6 +120,6 @@ mod tests {
         assert!(estimate(&plan, &[]).is_none());
         assert!(estimate(&plan, &[("a", 500)]).is_none());
         let mut gap = estimate(&plan, &[("a", 100), ("b", 300)]).unwrap();
-        assert_eq!(gap.left_ms([]), 500);
+        assert_eq!(gap.left_ms([]), 400);
     }
 }

@@ -60,6 +60,8 @@ pub fn about(kind: &Kind) -> Option<StepIx> {
         Kind::RunStarted { .. }
         | Kind::RunResumed { .. }
         | Kind::RunReopened { .. }
+        | Kind::RunPaused { .. }
+        | Kind::RunContinued
         | Kind::PlanReplaced { .. }
         | Kind::RunStopping { .. }
         | Kind::RollbackStarted { .. }
@@ -145,9 +147,10 @@ pub fn detail(kind: &Kind, zone: &TimeZone) -> String {
         }
         Kind::PlanReplaced { by } => replaced(by),
         Kind::RunReopened { reason }
+        | Kind::RunPaused { reason }
         | Kind::RunStopping { reason, .. }
         | Kind::RollbackStarted { reason } => reason.to_string(),
-        Kind::CleanupStarted => String::new(),
+        Kind::CleanupStarted | Kind::RunContinued => String::new(),
         Kind::RunFinished { outcome, reason } => {
             format!("{}{}", outcome.word(), words::because(reason))
         }

@@ -15,6 +15,7 @@ pub mod diagnostic;
 pub mod escape;
 pub mod estimate;
 pub mod events;
+pub mod forecast;
 pub mod graph;
 pub mod jsonl;
 pub mod log;

@@ -119,6 +119,13 @@ fn tell(run: &RunState, event: &Event) -> Option<Told> {
         Kind::RunStarted { .. } => told(None, style::BUSY, "started", begun(run)),
         Kind::RunResumed { .. } => told(None, style::BUSY, "resumed", String::new()),
         Kind::RunReopened { reason } => told(None, style::BUSY, "goes on", format!(": {reason}")),
+        Kind::RunPaused { reason } => told(None, style::BAD, "starts nothing new", paused(reason)),
+        Kind::RunContinued => told(
+            None,
+            style::BUSY,
+            "goes on",
+            ": it can be recorded again".into(),
+        ),
         Kind::PlanReplaced { by } => {
             let rest = format!(" by the plan that {} now holds", by.file);
             told(None, style::BUSY, "goes on", rest)
@@ -215,6 +222,11 @@ fn begun(run: &RunState) -> String {
         ": {}, {steps}, at most {} at once",
         plan.name, plan.max_concurrency
     )
+}
+
+/// Whoever reads this wonders what to do: nothing but make room.
+fn paused(reason: &Reason) -> String {
+    format!(": {reason}; it goes on by itself when that is over")
 }
 
 fn started(run: &RunState, attempt: Attempt) -> Option<Told> {

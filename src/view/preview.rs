@@ -8,7 +8,6 @@
 //! A plan may have 100,000 steps, so everything here is a few passes over
 //! arrays, and each step is written and forgotten.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 
@@ -17,13 +16,13 @@ use serde_json::{Value, json};
 
 use super::command::of_action;
 use super::escape::clean;
-use super::estimate::Estimate;
+use super::forecast;
 use super::style::{FAINT, HEADING, ODD};
-use super::time::took;
 use super::words::{self, counted};
 use crate::plan::graph::Graph;
 use crate::plan::{Plan, StepIx};
-use crate::run::Millis;
+use crate::run::Usual;
+use crate::run::forecast::Forecast;
 
 /// The answer to "what would happen?".
 pub struct Preview<'a> {
@@ -33,13 +32,12 @@ pub struct Preview<'a> {
     /// Steps that take part, layer by layer, in the plan's order within each.
     order: Vec<StepIx>,
     layers: u32,
-    predicted_ms: Option<u64>,
+    forecast: Option<Forecast>,
 }
 
 impl<'a> Preview<'a> {
-    /// Looks at a plan. `usual` is how many milliseconds steps took in earlier
-    /// runs, by id; it may be empty.
-    pub fn new(plan: &'a Plan, usual: &BTreeMap<String, Millis>) -> Self {
+    /// Looks at a plan whose steps took so long in earlier runs.
+    pub fn new(plan: &'a Plan, usual: &Usual) -> Self {
         let graph = Graph::new(plan);
         let mut layer = vec![0u32; plan.steps.len()];
         for ix in graph.topological(plan) {
@@ -54,13 +52,12 @@ impl<'a> Preview<'a> {
             .collect();
         order.sort_by_key(|ix| layer[ix.at()]);
         let layers = order.last().map_or(0, |ix| layer[ix.at()] + 1);
-        let mut estimate = Estimate::new(plan, &graph, usual);
         Preview {
             plan,
             layer,
             order,
             layers,
-            predicted_ms: estimate.as_mut().map(|estimate| estimate.left_ms([])),
+            forecast: Forecast::new(plan, &graph, usual),
         }
     }
 
@@ -120,10 +117,8 @@ impl<'a> Preview<'a> {
             counted(self.layers as usize, "layer"),
             self.plan.max_concurrency
         )?;
-        if let Some(ms) = self.predicted_ms {
-            write!(out, ", about {} going by earlier runs", took(ms))?;
-        }
-        writeln!(out)
+        writeln!(out)?;
+        forecast::text(self.plan, self.forecast.as_ref(), out)
     }
 
     fn step_text(&self, ix: StepIx, out: &mut impl Write) -> io::Result<()> {
@@ -163,8 +158,9 @@ impl<'a> Preview<'a> {
                 "layers": self.layers,
                 "critical_path_length": self.layers,
                 "max_concurrency": plan.max_concurrency,
-                "predicted_ms": self.predicted_ms,
+                "predicted_ms": self.forecast.as_ref().map(|forecast| forecast.makespan),
             },
+            "forecast": forecast::json(plan, self.forecast.as_ref()),
         });
         let head = head.to_string();
         write!(
@@ -276,11 +272,14 @@ mod tests {
     #[test]
     fn the_order_the_commands_and_the_reasons() {
         let plan = plan();
-        let usual = ["fetch", "build", "docs"].map(|id| (id.to_owned(), 2_000));
-        let preview = Preview::new(&plan, &usual.into());
+        let usual = ["fetch", "build", "docs"].map(|id| (id, 2_000));
+        let usual = testing::usual(&plan, &usual);
+        let preview = Preview::new(&plan, &usual);
         insta::assert_snapshot!(testing::written(|out| preview.text(out)), @r#"
         A test (TEST, version 1)
-        6 steps, 5 would run, 3 layers, at most 2 at once, about 6.0s going by earlier runs
+        6 steps, 5 would run, 3 layers, at most 2 at once
+        about 6.0s going by earlier runs of 3 of 4; 8.0s of work, in no order faster than 6.0s
+        critical path 3 steps, 6.0s: fetch 2.0s, build 2.0s, tidy 2.0s
 
         layer 1
           fetch  ready
@@ -307,19 +306,46 @@ mod tests {
     #[test]
     fn without_earlier_runs_nothing_is_predicted() {
         let plan = plan();
-        let text = testing::written(|out| Preview::new(&plan, &BTreeMap::new()).text(out));
+        let text = testing::written(|out| Preview::new(&plan, &Usual::nothing()).text(out));
+        assert!(text.contains("no history"), "{text}");
         assert!(!text.contains("about"), "{text}");
+    }
+
+    #[test]
+    fn the_forecast_is_told_to_programs_too() {
+        let plan = plan();
+        let usual = testing::usual(&plan, &[("fetch", 2_000), ("build", 500), ("docs", 9_000)]);
+        let json = testing::written(|out| Preview::new(&plan, &usual).json(out));
+        let json: Value = serde_json::from_str(&json).expect("it is JSON");
+        assert_eq!(json["totals"]["predicted_ms"], 9_000);
+        insta::assert_snapshot!(json["forecast"].to_string(), @r#"{"critical_path":[{"expected_ms":9000,"step_id":"docs"}],"critical_path_ms":9000,"expected_steps":4,"known_steps":3,"lower_bound_ms":9000,"makespan_ms":9000,"work_ms":13500}"#);
+    }
+
+    #[test]
+    fn of_a_long_critical_path_people_see_the_beginning() {
+        let mut steps = vec!["s0".to_owned()];
+        steps.extend((1..20).map(|n| format!("s{n}: s{}", n - 1)));
+        let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+        let plan = testing::plan(&steps);
+        let usual = testing::usual(&plan, &[("s7", 40)]);
+        let text = testing::written(|out| Preview::new(&plan, &usual).text(out));
+        let told: Vec<&str> = text.lines().skip(2).take(2).collect();
+        insta::assert_snapshot!(told.join("\n"), @r"
+        about 800ms going by earlier runs of 1 of 20; 800ms of work, in no order faster than 800ms
+        critical path 20 steps, 800ms: s0 40ms, s1 40ms, s2 40ms, s3 40ms, s4 40ms, s5 40ms, s6 40ms, s7 40ms, s8 40ms, s9 40ms, s10 40ms, s11 40ms, and 8 more
+        ");
     }
 
     #[test]
     fn the_json_holds_the_same() {
         let plan = plan();
-        let json = testing::written(|out| Preview::new(&plan, &BTreeMap::new()).json(out));
+        let json = testing::written(|out| Preview::new(&plan, &Usual::nothing()).json(out));
         let json: Value = serde_json::from_str(&json).expect("it is JSON");
         assert_eq!(json["totals"]["steps"], 6);
         assert_eq!(json["totals"]["selected"], 5);
         assert_eq!(json["totals"]["layers"], 3);
         assert_eq!(json["totals"]["predicted_ms"], Value::Null);
+        assert_eq!(json["forecast"], Value::Null);
         let steps = json["steps"].as_array().expect("steps are a list");
         let told: Vec<(&str, &str, Option<u64>)> = steps
             .iter()
@@ -345,7 +371,7 @@ mod tests {
     #[test]
     fn an_empty_plan_is_previewed_too() {
         let plan = testing::plan(&[]);
-        let json = testing::written(|out| Preview::new(&plan, &BTreeMap::new()).json(out));
+        let json = testing::written(|out| Preview::new(&plan, &Usual::nothing()).json(out));
         let json: Value = serde_json::from_str(&json).expect("it is JSON");
         assert_eq!(json["steps"], json!([]));
     }

@@ -10,7 +10,6 @@
 //! What time it is and how large the terminal is are asked of functions that
 //! the caller gives.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -21,7 +20,7 @@ use jiff::tz::TimeZone;
 
 use super::board::Board;
 use super::plain::Lines;
-use crate::run::{Event, Kind, Millis, Outcome, RunState};
+use crate::run::{Event, Kind, Millis, Outcome, RunState, Usual};
 
 /// Never drawn more often than this.
 const FRAME: Duration = Duration::from_millis(100);
@@ -65,11 +64,7 @@ impl Progress {
     ///
     /// # Errors
     /// No thread can be had.
-    pub fn begin(
-        run: &RunState,
-        usual: &BTreeMap<String, Millis>,
-        screen: Screen,
-    ) -> std::io::Result<Self> {
+    pub fn begin(run: &RunState, usual: &Usual, screen: Screen) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             notes: Mutex::new(Notes {
                 board: Board::new(run, usual),
@@ -159,6 +154,8 @@ fn is_worth_a_line(kind: &Kind) -> bool {
         | Kind::StepAsked { .. }
         | Kind::StepUndone { .. }
         | Kind::RunResumed { .. }
+        | Kind::RunPaused { .. }
+        | Kind::RunContinued
         | Kind::RunStopping { .. }
         | Kind::RollbackStarted { .. } => true,
         _ => false,
@@ -248,7 +245,7 @@ mod tests {
             zone: TimeZone::UTC,
         };
         let progress =
-            Progress::begin(&run, &BTreeMap::new(), screen).expect("a thread can be had");
+            Progress::begin(&run, &Usual::nothing(), screen).expect("a thread can be had");
         story.tell(|run, event| progress.event(run, event));
         progress.pause();
         assert!(!progress.shared.notes().dirty);

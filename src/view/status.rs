@@ -326,6 +326,11 @@ fn step(subject: Subject<'_>, group: Option<&str>, ix: StepIx) -> Value {
         ("end", json!(last.map(|end| end.end()))),
         ("exit_code", json!(last.and_then(|end| end.exit.code()))),
         ("signal", json!(last.and_then(|end| signal(&end.exit)))),
+        ("masked", json!(last.map_or(0, |end| end.output.masked))),
+        (
+            "dropped_bytes",
+            json!(last.map_or(0, |end| end.output.dropped)),
+        ),
         ("error", json!(last.and_then(|end| end.error.as_deref()))),
         ("started_at", json!(moment(record.started_at))),
         ("ended_at", json!(moment(record.ended_at))),

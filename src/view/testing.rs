@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use crate::plan::{Action, Command, Plan, Policy, Program, Source, Step, StepIx, Text};
 use crate::run::event::Engine;
-use crate::run::{self, Event, Exit, Finish, Kind, Millis, RunPhase, RunState, StepState, retry};
+use crate::run::{
+    self, Event, Exit, Finish, Kind, Millis, RunPhase, RunState, StepState, Usual, retry,
+};
 
 /// 2026-11-20 12:00:00 UTC, when every story begins.
 pub const NOON: Millis = 1_795_176_000_000;
@@ -86,6 +88,16 @@ fn step_of(id: &str, needs: Vec<StepIx>, n: usize) -> Step {
             column: 1,
         },
     }
+}
+
+/// What is known of how long these steps took.
+pub fn usual(plan: &Plan, took: &[(&str, Millis)]) -> Usual {
+    let mut usual = Usual::nothing();
+    for (id, ms) in took {
+        let ix = plan.indices().find(|ix| *plan[*ix].id == **id);
+        usual.note(ix.expect("the step is in the plan"), *ms);
+    }
+    usual
 }
 
 /// Changes one step's policy.

@@ -78,6 +78,8 @@ impl Timeline {
                 "end": end.map(|end| end.end()),
                 "exit_code": end.and_then(|end| end.exit.code()),
                 "signal": end.and_then(|end| signal(&end.exit)),
+                "masked": end.map_or(0, |end| end.output.masked),
+                "dropped_bytes": end.map_or(0, |end| end.output.dropped),
             })
         });
         bars.collect()

@@ -111,7 +111,14 @@ fn answer(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
                 last.map_or_else(String::new, words::ended)
             ),
         ],
-        StepState::Settled { outcome, reason } => settled(run, ix, *outcome, reason.as_deref()),
+        StepState::Settled { outcome, reason } => {
+            let mut sentences = settled(run, ix, *outcome, reason.as_deref());
+            sentences.extend(
+                last.into_iter()
+                    .flat_map(|end| words::left_out(&end.output)),
+            );
+            sentences
+        }
     }
 }
 

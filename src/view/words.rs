@@ -10,7 +10,8 @@ use super::time::{so_far, took};
 use crate::plan::graph::waits;
 use crate::plan::{Absent, Plan, StepIx, Verdict};
 use crate::run::{
-    Counts, Exit, Finish, Millis, Reason, RunPhase, RunState, StepRecord, StepState, Stopping,
+    Counts, Exit, Finish, Millis, Output, Reason, RunPhase, RunState, StepRecord, StepState,
+    Stopping,
 };
 
 /// The word for the run's state in the store and in JSON.
@@ -94,10 +95,29 @@ pub fn remark(end: &Finish) -> Option<String> {
     let leaked = end
         .leaked
         .then(|| "processes it left behind were ended".to_owned());
-    match (verdict, leaked) {
-        (Some(verdict), Some(leaked)) => Some(format!("{verdict}; {leaked}")),
-        (verdict, leaked) => verdict.or(leaked),
+    // Of an end that is no failure, this is what went wrong beside it.
+    let beside = end
+        .error
+        .clone()
+        .filter(|_| end.verdict != Verdict::Failure);
+    let said: Vec<String> = [verdict, leaked, beside].into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// What is not in the output that an attempt left, though the step wrote it.
+pub fn left_out(output: &Output) -> Vec<String> {
+    let mut said = Vec::new();
+    if output.masked > 0 {
+        let places = counted(output.masked as usize, "place");
+        said.push(format!("secrets were masked in {places} of what it wrote"));
     }
+    if output.dropped > 0 {
+        let bytes = counted(output.dropped as usize, "byte");
+        said.push(format!(
+            "{bytes} of its output were left out, by max_output"
+        ));
+    }
+    said
 }
 
 /// How long the step has taken, or has been running.

@@ -163,9 +163,11 @@ fn found(rig: &mut Rig, claimed: &[Attempt]) -> Vec<Found> {
     found.into_iter().map(|(_, found)| found).collect()
 }
 
-/// A step that is alive until `DIR/go` is there, and says so in `DIR/NAME`.
+/// A step that is alive until `DIR/go` is there, or the test is gone, and says so in `DIR/NAME`.
 fn waits(name: &str, then: &str) -> String {
-    format!("echo $$ > DIR/{name}; while [ ! -e DIR/go ]; do sleep 0.02; done; {then}")
+    format!(
+        "echo $$ > DIR/{name}; while [ -d DIR ] && [ ! -e DIR/go ]; do sleep 0.02; done; {then}"
+    )
 }
 
 /// XA01: what runs is not disturbed, the next engine gets its true end; what
@@ -190,6 +192,8 @@ fn running_steps_outlive_the_engine_and_are_taken_over() {
         all,
         [Found::Alive, Found::Alive, Found::NeverRan, Found::NeverRan]
     );
+    // What only waited has let go of it by now, what runs has not.
+    assert!(lock.try_lock().is_err(), "a lock went free with the engine");
     // It works for the new engine now, and is one of its slots.
     let next = rig.start(sh(9, "echo $QUINTET_MARK"));
     fs::write(rig.path("go"), "").expect("written");
@@ -363,6 +367,81 @@ fn a_step_outlives_two_engines() {
     third.assert_nothing_left();
 }
 
+/// XA10: an engine that was frozen between opening the run and looking for what
+/// runs, and that another has replaced since, neither takes over what runs nor
+/// ends it.
+#[test]
+fn xa10_an_engine_that_was_replaced_while_it_was_frozen_touches_nothing_that_runs() {
+    let mut crash = Crash::start(1, &[&waits("a", "exit 7")], &[], false);
+    crash.file("a");
+    crash.kill_engine();
+    let frozen = crash.resume(1);
+    let (dir, run_id) = (frozen.dir.path().to_owned(), frozen.run_id.clone());
+    let engine = |epoch| {
+        let zygote = Zygote::fork().expect("a zygote");
+        Local::new(zygote, config(&dir, &run_id, epoch, 1))
+    };
+    let newer = engine(3).expect("an executor");
+    let mut frozen = frozen;
+    // Whether it knows of the attempt or not.
+    for claimed in [&[attempt(0)][..], &[]] {
+        let refused = frozen.local.recover(claimed).expect_err("it is too late");
+        assert!(refused.to_string().contains("later engine"), "{refused}");
+    }
+    // Nor does it get a slot, or the run a second time.
+    let job = sh(1, &format!("echo ran > {}", frozen.path("b").display()));
+    let mut said = frozen.local.start(job);
+    let mut reports = Vec::new();
+    while said.is_ok() && end_of(&reports, attempt(1)).is_none() {
+        said = frozen.local.wait(Some(BOUND), &mut reports);
+    }
+    let refused = said.expect_err("it is too late");
+    assert!(refused.to_string().contains("later engine"), "{refused}");
+    assert!(engine(2).is_err() && engine(3).is_err());
+    frozen.local = newer;
+    assert_eq!(found(&mut frozen, &[attempt(0)]), [Found::Alive]);
+    assert!(!frozen.path("b").exists());
+    fs::write(frozen.path("go"), "").expect("written");
+    let exit = Exit::Exited { code: 7 };
+    assert_eq!(frozen.done(attempt(0)).exit, exit);
+    frozen.assert_nothing_left();
+}
+
+/// XA10: nor does a supervisor answer an engine of before the one it had last,
+/// should the list of epochs not show that one. Nightly, since the refused
+/// engine asks for ten seconds.
+#[test]
+fn xa10_a_supervisor_answers_no_engine_of_an_earlier_epoch() {
+    if std::env::var_os("NIGHTLY").is_none() {
+        return;
+    }
+    let mut crash = Crash::start(1, &[&waits("a", "exit 7")], &[], false);
+    crash.file("a");
+    crash.kill_engine();
+    let mut rig = crash.resume(1);
+    let epochs = rig.path("slots/epochs");
+    let before = fs::read(&epochs).expect("it is there");
+    let engine = |rig: &Rig, epoch| {
+        let zygote = Zygote::fork().expect("a zygote");
+        let config = config(rig.dir.path(), &rig.run_id, epoch, 1);
+        Local::new(zygote, config).expect("an executor")
+    };
+    let newer = engine(&rig, 3);
+    let frozen = std::mem::replace(&mut rig.local, newer);
+    assert_eq!(found(&mut rig, &[attempt(0)]), [Found::Alive]);
+    rig.local = frozen;
+    fs::write(&epochs, before).expect("written");
+    for claimed in [&[attempt(0)][..], &[]] {
+        let refused = rig.local.recover(claimed).expect_err("it is too late");
+        assert!(refused.to_string().contains("still answers"), "{refused}");
+    }
+    rig.local = engine(&rig, 4);
+    assert_eq!(found(&mut rig, &[attempt(0)]), [Found::Alive]);
+    fs::write(rig.path("go"), "").expect("written");
+    let exit = Exit::Exited { code: 7 };
+    assert_eq!(rig.done(attempt(0)).exit, exit);
+}
+
 /// After a reboot silence proves nothing: the records may have been lost with it.
 #[test]
 fn an_attempt_without_a_record_from_before_a_reboot_counts_as_interrupted() {
@@ -376,7 +455,7 @@ fn an_attempt_without_a_record_from_before_a_reboot_counts_as_interrupted() {
     let ask = |mut local: Local| local.recover(&[attempt(0)]).expect("readable").remove(0).1;
     assert_eq!(ask(engine(2)), Found::NeverRan);
     let epochs = dir.path().join("slots/epochs");
-    fs::write(&epochs, "\n1 some-other-boot\n2 torn").expect("written");
+    fs::write(&epochs, b"\n1 some-other-boot\n2 t\xff\0rn").expect("written");
     assert_eq!(ask(engine(3)), Found::Interrupted);
 }
 

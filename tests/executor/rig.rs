@@ -37,7 +37,9 @@ pub fn job(step: usize, argv: &[&str]) -> Job {
         timeout: None,
         grace: Duration::from_secs(60),
         own_log: false,
+        max_output: None,
         locks: Vec::new(),
+        behind: None,
     }
 }
 

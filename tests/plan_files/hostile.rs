@@ -8,7 +8,7 @@ use quintet::plan::problem::Severity;
 use super::*;
 
 /// A step as JSON.
-fn step(id: &str, needs: &[String], args: &[String]) -> String {
+pub fn step(id: &str, needs: &[String], args: &[String]) -> String {
     let list = |texts: &[String]| {
         let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
         texts.join(",")
@@ -17,17 +17,17 @@ fn step(id: &str, needs: &[String], args: &[String]) -> String {
     format!(r#"{{"id":{id},"command":"true","args":[{args}],"depends_on":[{needs}]}}"#)
 }
 
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn steps(list: impl IntoIterator<Item = String>) -> String {
+pub fn steps(list: impl IntoIterator<Item = String>) -> String {
     let steps: Vec<String> = list.into_iter().collect();
     let steps = steps.join(",");
     format!(r#"{{"plan_id":"p","version":"1","globals":{{}},"steps":[{steps}]}}"#)
 }
 
-fn named(ids: &[&str]) -> String {
+pub fn named(ids: &[&str]) -> String {
     steps(ids.iter().map(|id| step(id, &[], &[])))
 }
 

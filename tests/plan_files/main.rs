@@ -1,8 +1,12 @@
 //! Plan files through the front door: bytes in, a plan or every problem out.
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod fields;
 mod hostile;
 mod messages;
+mod refused;
 
 use std::path::{Path, PathBuf};
 

@@ -486,3 +486,15 @@ fn fallbacks_and_pools_are_checked() {
       |                                          ^^^
     "#);
 }
+
+/// P7: two escapes make a text as much shorter as quotes would; its places are
+/// then those of the whole text, and never within a character.
+#[test]
+fn p7_a_reference_in_a_text_with_escapes_is_placed_at_the_text() {
+    let text = r#"{"steps": [{"id": "a", "command": "true", "args": ["\n\"é${"]}]}"#;
+    let refusal = refused(text);
+    let (span, _) = refusal.problems[0].at.clone().expect("a place");
+    let place = &text[span.start as usize..span.end as usize];
+    assert_eq!(place, r#"\n\"é${"#);
+    assert!(!shown(&refusal).is_empty());
+}

@@ -13,7 +13,12 @@ mod support;
 
 mod ending;
 mod failing;
+mod hostile;
+mod launching;
+mod order;
+mod output;
 mod passing;
+mod secrets;
 mod stopping;
 
 use std::path::Path;

@@ -1,14 +1,17 @@
 //! What must be true of every story, told from the ledger and the durable log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use quintet::plan::{Action, OnFailure, Plan, StepIx, Verdict};
-use quintet::run::{Attempt, Exit, Kind, Outcome, Reason, Role, RunState};
+use quintet::run::{Attempt, Exit, Finish, Kind, Millis, Outcome, Reason, Role, RunState};
 
+use crate::locks::{capacities, wants};
 use crate::world::{Entry, Virtual, What, logged_success};
 
 /// The state that grew event by event is the one that the log tells.
-pub fn state_is_the_log(run: &RunState, plan: &std::sync::Arc<Plan>, world: &Virtual) {
+pub fn state_is_the_log(run: &RunState, world: &Virtual) {
+    let plan = run.plan();
     let replayed = RunState::replay(plan.clone(), world.log()).expect("the log replays");
     for ix in plan.indices() {
         assert_eq!(run.step(ix), replayed.step(ix), "step {ix:?}");
@@ -17,26 +20,180 @@ pub fn state_is_the_log(run: &RunState, plan: &std::sync::Arc<Plan>, world: &Vir
     assert_eq!(run.counts(), replayed.counts());
 }
 
-pub fn story(plan: &Plan, world: &Virtual) {
+pub fn story(world: &Virtual) {
+    let plan = &world.plan;
     assert!(world.has_ended(), "the run has an end");
+    assert_eq!(world.offences, [""; 0]);
     let executions = executions(&world.ledger);
+    only_the_owner_wrote(world);
+    events_are_in_order(world);
+    what_was_promised_is_there(world);
     claimed_before_started(world);
     never_again_after_success(plan, world);
     one_at_a_time(plan, &executions);
+    nothing_is_held_twice(world, &executions);
     needs_came_first(plan, world);
     no_more_attempts_than_allowed(plan, world);
     nothing_starts_after_cancel(plan, world);
     every_step_has_settled(plan, world);
+    nothing_is_canceled_but_by_a_stop(plan, world);
     what_ended_well_is_not_repeated(plan, world);
     nothing_was_stuck(world);
     what_nobody_saw_is_not_repeated_unasked(plan, world);
     second_start_of_an_attempt_never(&executions);
+    recorded_ends_are_true(world);
+    timeouts_take_real_time(plan, &executions);
+    back_offs_are_waited_for(plan, world);
+}
+
+/// An engine that was replaced while it was frozen has written nothing since.
+fn only_the_owner_wrote(world: &Virtual) {
+    for ((writer, current), event) in world.store.writers.iter().zip(world.log()) {
+        assert_eq!(
+            writer, current,
+            "event {} is a replaced engine's",
+            event.seq
+        );
+    }
+}
+
+/// Numbers have no gap, and time never goes back, whatever the wall clock does.
+fn events_are_in_order(world: &Virtual) {
+    let mut last = 0;
+    for (at, event) in world.log().iter().enumerate() {
+        assert_eq!(event.seq as usize, at + 1, "the sequence has a gap");
+        assert!(event.at >= last, "event {} is before the last", event.seq);
+        last = event.at;
+        if let Kind::StepFinished { end, .. } = &event.kind {
+            assert!(end.ended_at >= end.started_at, "it took less than no time");
+        }
+    }
+}
+
+fn what_was_promised_is_there(world: &Virtual) {
+    let (has, promised) = (world.log().len(), world.store.promised);
+    assert!(
+        has >= promised,
+        "{promised} events are promised, {has} kept"
+    );
+}
+
+/// The log tells how each attempt really ended, and says that nobody knows
+/// only where nobody can.
+fn recorded_ends_are_true(world: &Virtual) {
+    for (attempt, end) in finishes(world) {
+        let mut entries = world.ledger.iter().filter(|e| e.attempt == attempt);
+        let really = entries.find_map(|entry| match &entry.what {
+            What::End(exit) => Some(exit),
+            _ => None,
+        });
+        match (&end.exit, really) {
+            (Exit::Interrupted, Some(really)) => assert!(
+                world.forgotten.contains(&attempt),
+                "{attempt:?} ended with {really}, and the log says that nobody knows"
+            ),
+            (exit, Some(really)) => assert_eq!(exit, really, "{attempt:?}"),
+            (Exit::Interrupted | Exit::Canceled { .. }, None) => {}
+            (exit, None) => panic!("{attempt:?} never ended, and the log says {exit}"),
+        }
+    }
+}
+
+fn finishes(world: &Virtual) -> impl Iterator<Item = (Attempt, &Finish)> {
+    world.log().iter().filter_map(|event| match &event.kind {
+        Kind::StepFinished { attempt, end } => Some((*attempt, end.as_ref())),
+        _ => None,
+    })
+}
+
+/// A timeout ends a step in time, and not before.
+fn timeouts_take_real_time(plan: &Plan, executions: &[Execution]) {
+    let main = executions.iter().filter(|e| e.attempt.role == Role::Main);
+    for execution in main {
+        let policy = &plan[execution.attempt.step].policy;
+        let Some(limit) = policy.timeout else {
+            continue;
+        };
+        let attempt = execution.attempt;
+        let most = (limit + policy.grace).as_millis() as Millis;
+        assert!(execution.lasted <= most, "{attempt:?} outlived its timeout");
+        if let Some(Exit::TimedOut { .. }) = execution.exit {
+            let least = limit.as_millis() as Millis;
+            assert!(execution.lasted >= least, "{attempt:?} timed out early");
+        }
+    }
+}
+
+/// A retry does not begin before its delay is over. Where the wall clock was
+/// set forward between two engines that cannot be known.
+fn back_offs_are_waited_for(plan: &Plan, world: &Virtual) {
+    if world.jumps > 0 {
+        return;
+    }
+    let reopened = |from: usize, to: usize| {
+        let mut between = world.log()[from..to].iter();
+        between.any(|event| matches!(event.kind, Kind::RunReopened { .. }))
+    };
+    let mut ended: BTreeMap<StepIx, &Entry> = BTreeMap::new();
+    for entry in world.ledger.iter().filter(|e| e.attempt.role == Role::Main) {
+        let step = entry.attempt.step;
+        match &entry.what {
+            What::End(Exit::Exited { .. } | Exit::Signaled { .. } | Exit::TimedOut { .. }) => {
+                ended.insert(step, entry);
+            }
+            What::End(_) | What::Lost => drop(ended.remove(&step)),
+            What::Start => {
+                let Some(last) = ended.remove(&step) else {
+                    continue;
+                };
+                let retry = &plan[step].policy.retry;
+                let shortest = retry.delay.as_millis() as u64;
+                let shortest = shortest * u64::from(100 - retry.jitter_percent) / 100;
+                let waited = entry.at - last.at;
+                assert!(
+                    waited >= shortest
+                        || world.forgotten.contains(&last.attempt)
+                        || reopened(last.durable, entry.durable),
+                    "{:?} began {waited} ms after a failure, not {shortest}",
+                    entry.attempt
+                );
+            }
+        }
+    }
+}
+
+/// No lock, pool or resource is over-used, other runs counted, and processes
+/// of dead engines too.
+fn nothing_is_held_twice(world: &Virtual, executions: &[Execution]) {
+    let own = executions.iter().flat_map(|e| {
+        let wants = wants(&world.plan, e.attempt.step).into_iter();
+        wants.map(|(name, units)| (name, units, e.began, e.over))
+    });
+    let foreign = world.locks.foreign.iter();
+    let foreign = foreign.map(|f| (f.name.clone(), f.units, f.from, f.to.unwrap_or(u64::MAX)));
+    let holds: Vec<(String, u32, u64, u64)> = own.chain(foreign).collect();
+    let capacities = capacities(&world.plan);
+    for (name, _, moment, _) in &holds {
+        let now = holds
+            .iter()
+            .filter(|(n, _, from, to)| n == name && from <= moment && moment < to);
+        let used: u32 = now.map(|(_, units, ..)| units).sum();
+        let most = capacities[name];
+        assert!(used <= most, "{used} of {most} are used of {name}");
+    }
 }
 
 struct Execution {
     attempt: Attempt,
+    /// Its places in the ledger.
     from: usize,
     to: usize,
+    /// Its places in the order of all that happened.
+    began: u64,
+    over: u64,
+    lasted: Millis,
+    /// How it ended, as far as its supervisor saw.
+    exit: Option<Exit>,
 }
 
 /// Executions as ranges of the ledger.
@@ -44,7 +201,7 @@ fn executions(ledger: &[Entry]) -> Vec<Execution> {
     let mut open: BTreeMap<Attempt, usize> = BTreeMap::new();
     let mut all = Vec::new();
     for (at, entry) in ledger.iter().enumerate() {
-        match entry.what {
+        match &entry.what {
             What::Start => {
                 let twice = open.insert(entry.attempt, at);
                 assert!(twice.is_none(), "{:?} runs twice at once", entry.attempt);
@@ -55,6 +212,13 @@ fn executions(ledger: &[Entry]) -> Vec<Execution> {
                     attempt: entry.attempt,
                     from,
                     to: at,
+                    began: ledger[from].order,
+                    over: entry.order,
+                    lasted: entry.at - ledger[from].at,
+                    exit: match &entry.what {
+                        What::End(exit) => Some(exit.clone()),
+                        _ => None,
+                    },
                 });
             }
         }
@@ -112,7 +276,7 @@ fn second_start_of_an_attempt_never(executions: &[Execution]) {
     }
 }
 
-/// One execution of a step at a time; never more than the limits allow,
+/// One execution of a step at a time; never more than there are slots,
 /// whichever engine started them.
 fn one_at_a_time(plan: &Plan, executions: &[Execution]) {
     for at in executions {
@@ -126,19 +290,6 @@ fn one_at_a_time(plan: &Plan, executions: &[Execution]) {
         );
         let steps: BTreeSet<StepIx> = now.iter().map(|execution| execution.attempt.step).collect();
         assert_eq!(steps.len(), now.len(), "a step overlaps itself");
-        let holds = || steps.iter().filter_map(|step| plan[*step].holds.as_deref());
-        let locks = holds().filter(|holds| !holds.locks.is_empty()).count();
-        assert!(locks <= 1, "a lock is held twice");
-        let pool: u32 = holds()
-            .filter_map(|holds| holds.pool.as_ref())
-            .map(|(_, n)| n)
-            .sum();
-        assert!(pool <= plan.pools["pool"], "a pool overflows");
-        let memory: u32 = holds()
-            .flat_map(|holds| &holds.resources)
-            .map(|(_, n)| n)
-            .sum();
-        assert!(memory <= plan.resources["memory"], "a resource overflows");
     }
 }
 
@@ -211,7 +362,7 @@ fn may_pass(plan: &Plan, world: &Virtual, at: usize, need: StepIx) -> bool {
     }
     let well = ended_by(world, at, need).any(|exit| *exit == Exit::Exited { code: 0 });
     let forgiven = step.policy.on_failure == OnFailure::Continue && really_failed(world, at, need);
-    let not_needed = world.log().iter().any(|event| {
+    let passed = world.log().iter().any(|event| {
         matches!(&event.kind, Kind::StepSettled {
                 step,
                 reason: Reason::FallbackNotNeeded { .. } | Reason::Condition { .. },
@@ -222,9 +373,19 @@ fn may_pass(plan: &Plan, world: &Virtual, at: usize, need: StepIx) -> bool {
         .indices()
         .filter(|ix| plan[*ix].fallback_of == Some(need))
         .any(|fallback| {
-            ended_by(world, at, fallback).any(|exit| *exit == Exit::Exited { code: 0 })
+            assumed(world, fallback)
+                || ended_by(world, at, fallback).any(|exit| *exit == Exit::Exited { code: 0 })
         });
-    well || forgiven || not_needed || saved
+    let passed = passed || assumed(world, need);
+    well || forgiven || passed || saved
+}
+
+/// A person has said that the step counts as done.
+fn assumed(world: &Virtual, step: StepIx) -> bool {
+    world.log().iter().any(|event| {
+        matches!(&event.kind, Kind::StepSettled { step: settled, reason: Reason::Assumed { .. }, .. }
+            if *settled == step)
+    })
 }
 
 /// Between two reopenings, failures that count never exceed the policy.
@@ -364,12 +525,23 @@ fn what_nobody_saw_is_not_repeated_unasked(plan: &Plan, world: &Virtual) {
 }
 
 fn every_step_has_settled(plan: &Plan, world: &Virtual) {
-    let run = RunState::replay(std::sync::Arc::new(plan.clone()), world.log()).expect("replays");
+    let run = RunState::replay(Arc::new(plan.clone()), world.log()).expect("replays");
     for ix in plan.indices().filter(|ix| plan[*ix].absent.is_none()) {
         assert!(
             run.step(ix).outcome().is_some(),
             "{} has no outcome",
             plan[ix].id
         );
+    }
+}
+
+/// Steps are only canceled where the run was: one that an engine stopped, whose
+/// reason died with it, is not left undone in a run that goes on.
+fn nothing_is_canceled_but_by_a_stop(plan: &Plan, world: &Virtual) {
+    let run = RunState::replay(Arc::new(plan.clone()), world.log()).expect("replays");
+    let stopped = run.stopped().is_some();
+    for ix in plan.indices().filter(|_| !stopped) {
+        let outcome = run.step(ix).outcome();
+        assert_ne!(outcome, Some(Outcome::Canceled), "{}", plan[ix].id);
     }
 }

@@ -9,7 +9,7 @@ use quintet::plan::{
     Rollback, Source, Step, StepIx, Undo,
 };
 
-use crate::Rng;
+use crate::rng::Rng;
 
 pub fn random(rng: &mut Rng) -> Plan {
     let n = 1 + rng.below(12) as usize;
@@ -59,6 +59,19 @@ pub fn random(rng: &mut Rng) -> Plan {
         .then(|| Duration::from_millis(50 + rng.below(600)));
     plan.pools.insert("pool".into(), 1 + rng.below(2) as u32);
     plan.resources.insert("memory".into(), 4);
+    plan
+}
+
+/// What an editor makes of a plan while its run is cut off.
+pub fn edited(rng: &mut Rng, plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    let at = rng.below(plan.steps.len() as u64) as usize;
+    let step = &mut plan.steps[at];
+    step.needs = [].into();
+    step.policy = Arc::new(Policy {
+        retry: Retry::default(),
+        ..Policy::default()
+    });
     plan
 }
 
@@ -117,6 +130,10 @@ fn step(rng: &mut Rng, at: usize, needs: Vec<StepIx>, after: Vec<StepIx>) -> Ste
         always: rng.chance(8),
         idempotent: !rng.chance(10),
         priority: rng.below(3) as i32 - 1,
+        timeout: rng
+            .chance(25)
+            .then(|| Duration::from_millis(5 + rng.below(60))),
+        grace: Duration::from_millis(rng.below(8)),
         ..Policy::default()
     };
     Step {

@@ -1,33 +1,85 @@
-//! The world around the engine: an executor whose supervisors outlive it, a log
-//! with a durable and a volatile part, a clock, locks, people. Time is a number
-//! that moves when the engine waits.
+//! The world around the engines: time and two clocks, what befalls a process,
+//! the ledger of what really ran, and the people who ask.
+//!
+//! Several engines can live in it, one after another or one inside another's
+//! frozen moment; each has a [`Side`] of what dies with it. What outlives them
+//! is elsewhere: the store (`store`), the supervisors (`supervisors`), the
+//! locks (`locks`).
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use quintet::engine::{Denied, Held, Log, LogError, Request, World};
-use quintet::exec::{Done, Executor, Found, Job, Report, Waker};
+use quintet::engine::{Clock, Denied, Held, LogError, Request, World};
+use quintet::exec::{Done, Job, Report};
 use quintet::plan::{Plan, StepIx};
 use quintet::run::{
-    Attempt, Event, Exit, Kind, Millis, Outcome, Output, Role, RunOutcome, RunState, Seq, Stop,
-    Stopping,
+    Attempt, Event, Exit, Kind, Millis, Outcome, Output, Role, RunOutcome, RunState, Seq, Stopping,
 };
 
-use crate::Rng;
+use crate::locks::LockSpace;
+use crate::plans;
+use crate::rng::Rng;
+use crate::store::{Item, Store};
+use crate::supervisors::{Slot, Supervisors};
+use crate::{life, store::SimLog};
 
 /// What a killed engine unwinds with.
 pub struct Crash;
+
+/// An engine's process, by its place in [`Virtual::engines`].
+pub type Who = usize;
+
+/// What the world refuses, or keeps, and what the engine relies on. Each can be
+/// taken away, and then the checker must notice: see `canaries`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// A run that is owned is given to nobody else.
+    pub one_owner: bool,
+    /// A commit by an engine that was replaced is refused.
+    pub epoch_in_commits: bool,
+    /// So is a slot that it wants made.
+    pub epoch_in_slots: bool,
+    /// Supervisors hold on to locks when the engine is gone.
+    pub locks_outlive_engines: bool,
+    /// What a supervisor wrote of an end is read by the next engine.
+    pub exit_records_are_read: bool,
+    /// A step's timeout counts real time.
+    pub timeouts_do_not_jump: bool,
+    /// A run is resumed by the plan that it began with.
+    pub plan_is_kept: bool,
+    /// What is acknowledged survives a power cut.
+    pub acknowledged_is_durable: bool,
+    /// What stands behind another begins only after its plain end.
+    pub behind_only_if_well: bool,
+}
+
+impl Rules {
+    pub const ALL: Rules = Rules {
+        one_owner: true,
+        epoch_in_commits: true,
+        epoch_in_slots: true,
+        locks_outlive_engines: true,
+        exit_records_are_read: true,
+        timeouts_do_not_jump: true,
+        plan_is_kept: true,
+        acknowledged_is_durable: true,
+        behind_only_if_well: true,
+    };
+}
 
 /// One thing that really happened to a process.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub attempt: Attempt,
     pub what: What,
+    /// Real time.
+    pub at: Millis,
+    /// Its place among all that happened, other runs' holds included.
+    pub order: u64,
     /// The durable log's length at that moment.
     pub durable: usize,
 }
@@ -41,85 +93,153 @@ pub enum What {
     Lost,
 }
 
-/// A running process under its supervisor.
-struct Live {
-    started_at: Millis,
-    ends_at: Millis,
-    exit: Exit,
+/// What a supervisor has written of an attempt.
+#[derive(Default)]
+pub struct Record {
+    pub started: bool,
+    pub done: Option<Done>,
 }
 
-#[derive(Default)]
-struct Record {
-    started: bool,
-    done: Option<Done>,
+/// What befalls an engine at one of its calls.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fate {
+    Killed,
+    /// It stands still while others try to take its run, or do.
+    Frozen,
+}
+
+/// A story told word by word instead of by chance.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// How each step's attempts end, in turn; then they succeed. One that a crash
+    /// takes is not counted. [`Exit::Interrupted`]: its supervisor dies with it.
+    pub ends: Vec<Vec<Exit>>,
+    /// The engine is killed at this commit, made or not.
+    pub crash: Option<(u64, bool)>,
+    pub commits: u64,
+}
+
+/// What is an engine's own and ends with it.
+pub struct Side {
+    pub epoch: u32,
+    pub alive: bool,
+    fate: Option<(u64, Fate)>,
+    pub clock: Clock,
+    /// The log as it believes it to be, and how far it knows it to be durable.
+    pub mine: Vec<Event>,
+    pub durable: Seq,
+    pub pending: Vec<Item>,
+    pub commit_at: Option<Millis>,
+    pub failed: Option<LogError>,
+    /// How far the log was before this engine.
+    pub before: Seq,
+    /// Its executor is to begin nothing.
+    pub paused: bool,
+    /// It has said that nothing begins, and from its next wait on nothing must.
+    pub says_paused: bool,
+    pub stands: bool,
+    pub reports: Vec<Report>,
+    pub queue: VecDeque<Job>,
+    /// Jobs that stand behind others, and were not handed to their slots.
+    pub line: Vec<Job>,
+    pub held: bool,
+    pub broken: Option<String>,
+    /// Answers and free locks, which only this process hears of.
+    pub inbox: Vec<(Millis, Request)>,
+    /// The last request that it has read in the store, and those it was given last.
+    pub asked: u64,
+    pub given: Vec<u64>,
+    pub waits: u32,
 }
 
 pub struct Virtual {
-    plan: Arc<Plan>,
+    /// What the run began with.
+    pub plan: Arc<Plan>,
+    /// What stands in the plan's file by now.
+    pub plan_file: Arc<Plan>,
+    pub rules: Rules,
     pub rng: Rng,
+    /// Real time.
     pub now: Millis,
+    base: (Instant, Millis),
+    /// How far the wall clock is from real time.
+    pub wall_ahead: i64,
+    pub jumps: u32,
     pub boot: u32,
-    /// The engine dies at this many calls from now.
-    pub crash_in: Option<u64>,
+    /// Until then there is no room on the disk.
+    pub full_until: Millis,
     /// No more bad luck: what is left must come to an end.
     pub quiet: bool,
-    log: Vec<Event>,
-    durable: usize,
-    commit_at: Option<Millis>,
-    queue: VecDeque<Attempt>,
-    live: BTreeMap<Attempt, Live>,
-    records: BTreeMap<Attempt, Record>,
-    reports: Vec<Report>,
+    pub store: Store,
+    pub epochs: Vec<u32>,
+    pub slots: BTreeMap<usize, Slot>,
+    pub records: BTreeMap<Attempt, Record>,
+    pub engines: Vec<Side>,
+    pub locks: LockSpace,
     pub ledger: Vec<Entry>,
     /// Attempts whose exit record a power cut has taken.
     pub forgotten: BTreeSet<Attempt>,
-    requests: Vec<(Millis, Request)>,
-    /// Log lengths at which the run was reopened.
-    pub reopenings: Vec<usize>,
-    pub canceled_at: Option<Millis>,
+    /// What was refused or allowed against the house's rules.
+    pub offences: Vec<String>,
+    pub script: Option<Script>,
+    order: u64,
 }
 
 #[derive(Clone)]
 pub struct Shared(pub Rc<RefCell<Virtual>>);
 
+/// One engine's hold on the world.
+#[derive(Clone)]
+pub struct Hand {
+    pub shared: Shared,
+    pub who: Who,
+}
+
+impl Hand {
+    /// Every call of an engine passes here; one of them may be its last.
+    pub fn call(&self) -> RefMut<'_, Virtual> {
+        let fate = self.shared.0.borrow_mut().tick(self.who);
+        match fate {
+            None => {}
+            Some(Fate::Killed) => std::panic::panic_any(Crash),
+            Some(Fate::Frozen) => life::while_frozen(&self.shared, self.who),
+        }
+        self.shared.0.borrow_mut()
+    }
+}
+
 impl Shared {
-    pub fn new(plan: Arc<Plan>, seed: u64) -> Self {
+    pub fn new(plan: Arc<Plan>, seed: u64, rules: Rules) -> Self {
         let mut rng = Rng::new(seed);
-        let mut requests = Vec::new();
-        if rng.chance(15) {
-            let at = 1_000_000 + rng.below(300);
-            requests.push((at, stop(Stopping::Cancel)));
+        let mut world = Virtual::still(plan, rules);
+        world.wall_ahead = 1_700_000_000_000;
+        if rng.chance(20) {
+            let at = world.now + rng.below(300);
+            world.store.ask(at, stop(Stopping::Cancel));
             if rng.chance(30) {
-                requests.push((at + rng.below(40), stop(Stopping::Kill)));
+                world.store.ask(at + rng.below(40), stop(Stopping::Kill));
             }
         }
-        Shared(Rc::new(RefCell::new(Virtual {
-            plan,
-            rng,
-            now: 1_000_000,
-            boot: 1,
-            crash_in: None,
-            quiet: false,
-            log: Vec::new(),
-            durable: 0,
-            commit_at: None,
-            queue: VecDeque::new(),
-            live: BTreeMap::new(),
-            records: BTreeMap::new(),
-            reports: Vec::new(),
-            ledger: Vec::new(),
-            forgotten: BTreeSet::new(),
-            requests,
-            reopenings: Vec::new(),
-            canceled_at: None,
-        })))
+        world.rng = rng;
+        Shared(Rc::new(RefCell::new(world)))
     }
 
-    pub fn handles(world: &Shared, _epoch: u32) -> (Supervisors, SimLog, Outside) {
+    /// A world without chance.
+    pub fn scripted(plan: Arc<Plan>, script: Script, rules: Rules) -> Self {
+        let mut world = Virtual::still(plan, rules);
+        world.script = Some(script);
+        Shared(Rc::new(RefCell::new(world)))
+    }
+
+    pub fn hands(&self, who: Who) -> (Supervisors, SimLog, Outside) {
+        let hand = Hand {
+            shared: self.clone(),
+            who,
+        };
         (
-            Supervisors(world.clone()),
-            SimLog(world.clone()),
-            Outside(world.clone()),
+            Supervisors(hand.clone()),
+            SimLog(hand.clone()),
+            Outside(hand),
         )
     }
 }
@@ -132,23 +252,125 @@ fn stop(why: Stopping) -> Request {
 }
 
 impl Virtual {
-    /// Every call of the engine passes here; one of them is its last.
-    fn tick(&mut self) {
-        if let Some(left) = &mut self.crash_in {
-            *left -= 1;
-            if *left == 0 {
-                self.crash_in = None;
-                std::panic::panic_any(Crash);
-            }
+    fn still(plan: Arc<Plan>, rules: Rules) -> Self {
+        let now = 1_000_000;
+        Virtual {
+            locks: LockSpace::new(&plan),
+            plan_file: plan.clone(),
+            plan,
+            rules,
+            rng: Rng::still(),
+            now,
+            base: (Instant::now(), now),
+            wall_ahead: 0,
+            jumps: 0,
+            boot: 1,
+            full_until: 0,
+            quiet: true,
+            store: Store::default(),
+            epochs: Vec::new(),
+            slots: BTreeMap::new(),
+            records: BTreeMap::new(),
+            engines: Vec::new(),
+            ledger: Vec::new(),
+            forgotten: BTreeSet::new(),
+            offences: Vec::new(),
+            script: None,
+            order: 0,
         }
     }
 
-    pub fn durable_events(&self) -> Vec<Event> {
-        self.log[..self.durable].to_vec()
+    fn tick(&mut self, who: Who) -> Option<Fate> {
+        let (left, fate) = self.engines[who].fate.as_mut()?;
+        *left -= 1;
+        if *left > 0 {
+            return None;
+        }
+        let fate = *fate;
+        self.engines[who].fate = None;
+        Some(fate)
+    }
+
+    /// A new process that wants to drive the run.
+    pub fn enters(&mut self, fate: Option<(u64, Fate)>) -> Who {
+        self.engines.push(Side {
+            epoch: 0,
+            alive: true,
+            fate,
+            clock: Clock::read(self.wall(), self.moment(), 0),
+            mine: Vec::new(),
+            durable: 0,
+            pending: Vec::new(),
+            commit_at: None,
+            failed: None,
+            before: 0,
+            paused: false,
+            says_paused: false,
+            stands: false,
+            reports: Vec::new(),
+            queue: VecDeque::new(),
+            line: Vec::new(),
+            held: false,
+            broken: None,
+            inbox: Vec::new(),
+            asked: 0,
+            given: Vec::new(),
+            waits: 0,
+        });
+        self.engines.len() - 1
+    }
+
+    /// The engine goes on after these events, and never before their time.
+    pub fn starts_clock(&mut self, who: Who, events: Vec<Event>) {
+        let last = events.last().map_or(0, |event| event.at);
+        let clock = Clock::read(self.wall(), self.moment(), last);
+        let side = &mut self.engines[who];
+        side.clock = clock;
+        side.durable = events.len() as Seq;
+        side.before = side.durable;
+        side.mine = events;
+    }
+
+    /// The process is gone, and with it all that was only its own.
+    pub fn leaves(&mut self, who: Who) {
+        let side = &mut self.engines[who];
+        side.alive = false;
+        side.pending.clear();
+        side.reports.clear();
+        side.queue.clear();
+        side.line.clear();
+        side.inbox.clear();
+        if self.store.owner == Some(who) {
+            self.store.owner = None;
+        }
+        self.hang_up(who);
+    }
+
+    /// Real time as the operating system's clock that never jumps tells it.
+    pub fn moment(&self) -> Instant {
+        self.base.0 + Duration::from_millis(self.now - self.base.1)
+    }
+
+    /// What the wall clock says.
+    pub fn wall(&self) -> Millis {
+        (self.now as i64 + self.wall_ahead).max(0) as Millis
+    }
+
+    /// Somebody sets the wall clock: two hours on or back, to 1970, to 2040.
+    pub fn wall_jumps(&mut self) {
+        self.jumps += 1;
+        let two_hours = 7_200_000;
+        self.wall_ahead = match self.rng.below(5) {
+            0 => self.wall_ahead + two_hours,
+            1 => self.wall_ahead - two_hours,
+            2 => -(self.now as i64),
+            3 => 2_208_988_800_000 - self.now as i64,
+            _ => 1_700_000_000_000,
+        };
     }
 
     pub fn log(&self) -> &[Event] {
-        &self.log[..self.durable]
+        &self.store.events
     }
 
     pub fn has_ended(&self) -> bool {
@@ -168,332 +390,146 @@ impl Virtual {
         })?
     }
 
-    pub fn reopened(&mut self) {
-        self.reopenings.push(self.durable);
-        self.requests.clear();
-    }
-
     pub fn digest(&self) -> blake3::Hash {
-        blake3::hash(serde_json::to_string(&self.log()).unwrap().as_bytes())
+        let log = serde_json::to_string(self.log()).unwrap();
+        blake3::hash(format!("{log}{:?}", self.ledger).as_bytes())
     }
 
-    /// The engine is gone. Its supervisors are not, unless the power is.
-    pub fn engine_dies(&mut self, rng: &mut Rng) {
-        // A commit may have reached the disk and its acknowledgement not the engine.
-        let cut = self.durable + rng.below((self.log.len() - self.durable) as u64 + 1) as usize;
-        self.log.truncate(cut);
-        self.durable = cut;
-        self.commit_at = None;
-        self.queue.clear();
-        self.reports.clear();
-        self.requests
-            .retain(|(_, request)| matches!(request, Request::Stop { .. }));
-        match rng.below(4) {
+    /// What happens while no engine lives: more deaths, other runs, other
+    /// clocks, an editor, and time.
+    pub fn meanwhile(&mut self) {
+        match self.rng.below(4) {
             0 => self.supervisors_die(),
-            1 => self.power_cut(rng),
+            1 => self.power_cut(),
             _ => {}
         }
-        // Time passes while no engine lives.
-        let until = self.now + rng.below(120);
+        if self.rng.chance(30) {
+            self.wall_jumps();
+        }
+        if self.rng.chance(30) {
+            self.plan_file = Arc::new(plans::edited(&mut self.rng, &self.plan));
+        }
+        if self.rng.chance(70) {
+            self.another_run_takes_what_is_free();
+        }
+        let until = self.now + self.rng.below(120);
         self.run_until(until);
         self.now = until;
-        self.reports.clear();
-    }
-
-    fn supervisors_die(&mut self) {
-        for attempt in self.live.keys().copied().collect::<Vec<_>>() {
-            self.live.remove(&attempt);
-            self.enter(attempt, What::Lost);
-        }
     }
 
     /// Supervisors die, and their records lose whatever no disk had yet.
-    fn power_cut(&mut self, rng: &mut Rng) {
+    fn power_cut(&mut self) {
         self.supervisors_die();
         self.boot += 1;
         for (attempt, record) in &mut self.records {
-            let (all, end) = (rng.chance(30), rng.chance(30));
+            let (all, end) = (self.rng.chance(30), self.rng.chance(30));
             if all || end {
                 self.forgotten.insert(*attempt);
                 record.done = None;
                 record.started &= !all;
             }
         }
+        if !self.rules.acknowledged_is_durable {
+            let lost = self.rng.below(3) as usize;
+            let kept = self.store.events.len().saturating_sub(lost).max(1);
+            self.store.events.truncate(kept);
+        }
     }
 
-    fn enter(&mut self, attempt: Attempt, what: What) {
-        let durable = self.durable;
+    pub fn next_order(&mut self) -> u64 {
+        self.order += 1;
+        self.order
+    }
+
+    pub fn note(&mut self, attempt: Attempt, what: What) {
+        let order = self.next_order();
         self.ledger.push(Entry {
             attempt,
             what,
-            durable,
+            at: self.now,
+            order,
+            durable: self.store.events.len(),
         });
     }
 
-    /// Lets processes begin and end up to and with this time.
-    fn run_until(&mut self, until: Millis) {
-        while let Some((at, attempt)) = self.next_end().filter(|(at, _)| *at <= until) {
-            self.now = self.now.max(at);
-            self.end(attempt);
-            self.fill_slots();
-        }
-    }
-
-    fn next_end(&self) -> Option<(Millis, Attempt)> {
-        self.live
+    /// The log as text, for whoever looks at a failing story.
+    pub fn tell(&self) -> String {
+        let log = self
+            .log()
             .iter()
-            .map(|(attempt, live)| (live.ends_at, *attempt))
-            .min()
-    }
-
-    fn end(&mut self, attempt: Attempt) {
-        let Some(live) = self.live.remove(&attempt) else {
-            return;
-        };
-        let done = done(live.exit.clone(), live.started_at, self.now);
-        self.records.entry(attempt).or_default().done = Some(done.clone());
-        self.enter(attempt, What::End(live.exit));
-        self.reports.push(Report::Finished { attempt, done });
-    }
-
-    fn fill_slots(&mut self) {
-        while self.live.len() < self.plan.max_concurrency.get() as usize {
-            let Some(attempt) = self.queue.pop_front() else {
-                return;
-            };
-            self.records.entry(attempt).or_default().started = true;
-            let lasts = self.rng.below(60);
-            let exit = self.fate(attempt);
-            self.live.insert(
-                attempt,
-                Live {
-                    started_at: self.now,
-                    ends_at: self.now + lasts,
-                    exit,
-                },
-            );
-            self.enter(attempt, What::Start);
-            self.reports.push(Report::Accepted { attempt });
-        }
-    }
-
-    fn fate(&mut self, attempt: Attempt) -> Exit {
-        let fails = if attempt.role == Role::Undo { 10 } else { 20 };
-        match self.rng.chance(fails) {
-            false => Exit::Exited { code: 0 },
-            true if self.rng.chance(20) => Exit::TimedOut {
-                after: Duration::from_secs(1),
-                signal: Some(15),
-            },
-            true => Exit::Exited { code: 3 },
-        }
-    }
-
-    fn commit(&mut self) {
-        self.durable = self.log.len();
-        self.commit_at = None;
+            .map(|event| format!("{} {} {:?}\n", event.seq, event.at, event.kind));
+        let ledger = self.ledger.iter().map(|entry| format!("{entry:?}\n"));
+        log.chain(ledger).collect()
     }
 }
 
-fn done(exit: Exit, started_at: Millis, ended_at: Millis) -> Done {
-    Done {
-        exit,
-        started_at,
-        ended_at,
-        output: Default::default(),
-        outputs: Default::default(),
-        leaked: false,
-        error: None,
+pub struct Outside(pub Hand);
+
+impl Outside {
+    fn who(&self) -> Who {
+        self.0.who
     }
 }
-
-pub struct Supervisors(Shared);
-
-impl Executor for Supervisors {
-    fn start(&mut self, job: Job) -> io::Result<()> {
-        let mut world = self.0.0.borrow_mut();
-        world.tick();
-        world.queue.push_back(job.attempt);
-        let most = 2 * world.plan.max_concurrency.get() as usize;
-        let has = world.queue.len() + world.live.len();
-        assert!(has <= most, "{has} attempts are handed over, {most} may be");
-        world.fill_slots();
-        Ok(())
-    }
-
-    fn stop(&mut self, attempt: Attempt, how: Stop) {
-        let mut world = self.0.0.borrow_mut();
-        world.tick();
-        let now = world.now;
-        if let Some(at) = world.queue.iter().position(|queued| *queued == attempt) {
-            world.queue.remove(at);
-            let done = done(Exit::Canceled { signal: None }, now, now);
-            world.reports.push(Report::Finished { attempt, done });
-            return;
-        }
-        // A polite stop may come too late, or take its time.
-        let late = how == Stop::Grace && world.rng.chance(20);
-        let grace = if how == Stop::Grace {
-            world.rng.below(10)
-        } else {
-            0
-        };
-        if let Some(live) = world.live.get_mut(&attempt)
-            && !late
-        {
-            live.exit = Exit::Canceled { signal: Some(15) };
-            live.ends_at = live.ends_at.min(now + grace);
-        }
-    }
-
-    fn wait(&mut self, timeout: Option<Duration>, reports: &mut Vec<Report>) -> io::Result<()> {
-        let mut world = self.0.0.borrow_mut();
-        world.tick();
-        if world.reports.is_empty() {
-            let times = [
-                world.next_end().map(|(at, _)| at),
-                world.commit_at,
-                world.requests.iter().map(|(at, _)| *at).min(),
-                timeout.map(|timeout| world.now + timeout.as_millis() as Millis),
-            ];
-            let Some(at) = times.into_iter().flatten().min() else {
-                panic!("the engine waits, and nothing will ever happen");
-            };
-            world.now = world.now.max(at);
-            let now = world.now;
-            if world.commit_at.is_some_and(|at| at <= now) {
-                world.commit();
-            }
-            world.run_until(now);
-        }
-        let count = match world.quiet {
-            true => world.reports.len(),
-            false => {
-                let n = world.reports.len() as u64;
-                world.rng.below(n + 1) as usize
-            }
-        };
-        let taken: Vec<_> = world.reports.drain(..count).collect();
-        reports.extend(taken);
-        Ok(())
-    }
-
-    fn waker(&self) -> Waker {
-        Waker::new(|| {})
-    }
-
-    fn recover(&mut self, claimed: &[Attempt]) -> io::Result<Vec<(Attempt, Found)>> {
-        let mut world = self.0.0.borrow_mut();
-        world.tick();
-        let mut found = Vec::new();
-        for &attempt in claimed {
-            let alive = world.live.contains_key(&attempt);
-            let record = world.records.entry(attempt).or_default();
-            let what = match &record.done {
-                Some(done) => Found::Finished(done.clone()),
-                None if alive => Found::Alive,
-                None if record.started => Found::Interrupted,
-                None => Found::NeverRan,
-            };
-            found.push((attempt, what));
-        }
-        Ok(found)
-    }
-}
-
-pub struct SimLog(Shared);
-
-impl Log for SimLog {
-    fn append(&mut self, event: &Event) {
-        let mut world = self.0.0.borrow_mut();
-        world.tick();
-        assert_eq!(
-            event.seq as usize,
-            world.log.len() + 1,
-            "the log has no gap"
-        );
-        world.log.push(event.clone());
-        if world.commit_at.is_none() {
-            let soon = world.now + world.rng.below(6);
-            world.commit_at = Some(soon);
-        }
-        if let Kind::RunStopping {
-            why: Stopping::Cancel | Stopping::Kill,
-            ..
-        } = event.kind
-        {
-            world.canceled_at = Some(world.now);
-        }
-    }
-
-    fn durable(&mut self) -> Result<Seq, LogError> {
-        let mut world = self.0.0.borrow_mut();
-        world.tick();
-        if world.commit_at.is_some_and(|at| at <= world.now) {
-            world.commit();
-        }
-        Ok(world.durable as Seq)
-    }
-
-    fn hurry(&mut self) {
-        let mut world = self.0.0.borrow_mut();
-        world.commit_at = world.commit_at.map(|at| at.min(world.now + 1));
-    }
-
-    fn flush(&mut self) -> Result<(), LogError> {
-        let mut world = self.0.0.borrow_mut();
-        world.tick();
-        world.commit();
-        Ok(())
-    }
-}
-
-pub struct Outside(Shared);
 
 impl World for Outside {
     fn now(&mut self) -> Millis {
-        self.0.0.borrow().now
+        let world = self.0.shared.0.borrow();
+        world.engines[self.0.who].clock.at(world.moment())
     }
 
     fn requests(&mut self) -> Vec<Request> {
-        let mut world = self.0.0.borrow_mut();
-        world.tick();
+        let who = self.who();
+        let mut world = self.0.call();
         let now = world.now;
-        let (due, later) = std::mem::take(&mut world.requests)
+        let side = &mut world.engines[who];
+        // What was given last time has its events in the log by now.
+        let given = std::mem::take(&mut side.given);
+        if !given.is_empty() {
+            side.commit_at.get_or_insert(now);
+        }
+        side.pending.extend(given.into_iter().map(Item::Handled));
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut side.inbox)
             .into_iter()
             .partition(|(at, _)| *at <= now);
-        world.requests = later;
-        let due: Vec<(Millis, Request)> = due;
-        due.into_iter().map(|(_, request)| request).collect()
+        side.inbox = later;
+        let mut requests: Vec<_> = due.into_iter().map(|(_, request)| request).collect();
+        let asked = side.asked;
+        for (number, request) in world.store.asked(now, asked) {
+            world.engines[who].asked = number;
+            world.engines[who].given.push(number);
+            requests.push(request);
+        }
+        requests
     }
 
     fn ask(&mut self, step: StepIx, _question: &str) {
-        let mut world = self.0.0.borrow_mut();
-        world.tick();
+        let who = self.who();
+        let mut world = self.0.call();
         let at = world.now + world.rng.below(30);
-        let yes = world.rng.chance(70);
-        world.requests.push((
-            at,
-            Request::Answer {
-                step,
-                yes,
-                by: "somebody".into(),
-            },
-        ));
+        let answer = Request::Answer {
+            step,
+            yes: world.script.is_some() || world.rng.chance(70),
+            by: "somebody".into(),
+        };
+        world.engines[who].inbox.push((at, answer));
     }
 
     fn occupy(&mut self, step: StepIx) -> Result<Vec<Arc<File>>, Denied> {
-        let mut world = self.0.0.borrow_mut();
-        world.tick();
-        if world.rng.chance(20) {
-            let at = world.now + 1 + world.rng.below(40);
-            world.requests.push((at, Request::Unblocked { step }));
-            return Err(Denied::Held(Held {
-                on: "lock l".into(),
-                holder: None,
-            }));
+        let who = self.who();
+        let mut world = self.0.call();
+        if !world.quiet && world.rng.chance(20) {
+            world.another_run_takes_what_is_free();
         }
-        Ok(Vec::new())
+        match world.locks.take(step) {
+            Some(token) => Ok(vec![token]),
+            None => {
+                world.locks.wait(who, step);
+                Err(Denied::Held(Held {
+                    on: "lock l".into(),
+                    holder: None,
+                }))
+            }
+        }
     }
 
     fn tail(&mut self, _output: &Output) -> Option<Box<str>> {
@@ -501,21 +537,37 @@ impl World for Outside {
     }
 
     fn acknowledged(&mut self, seq: Seq) {
-        let durable = self.0.0.borrow().durable as Seq;
-        assert!(seq <= durable, "{seq} is promised, {durable} is durable");
+        let mut world = self.0.shared.0.borrow_mut();
+        if seq == 0 {
+            return;
+        }
+        let at = seq as usize - 1;
+        let mine = world.engines[self.0.who].mine.get(at).cloned();
+        assert_eq!(
+            world.store.events.get(at),
+            mine.as_ref(),
+            "{seq} is promised and is not what the store has"
+        );
+        world.store.promised = world.store.promised.max(at + 1);
     }
 
     fn show(&mut self, run: &RunState, event: &Event) {
         assert_eq!(run.seq(), event.seq);
         assert!(
-            run.queues_are_current(),
+            // It costs as much as everything else together.
+            event.seq % 4 != 0 || run.queues_are_current(),
             "the queues differ from the states"
         );
-        self.0.0.borrow_mut().tick();
+        let mut world = self.0.call();
+        match event.kind {
+            Kind::RunPaused { .. } => world.engines[self.0.who].says_paused = true,
+            Kind::RunContinued => world.engines[self.0.who].says_paused = false,
+            _ => {}
+        }
     }
 }
 
-/// What the durable log says became of a step, as of its length `durable`.
+/// What this much of the durable log says became of a step.
 pub fn logged_success(log: &[Event], step: StepIx) -> bool {
     let mut succeeded = false;
     for event in log {
@@ -537,14 +589,4 @@ pub fn logged_success(log: &[Event], step: StepIx) -> bool {
         }
     }
     succeeded
-}
-
-impl Virtual {
-    /// The log as text, for whoever looks at a failing story.
-    pub fn tell(&self) -> String {
-        self.log
-            .iter()
-            .map(|event| format!("{} {} {:?}\n", event.seq, event.at, event.kind))
-            .collect()
-    }
 }

@@ -1,9 +1,7 @@
 //! Finding runs, following them, and forgetting them.
 
-use std::collections::BTreeMap;
-
-use quintet::plan::Verdict;
-use quintet::run::{Exit, RunOutcome};
+use quintet::plan::{StepIx, Verdict};
+use quintet::run::{Exit, RunOutcome, Usual};
 use quintet::store::{
     Keep, NoSuchRun, NotOwned, RunFilter, Store, StoreError, StoredState, reserve_run,
 };
@@ -122,9 +120,28 @@ fn usual_durations_are_medians_of_earlier_successes_whatever_the_order_of_steps(
         (0, 9999),
     );
     record(&home, plan(&["a"]), vec![failed]);
-    let usual = home.store().durations("PLAN-SAFE-MERGE-001").unwrap();
-    assert_eq!(usual, BTreeMap::from([("a".into(), 200), ("b".into(), 7)]));
-    assert!(home.store().durations("unknown").unwrap().is_empty());
+    let asked = plan(&["new", "a", "b"]);
+    let usual = home.store().usual(&asked).unwrap();
+    let of = |at| usual.of(StepIx::new(at));
+    assert_eq!((of(0), of(1), of(2)), (None, Some(200), Some(7)));
+    let mut other = asked.clone();
+    other.id = "PLAN-OTHER".into();
+    assert_eq!(home.store().usual(&other).unwrap(), Usual::nothing());
+}
+
+#[test]
+fn of_a_long_past_only_the_last_runs_count() {
+    let home = Home::new();
+    let run = |took: u64| {
+        let exit = Exit::Exited { code: 0 };
+        let end = finished(main_attempt(0, 1), exit, Verdict::Success, (0, took));
+        record(&home, plan(&["a"]), vec![end]);
+    };
+    for took in [1_000; 15].into_iter().chain([40; 20]) {
+        run(took);
+    }
+    let usual = home.store().usual(&plan(&["a"])).unwrap();
+    assert_eq!(usual.of(StepIx::new(0)), Some(40));
 }
 
 #[test]

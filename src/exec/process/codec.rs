@@ -9,6 +9,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::wire::Trouble;
 use crate::exec::{Done, Job};
 use crate::plan::StepIx;
 use crate::run::{Attempt, Exit, LogRange, Output, Role};
@@ -55,6 +56,13 @@ impl Writer {
         }
     }
 
+    pub fn texts(&mut self, texts: &[String]) {
+        self.len(texts.len());
+        for text in texts {
+            self.bytes(text.as_bytes());
+        }
+    }
+
     pub fn duration(&mut self, d: Duration) {
         self.u64(u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
     }
@@ -69,20 +77,26 @@ impl Writer {
         });
     }
 
+    pub fn trouble(&mut self, trouble: &Trouble) {
+        self.bytes(trouble.why.as_bytes());
+        self.u8(u8::from(trouble.may_pass));
+    }
+
     pub fn start(&mut self, job: &Job) {
         self.u8(2);
         self.attempt(job.attempt);
-        self.len(job.argv.len());
-        for arg in &job.argv {
-            self.bytes(arg.as_bytes());
-        }
+        self.texts(&job.argv);
         self.bytes(job.cwd.as_bytes());
         self.pairs(job.env.iter().map(|(k, v)| (&**k, &**v)));
         self.option(job.stdin.as_deref(), |w, text| w.bytes(text.as_bytes()));
         self.option(job.timeout, Self::duration);
         self.duration(job.grace);
         self.u8(u8::from(job.own_log));
+        self.option(job.behind, Self::attempt);
         self.len(job.locks.len());
+        if let Some(most) = job.max_output {
+            self.u64(most);
+        }
     }
 
     pub fn signal(&mut self, signal: Option<i32>) {
@@ -132,6 +146,13 @@ impl Writer {
         self.pairs(done.outputs.iter().map(|(k, v)| (&**k, &**v)));
         self.u8(u8::from(done.leaked));
         self.option(done.error.as_deref(), |w, text| w.bytes(text.as_bytes()));
+        let Output {
+            masked, dropped, ..
+        } = done.output;
+        if (masked, dropped) != (0, 0) {
+            self.u64(masked);
+            self.u64(dropped);
+        }
     }
 }
 
@@ -192,6 +213,13 @@ impl<'a> Reader<'a> {
         self.u64().map(Duration::from_millis)
     }
 
+    pub fn trouble(&mut self) -> Option<Trouble> {
+        Some(Trouble {
+            why: self.text()?,
+            may_pass: self.flag()?,
+        })
+    }
+
     pub fn attempt(&mut self) -> Option<Attempt> {
         Some(Attempt {
             step: StepIx::new(self.u32()? as usize),
@@ -215,7 +243,9 @@ impl<'a> Reader<'a> {
             timeout: self.option(Self::duration)?,
             grace: self.duration()?,
             own_log: self.flag()?,
+            behind: self.option(Reader::attempt)?,
             locks: locks(self.u32()? as usize)?,
+            max_output: self.rest(Self::u64)?,
         })
     }
 
@@ -256,13 +286,14 @@ impl<'a> Reader<'a> {
     }
 
     pub fn done(&mut self) -> Option<Done> {
-        Some(Done {
+        let mut done = Done {
             exit: self.exit()?,
             started_at: self.u64()?,
             ended_at: self.u64()?,
             output: Output {
                 stdout: self.option(Self::range)?,
                 stderr: self.option(Self::range)?,
+                ..Output::default()
             },
             outputs: self
                 .list(|r| Some((r.boxed()?, r.boxed()?)))?
@@ -270,7 +301,22 @@ impl<'a> Reader<'a> {
                 .collect(),
             leaked: self.flag()?,
             error: self.option(Self::text)?,
-        })
+        };
+        if let Some((masked, dropped)) = self.rest(|r| Some((r.u64()?, r.u64()?)))? {
+            done.output.masked = masked;
+            done.output.dropped = dropped;
+        }
+        Some(done)
+    }
+
+    /// What was added to the end of something in later versions, and where it
+    /// says nothing is not written: whatever is left is that.
+    #[allow(clippy::option_option)]
+    pub fn rest<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        match self.0.is_empty() {
+            true => Some(None),
+            false => read(self).map(Some),
+        }
     }
 
     /// The value, if nothing is left over.

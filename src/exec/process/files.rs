@@ -32,6 +32,8 @@ use crate::run::Attempt;
 /// The name of the directory in the run's own.
 pub const DIRECTORY: &str = "slots";
 const EPOCHS: &str = "epochs";
+/// What an engine is told that comes too late.
+pub const TAKEN_OVER: &str = "a later engine has taken the run over";
 
 /// A slot's name: the epoch it was made under, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,6 +154,23 @@ impl Directory {
         Ok(opened.into())
     }
 
+    /// As [`open_file`](Self::open_file), and nobody else has put it there: it is
+    /// a file, ours, and has no second name by which it is somebody's document.
+    ///
+    /// # Errors
+    /// It is something else; or the system's, with the path.
+    pub fn open_ours(&self, name: &str) -> io::Result<File> {
+        let file = self.open_file(name)?;
+        let found = file.metadata().map_err(|e| self.at(name, e))?;
+        let ours = found.is_file() && found.uid() == Uid::effective().as_raw();
+        if ours && found.nlink() == 1 {
+            return Ok(file);
+        }
+        let why = "is not a file of ours alone; remove it, if nothing of yours depends on it";
+        let why = io::Error::new(io::ErrorKind::PermissionDenied, why);
+        Err(self.at(name, why))
+    }
+
     /// # Errors
     /// The system's, with the path.
     pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -165,6 +184,14 @@ impl Directory {
             Err(nix::errno::Errno::ENOENT) | Ok(()) => Ok(()),
             Err(e) => Err(self.at(name, e.into())),
         }
+    }
+
+    /// Removes what a step of a slot that is dead has put out. Nobody will ever
+    /// take it, and it may hold a secret.
+    pub fn forget_outputs(&self, slot: SlotName) {
+        // Later serials are there only if a step has left something that cannot
+        // be removed.
+        let _ = self.remove(&slot.outputs(0));
     }
 
     /// The slots that were ever made here, oldest first.
@@ -186,11 +213,13 @@ impl Directory {
     /// # Errors
     /// The file cannot be read.
     pub fn epochs(&self) -> io::Result<Vec<(u32, String)>> {
-        let mut text = String::new();
-        match self.open_file(EPOCHS) {
+        let mut bytes = Vec::new();
+        match self.open_ours(EPOCHS) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            opened => opened?.read_to_string(&mut text)?,
+            opened => opened?.read_to_end(&mut bytes)?,
         };
+        // A power cut may leave anything where a line was being written.
+        let text = String::from_utf8_lossy(&bytes);
         let whole_lines = text.split_inclusive('\n');
         let epochs = whole_lines.filter_map(|line| {
             let (epoch, boot) = line.strip_suffix('\n')?.split_once(' ')?;
@@ -214,12 +243,23 @@ impl Directory {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
         }
         let mut file = match self.create(EPOCHS) {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.open_file(EPOCHS)?,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.open_ours(EPOCHS)?,
             made => made?,
         };
         file.seek(SeekFrom::End(0))?;
         // Begins a line of its own, whatever a full disk has left of the last.
         file.write_all(format!("\n{epoch} {}\n", boot_id()).as_bytes())
+    }
+
+    /// Whether the run still is this epoch's.
+    ///
+    /// # Errors
+    /// A later engine has opened the directory since.
+    pub fn still_belongs_to(&self, epoch: u32) -> io::Result<()> {
+        match self.epochs()?.last() {
+            Some((last, _)) if *last > epoch => Err(io::Error::other(TAKEN_OVER)),
+            _ => Ok(()),
+        }
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
@@ -228,7 +268,8 @@ impl Directory {
         names.collect()
     }
 
-    fn at(&self, name: &str, e: io::Error) -> io::Error {
+    /// The error with the path of the file it is about.
+    pub fn at(&self, name: &str, e: io::Error) -> io::Error {
         at(&self.path_of(name), e)
     }
 }
@@ -274,23 +315,19 @@ impl RecordFile {
     /// Appends a record with one write. It then survives everything but the
     /// end of the host; only the engine's own log has to survive that.
     ///
+    /// Only what a file system took in part is written on: so it must say why.
+    ///
     /// # Errors
     /// It could not be written whole. Then nothing of it is left in the file,
     /// so that later records can be read.
     pub fn append(&mut self, record: &Record) -> io::Result<()> {
         let bytes = record.to_bytes();
-        match self.file.write(&bytes) {
-            Ok(n) if n == bytes.len() => {
-                self.len += bytes.len() as u64;
-                Ok(())
-            }
-            short => {
-                self.file.set_len(self.len)?;
-                Err(short
-                    .err()
-                    .unwrap_or_else(|| io::ErrorKind::StorageFull.into()))
-            }
+        if let Err(e) = self.file.write_all(&bytes) {
+            self.file.set_len(self.len)?;
+            return Err(e);
         }
+        self.len += bytes.len() as u64;
+        Ok(())
     }
 }
 
@@ -304,7 +341,7 @@ impl Records {
     /// # Errors
     /// The file cannot be read.
     pub fn read(directory: &Directory, slot: SlotName) -> io::Result<Records> {
-        let mut file = directory.open_file(&slot.records())?;
+        let mut file = directory.open_ours(&slot.records())?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let records = Record::read_all(&bytes).map_err(|Foreign| {

@@ -198,6 +198,12 @@ pub fn stdin_with(text: &str) -> Result<File, Refusal> {
     })
 }
 
+/// There is nothing that the program's output could go to.
+pub fn no_streams(e: &io::Error) -> Refusal {
+    let errno = Errno::from_raw(e.raw_os_error().unwrap_or(nix::libc::EIO));
+    Refusal::new(errno, format!("the streams cannot be set up: {e}"))
+}
+
 fn explain(image: &Image, stage: Stage, errno: Errno) -> String {
     let program = image.argv[0].to_string_lossy();
     let cwd = image.cwd.to_string_lossy();
@@ -257,6 +263,7 @@ mod tests {
             slot: 0,
             nonce: "n".into(),
             env: env.iter().map(|(k, v)| (bytes(k), bytes(v))).collect(),
+            secrets: Default::default(),
         }
     }
 
@@ -277,7 +284,9 @@ mod tests {
             timeout: None,
             grace: Duration::ZERO,
             own_log: false,
+            max_output: None,
             locks: Vec::new(),
+            behind: None,
         }
     }
 

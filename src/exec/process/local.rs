@@ -22,9 +22,9 @@ use super::files::{Directory, Records, SlotName};
 use super::roster::{Deed, Entry, Place, Roster, Seat};
 use super::slot::never_began;
 use super::tree;
-use super::wire::{Answer, Order, Record, Setup};
+use super::wire::{Answer, Order, Record, Secrets, Setup, Trouble};
 use super::zygote::{Notice, Zygote};
-use crate::exec::{Done, Executor, Found, Job, Report, Stop, Waker};
+use crate::exec::{Done, Executor, Found, Job, Report, Stop, Unrecorded, Waker};
 use crate::run::{Attempt, Exit};
 
 /// Tokens beside those of seats.
@@ -67,6 +67,7 @@ pub struct Local {
     roster: Roster,
     lines: Vec<Option<Line>>,
     next_number: u32,
+    secrets: Vec<String>,
     ready: Vec<Report>,
     broken: Option<io::Error>,
     pub(super) landing: Landing,
@@ -78,8 +79,8 @@ struct Line {
     name: SlotName,
     /// A child of our own zygote, which then has the last word on its end.
     ours: bool,
-    /// It said that it cannot work.
-    failed: bool,
+    /// It said that it cannot work, and why.
+    failed: Option<Trouble>,
     awaits_room: bool,
     is_open: bool,
 }
@@ -97,8 +98,9 @@ impl Local {
         };
         let run_dir = run_dir.to_string();
         tree::can_end_processes()?;
-        let directory = Directory::make(&config.run_dir)?;
-        directory.open_epoch(config.epoch)?;
+        let unmade = |e: io::Error| io::Error::other(Unrecorded(e.to_string()));
+        let directory = Directory::make(&config.run_dir).map_err(unmade)?;
+        directory.open_epoch(config.epoch).map_err(unmade)?;
         allow_open_files(config.slots);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
@@ -116,10 +118,19 @@ impl Local {
             bell,
             lines: Vec::new(),
             next_number: 0,
+            secrets: Vec::new(),
             ready: Vec::new(),
             broken: None,
             landing: Landing::new(64 * 1024),
         })
+    }
+
+    /// Keeps these out of everything that attempts put out. Not part of the
+    /// configuration, which may be shown.
+    #[must_use]
+    pub fn masking(mut self, secrets: impl IntoIterator<Item = String>) -> Local {
+        self.secrets.extend(secrets);
+        self
     }
 
     /// Nothing new starts after this.
@@ -172,7 +183,7 @@ impl Local {
                 number,
             },
             ours: true,
-            failed: false,
+            failed: None,
             awaits_room: false,
             is_open: true,
         };
@@ -204,7 +215,7 @@ impl Local {
         Ok(())
     }
 
-    fn setup(&self, number: u32) -> Setup {
+    pub(super) fn setup(&self, number: u32) -> Setup {
         let bytes = |text: &OsString| text.as_bytes().to_vec();
         Setup {
             run_dir: self.run_dir.clone(),
@@ -218,6 +229,7 @@ impl Local {
                 .iter()
                 .map(|(key, value)| (bytes(key), bytes(value)))
                 .collect(),
+            secrets: Secrets(self.secrets.clone()),
         }
     }
 
@@ -233,7 +245,7 @@ impl Local {
             channel,
             name,
             ours: false,
-            failed: false,
+            failed: None,
             awaits_room: false,
             is_open: true,
         };
@@ -317,11 +329,12 @@ impl Local {
         let now = Instant::now();
         match answer {
             Answer::Finished(attempt, done) => {
-                if !done.is_plain() {
+                let plainly = done.is_plain();
+                if !plainly {
                     self.roster.hold(seat);
                 }
-                if self.roster.finished(seat, attempt, now) {
-                    self.ready.push(Report::Finished { attempt, done });
+                if self.roster.finished(seat, attempt, plainly, now) {
+                    self.report(Report::Finished { attempt, done });
                     self.do_deeds();
                 }
             }
@@ -329,21 +342,33 @@ impl Local {
                 self.roster.given_back(seat, attempt, now);
                 self.do_deeds();
             }
-            Answer::Unrecordable(attempt, why) => {
-                let why = format!("the start of an attempt cannot be recorded: {why}");
-                self.break_with(io::Error::other(why));
-                self.roster.finished(seat, attempt, now);
+            Answer::Unrecordable(attempt, trouble) if trouble.may_pass => {
+                self.wait_for_room(trouble);
+                self.roster.not_begun(seat, attempt, now);
             }
-            Answer::Broken(why) => {
+            Answer::Unrecordable(attempt, trouble) => {
+                self.break_with(unrecorded("the start of an attempt", &trouble));
+                self.roster.finished(seat, attempt, false, now);
+            }
+            Answer::Broken(trouble) => {
                 if let Some(line) = self.lines.get_mut(seat).and_then(Option::as_mut) {
-                    line.failed = true;
+                    line.failed = Some(trouble.clone());
                 }
-                let why = format!("a slot cannot be set up: {why}");
-                self.break_with(io::Error::other(why));
+                match trouble.may_pass {
+                    true => self.wait_for_room(trouble),
+                    false => self.break_with(unrecorded("the making of a slot", &trouble)),
+                }
             }
             // Only said to who has just connected.
             Answer::Hello(_) | Answer::Foreign(_) => {}
         }
+    }
+
+    /// Starts nothing more until the engine says that there is room again.
+    fn wait_for_room(&mut self, trouble: Trouble) {
+        self.roster.pause();
+        let error = trouble.why;
+        self.ready.push(Report::Unrecordable { error });
     }
 
     /// A supervisor is gone. Its zygote makes sure that what it ran is too, and
@@ -368,31 +393,58 @@ impl Local {
             return;
         };
         let entries = self.roster.lost(seat);
-        if line.failed {
+        if let Some(trouble) = line.failed {
+            // What it never began is begun when there is room, by another.
+            let entries = self.back_in_line(entries, |_| true);
+            for entry in entries.into_iter().rev().filter(|_| trouble.may_pass) {
+                self.roster.requeue(entry, Instant::now());
+            }
             return;
         }
         // A supervisor that never came so far has no records.
         let records = Records::read(&self.directory, line.name).ok();
-        for entry in entries {
-            let record = records.as_ref().and_then(|r| r.of(entry.attempt));
+        let of = |entry: &Entry| records.as_ref().and_then(|r| r.of(entry.attempt));
+        let had_begun = self.back_in_line(entries, |entry| of(entry).is_none());
+        for entry in had_begun {
+            let record = of(&entry);
             self.account_for(entry, record, swept);
         }
+        self.directory.forget_outputs(line.name);
         self.roster.hand_out(Instant::now());
         self.do_deeds();
+    }
+
+    /// Puts what stood behind another, and has not begun, in line again; gives
+    /// the rest. What is to become of it is told by the other.
+    fn back_in_line(
+        &mut self,
+        entries: Vec<Entry>,
+        has_not_begun: impl Fn(&Entry) -> bool,
+    ) -> Vec<Entry> {
+        let mut rest = Vec::new();
+        for entry in entries {
+            match entry.behind() {
+                Some(first) if has_not_begun(&entry) => self.roster.stand_in_line(entry, first),
+                _ => rest.push(entry),
+            }
+        }
+        rest
     }
 
     fn account_for(&mut self, mut entry: Entry, record: Option<&Record>, swept: bool) {
         let attempt = entry.attempt;
         match record {
-            Some(Record::Ended { done, .. }) => self.ready.push(Report::Finished {
-                attempt,
-                done: done.clone(),
-            }),
+            Some(Record::Ended { done, .. }) => {
+                self.roster.over(attempt, done.is_plain());
+                let done = done.clone();
+                self.report(Report::Finished { attempt, done });
+            }
             Some(Record::Started { mark, .. }) => {
                 if !swept && let Err(e) = tree::end_marked(mark) {
                     self.break_with(e);
                 }
-                self.ready.push(Report::Interrupted { attempt });
+                self.roster.over(attempt, false);
+                self.report(Report::Interrupted { attempt });
             }
             None if entry.lost + 1 < MOST_LOST && entry.job.is_some() => {
                 entry.lost += 1;
@@ -415,7 +467,20 @@ impl Local {
             error,
             ..never_began()
         };
-        self.ready.push(Report::Finished { attempt, done });
+        self.roster.over(attempt, false);
+        self.report(Report::Finished { attempt, done });
+    }
+
+    /// Reports an end, and then what will not begin because of it.
+    fn report(&mut self, end: Report) {
+        self.ready.push(end);
+        self.report_returned();
+    }
+
+    fn report_returned(&mut self) {
+        let returned = self.roster.take_returned().into_iter();
+        let returned = returned.map(|attempt| Report::Returned { attempt });
+        self.ready.extend(returned);
     }
 
     fn hear_zygote(&mut self) {
@@ -451,6 +516,7 @@ impl Local {
             Notice::Refused(_, errno) => {
                 self.lines[seat] = None;
                 let entries = self.roster.lost(seat);
+                let entries = self.back_in_line(entries, |_| true);
                 // Slower is better than failed, as long as anything works.
                 let others = self.roster.make_do();
                 for entry in entries.into_iter().rev() {
@@ -492,8 +558,19 @@ impl Executor for Local {
             return refuse("the attempt was started before");
         }
         self.roster.start(job, Instant::now());
+        self.report_returned();
         self.do_deeds();
         self.broken.take().map_or(Ok(()), Err)
+    }
+
+    fn pause(&mut self) {
+        self.roster.pause();
+        self.do_deeds();
+    }
+
+    fn unpause(&mut self) {
+        self.roster.unpause(Instant::now());
+        self.do_deeds();
     }
 
     fn stop(&mut self, attempt: Attempt, how: Stop) {
@@ -501,9 +578,9 @@ impl Executor for Local {
             Some(Place::Seat(seat)) => {
                 self.send(seat, Order::Stop(attempt, how).to_frame(), Vec::new());
             }
-            Some(Place::Queue) if self.roster.call_off(attempt) => {
+            Some(Place::Queue | Place::Behind(_)) if self.roster.call_off(attempt) => {
                 let done = never_began();
-                self.ready.push(Report::Finished { attempt, done });
+                self.report(Report::Finished { attempt, done });
             }
             _ => {}
         }
@@ -511,6 +588,10 @@ impl Executor for Local {
 
     fn ahead(&self) -> usize {
         self.config.slots
+    }
+
+    fn queues_behind(&self) -> bool {
+        true
     }
 
     fn wait(&mut self, timeout: Option<Duration>, reports: &mut Vec<Report>) -> io::Result<()> {
@@ -546,6 +627,11 @@ impl Executor for Local {
     fn recover(&mut self, claimed: &[Attempt]) -> io::Result<Vec<(Attempt, Found)>> {
         super::recover::recover(self, claimed)
     }
+}
+
+/// What could not be written down, for good.
+fn unrecorded(what: &str, trouble: &Trouble) -> io::Error {
+    io::Error::other(Unrecorded(format!("{what}: {}", trouble.why)))
 }
 
 fn interests(awaits_room: bool) -> EpollFlags {

@@ -11,7 +11,9 @@
 //!   is left, writes down what became of it, then reports. It outlives the engine.
 //! - [`Local`] is the engine's side: an [`Executor`](super::Executor) over the
 //!   supervisors' sockets, which also finds again what an earlier engine left.
-//! - Output goes to files by descriptor, never through the engine.
+//! - Output goes to files by descriptor, never through the engine. Where secrets
+//!   must be taken out of it, or only so much is kept, it goes through a pipe that
+//!   the supervisor reads.
 //!
 //! All of this leans on what Linux offers: child subreapers, process handles,
 //! open files that travel over sockets. Elsewhere the same names exist and say
@@ -19,6 +21,8 @@
 
 #[cfg(target_os = "linux")]
 mod attempt;
+#[cfg(target_os = "linux")]
+mod cap;
 #[cfg(target_os = "linux")]
 mod channel;
 #[cfg(target_os = "linux")]
@@ -30,7 +34,11 @@ mod launch;
 #[cfg(target_os = "linux")]
 mod local;
 #[cfg(target_os = "linux")]
+mod mask;
+#[cfg(target_os = "linux")]
 mod output;
+#[cfg(target_os = "linux")]
+mod pipe;
 #[cfg(target_os = "linux")]
 mod recover;
 #[cfg(target_os = "linux")]

@@ -8,8 +8,9 @@
 //!
 //! Steps do not get the segment itself, since `echo x > /dev/stderr` opens by
 //! name what its descriptor stands for, and empties it: with the segment that
-//! would take the output of all earlier steps along. Nor do pipes: then output
-//! would pass through this process, and hang on whoever else holds the pipe.
+//! would take the output of all earlier steps along. Nor do they get pipes, but
+//! where there is [no other way](super::pipe): output would pass through this
+//! process for nothing.
 //!
 //! What is too large to be worth copying is not copied: the scratch is renamed
 //! to be the output's own file, and a new one is made. A gigabyte costs nothing.
@@ -64,6 +65,11 @@ impl Stream {
             self.scratch = Some(directory.create(&scratch_name(self.slot, self.kind))?);
         }
         Ok(())
+    }
+
+    /// Where output that comes through a pipe is written.
+    pub fn sink(&self) -> Option<&File> {
+        self.scratch.as_ref()
     }
 
     /// What a step's stream is made of, once [`make_ready`](Self::make_ready) went well.

@@ -3,9 +3,10 @@
 //! For each slot that was ever made, one question comes first: does its
 //! supervisor live? The kernel answers, by the lock on its records. One that
 //! lives is taken over, and with that starts nothing more for the dead engine;
-//! one that does not has written all it ever will. Only then are the records
-//! read, so what they say cannot change behind our back: an end, a start
-//! without an end, or nothing.
+//! an engine that was itself replaced since is refused here, and by the
+//! supervisor too. One that does not live has written all it ever will. Only
+//! then are the records read, so what they say cannot change behind our back:
+//! an end, a start without an end, or nothing.
 //!
 //! No process id, heartbeat or time is believed.
 
@@ -52,7 +53,13 @@ pub fn recover(local: &mut Local, claimed: &[Attempt]) -> io::Result<Vec<(Attemp
         };
         Ok((attempt, found))
     };
-    claimed.iter().map(find).collect()
+    let found = claimed.iter().map(find).collect();
+    for slot in slots {
+        if !alive.values().any(|living| *living == slot) {
+            local.directory.forget_outputs(slot);
+        }
+    }
+    found
 }
 
 /// Connects to a slot's supervisor, if it lives and runs something.
@@ -62,6 +69,7 @@ fn reach(local: &mut Local, slot: SlotName) -> io::Result<Option<(Channel, Attem
         if !Records::read(&local.directory, slot)?.supervisor_lives()? {
             return Ok(None);
         }
+        local.directory.still_belongs_to(local.config.epoch)?;
         if Instant::now() >= give_up {
             let why = format!("slot {slot} of this run still answers to another engine");
             return Err(io::Error::new(io::ErrorKind::WouldBlock, why));
@@ -70,6 +78,8 @@ fn reach(local: &mut Local, slot: SlotName) -> io::Result<Option<(Channel, Attem
         // It may not listen yet, or not any more.
         if let Ok(socket) = UnixStream::connect(path) {
             let mut channel = Channel::new(socket);
+            let setup = Order::Setup(local.setup(slot.number)).to_frame();
+            channel.send(setup, Vec::new());
             match listen_to(&mut channel, &mut local.landing, give_up) {
                 Ok(Some(Answer::Hello(Some(attempt)))) => return Ok(Some((channel, attempt))),
                 Ok(Some(Answer::Foreign(_))) => return Err(foreign(slot)),
@@ -100,6 +110,9 @@ fn listen_to(
     give_up: Instant,
 ) -> io::Result<Option<Answer>> {
     loop {
+        // A long environment may not have gone out at once. That nobody takes
+        // it shows below.
+        let _ = channel.flush();
         let peer = channel.receive(landing);
         if let Some(answer) = channel.next(|payload, _| Answer::read(payload))? {
             return Ok(Some(answer));

@@ -5,6 +5,10 @@
 //! back when its slot turns out to be busy for longer, so that no slot is idle
 //! while a job waits elsewhere, and none waits for long behind a slow one.
 //!
+//! A job may say that it begins behind another. It stands in line until that has
+//! a slot, is handed to the same slot ahead, and begins there without a word to
+//! the engine, but only after a plain end; after any other it is returned.
+//!
 //! When an attempt has not ended plainly, nothing is handed out, and its slot
 //! begins nothing, until the engine has dealt with that: it may stop the run.
 //!
@@ -58,6 +62,8 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Queue,
+    /// In line behind this one.
+    Behind(Attempt),
     Seat(Seat),
 }
 
@@ -75,7 +81,36 @@ struct Slot {
     brisk: bool,
 }
 
+/// How a job has left its seat.
+#[derive(Clone, Copy, PartialEq)]
+enum Left {
+    Plainly,
+    Otherwise,
+    Unbegun,
+}
+
+impl Handed {
+    fn new(entry: Entry, since: Instant) -> Handed {
+        Handed {
+            entry,
+            since,
+            revoked: false,
+        }
+    }
+}
+
 impl Entry {
+    /// It begins when that one has ended plainly, which has not happened yet.
+    pub fn behind(&self) -> Option<Attempt> {
+        self.job.as_ref()?.behind
+    }
+
+    fn stands_alone(&mut self) {
+        if let Some(job) = &mut self.job {
+            job.behind = None;
+        }
+    }
+
     fn accept(&mut self, deeds: &mut VecDeque<Deed>) {
         if !std::mem::replace(&mut self.accepted, true) {
             deeds.push_back(Deed::Accept(self.attempt));
@@ -94,10 +129,16 @@ pub struct Roster {
     /// Seats that may have room ahead. Looked at again when used.
     roomy: Vec<Seat>,
     queue: VecDeque<Entry>,
+    /// What waits for the end of another, which is queued, in line or at a seat;
+    /// what was handed to that one's slot is not here any more.
+    line: HashMap<Attempt, VecDeque<Entry>>,
+    /// Jobs that will not begin, since what they stood behind did not end plainly.
+    returned: Vec<Attempt>,
     places: HashMap<Attempt, Place>,
     asked_back_at: Option<Instant>,
     deeds: VecDeque<Deed>,
     halted: bool,
+    paused: bool,
     /// Seats whose last attempt did not end plainly, until the engine has dealt
     /// with that.
     held: Vec<Seat>,
@@ -112,10 +153,13 @@ impl Roster {
             idle: Vec::new(),
             roomy: Vec::new(),
             queue: VecDeque::new(),
+            line: HashMap::new(),
+            returned: Vec::new(),
             places: HashMap::new(),
             asked_back_at: None,
             deeds: VecDeque::new(),
             halted: false,
+            paused: false,
             held: Vec::new(),
         }
     }
@@ -129,7 +173,8 @@ impl Roster {
 
     /// The engine has dealt with all ends that it was told of.
     pub fn go_on(&mut self, now: Instant) {
-        if self.held.is_empty() {
+        // In a pause, what waits at a slot that is held is not let go either.
+        if self.held.is_empty() || self.paused {
             return;
         }
         for seat in std::mem::take(&mut self.held) {
@@ -144,12 +189,38 @@ impl Roster {
                 current.entry.accept(&mut self.deeds);
             }
         }
+        for seat in 0..self.seats.len() {
+            self.close_up(seat, now);
+        }
         self.hand_out(now);
     }
 
     /// Nothing is handed out from now on; what was is still accounted for.
     pub fn halt(&mut self) {
         self.halted = true;
+    }
+
+    /// Nothing is handed out for now, and what was handed ahead is asked back.
+    pub fn pause(&mut self) {
+        self.paused = true;
+        for (seat, slot) in self.seats.iter_mut().enumerate() {
+            if let Some(ahead) = slot.as_mut().and_then(|slot| slot.ahead.as_mut())
+                && !std::mem::replace(&mut ahead.revoked, true)
+            {
+                self.deeds
+                    .push_back(Deed::Revoke(seat, ahead.entry.attempt));
+            }
+        }
+    }
+
+    /// The pause is over.
+    pub fn unpause(&mut self, now: Instant) {
+        if std::mem::take(&mut self.paused) {
+            for seat in 0..self.seats.len() {
+                self.close_up(seat, now);
+            }
+            self.hand_out(now);
+        }
     }
 
     pub fn next_deed(&mut self) -> Option<Deed> {
@@ -172,14 +243,85 @@ impl Roster {
     }
 
     pub fn start(&mut self, job: Job, now: Instant) {
-        self.places.insert(job.attempt, Place::Queue);
-        self.queue.push_back(Entry {
+        let entry = Entry {
             attempt: job.attempt,
             job: Some(job),
             lost: 0,
             accepted: false,
-        });
-        self.hand_out(now);
+        };
+        match entry.behind() {
+            None => {
+                self.places.insert(entry.attempt, Place::Queue);
+                self.queue.push_back(entry);
+                self.hand_out(now);
+            }
+            Some(first) => {
+                let place = self.place(first);
+                self.stand_in_line(entry, first);
+                match place {
+                    Some(Place::Seat(seat)) => self.close_up(seat, now),
+                    Some(_) => {}
+                    // It has ended, and the engine will hear how.
+                    None => self.over(first, false),
+                }
+            }
+        }
+    }
+
+    /// Puts a job that has not begun behind another.
+    pub fn stand_in_line(&mut self, entry: Entry, first: Attempt) {
+        self.places.insert(entry.attempt, Place::Behind(first));
+        self.line.entry(first).or_default().push_back(entry);
+    }
+
+    /// Hands a slot the job that stands behind what it runs, if it has room ahead.
+    fn close_up(&mut self, seat: Seat, now: Instant) {
+        let may = !self.halted && !self.paused && self.held.is_empty();
+        let Some(slot) = self.seats.get_mut(seat).and_then(Option::as_mut) else {
+            return;
+        };
+        if let Some(current) = &slot.current
+            && may
+            && slot.brisk
+            && slot.ahead.is_none()
+            && let Some(line) = self.line.get_mut(&current.entry.attempt)
+            && let Some(entry) = line.pop_front()
+        {
+            if line.is_empty() {
+                self.line.remove(&current.entry.attempt);
+            }
+            self.places.insert(entry.attempt, Place::Seat(seat));
+            self.deeds.push_back(Deed::Give(seat, entry.attempt));
+            slot.ahead = Some(Handed::new(entry, now));
+        }
+    }
+
+    /// An attempt is over: what stands in line behind it may begin, or never will.
+    pub fn over(&mut self, first: Attempt, plainly: bool) {
+        let Some(line) = self.line.remove(&first) else {
+            return;
+        };
+        for mut entry in line.into_iter().rev() {
+            if plainly {
+                entry.stands_alone();
+                self.places.insert(entry.attempt, Place::Queue);
+                self.queue.push_front(entry);
+            } else {
+                self.give_up(entry.attempt);
+            }
+        }
+    }
+
+    /// The job is the engine's again, and with it all that stands behind it.
+    fn give_up(&mut self, attempt: Attempt) {
+        self.places.remove(&attempt);
+        self.returned.push(attempt);
+        self.over(attempt, false);
+    }
+
+    /// Jobs that will not begin; each is told once.
+    pub fn take_returned(&mut self) -> Vec<Attempt> {
+        std::mem::take(&mut self.returned)
     }
 
     /// Takes a slot with what runs there.
@@ -201,36 +343,67 @@ impl Roster {
     }
 
     /// An attempt has ended at that seat. False where it is none of ours.
-    pub fn finished(&mut self, seat: Seat, attempt: Attempt, now: Instant) -> bool {
-        let Some(slot) = self.seats.get_mut(seat).and_then(Option::as_mut) else {
-            return false;
+    pub fn finished(&mut self, seat: Seat, attempt: Attempt, plainly: bool, now: Instant) -> bool {
+        let how = if plainly {
+            Left::Plainly
+        } else {
+            Left::Otherwise
         };
+        if self.vacate(seat, attempt, how, now).is_none() {
+            return false;
+        }
+        self.places.remove(&attempt);
+        self.over(attempt, plainly);
+        self.close_up(seat, now);
+        self.hand_out(now);
+        true
+    }
+
+    /// That seat could not begin what it was handed. It waits again, before all others.
+    pub fn not_begun(&mut self, seat: Seat, attempt: Attempt, now: Instant) {
+        if let Some(entry) = self.vacate(seat, attempt, Left::Unbegun, now) {
+            self.requeue(entry, now);
+        }
+    }
+
+    /// Takes a job from its seat.
+    fn vacate(&mut self, seat: Seat, attempt: Attempt, how: Left, now: Instant) -> Option<Entry> {
+        let slot = self.seats.get_mut(seat).and_then(Option::as_mut)?;
         let is_it = |handed: &Handed| handed.entry.attempt == attempt;
+        let vacated;
         if slot.ahead.as_ref().is_some_and(is_it) {
-            slot.ahead = None;
+            vacated = slot.ahead.take();
         } else if slot.current.as_ref().is_some_and(is_it) {
-            let over = slot.current.take();
-            slot.brisk = over.is_some_and(|over| now.duration_since(over.since) < BRISK);
-            match slot.ahead.take() {
+            vacated = slot.current.take();
+            let took = |over: &Handed| now.duration_since(over.since);
+            slot.brisk = vacated.as_ref().is_some_and(|over| took(over) < BRISK);
+            let mut ahead = slot.ahead.take();
+            // What stood behind it is let go by its supervisor, too.
+            let stood = |next: &mut Handed| next.entry.behind() == Some(attempt);
+            let gone = match how {
+                Left::Plainly => None,
+                Left::Otherwise | Left::Unbegun => ahead.take_if(stood),
+            };
+            match ahead {
                 Some(mut next) => {
+                    next.entry.stands_alone();
                     if !self.held.contains(&seat) {
                         next.entry.accept(&mut self.deeds);
                     }
-                    slot.current = Some(Handed {
-                        since: now,
-                        revoked: false,
-                        ..next
-                    });
+                    slot.current = Some(Handed::new(next.entry, now));
                 }
                 None => self.idle.push(seat),
             }
+            match gone {
+                Some(gone) if how == Left::Unbegun => self.stand_in_line(gone.entry, attempt),
+                Some(gone) => self.give_up(gone.entry.attempt),
+                None => {}
+            }
         } else {
-            return false;
+            return None;
         }
         self.roomy.push(seat);
-        self.places.remove(&attempt);
-        self.hand_out(now);
-        true
+        vacated.map(|handed| handed.entry)
     }
 
     /// That seat gives back what it had ahead.
@@ -240,7 +413,10 @@ impl Roster {
         };
         if let Some(ahead) = slot.ahead.take_if(|ahead| ahead.entry.attempt == attempt) {
             slot.brisk = false;
-            self.requeue(ahead.entry, now);
+            match ahead.entry.behind() {
+                Some(first) => self.stand_in_line(ahead.entry, first),
+                None => self.requeue(ahead.entry, now),
+            }
         }
     }
 
@@ -272,19 +448,26 @@ impl Roster {
         self.hand_out(now);
     }
 
-    /// Takes a job out of the queue; false if it is not there.
+    /// Takes a job that no slot has out of the queue or its line; false if it
+    /// is not there.
     pub fn call_off(&mut self, attempt: Attempt) -> bool {
-        if self.place(attempt) != Some(Place::Queue) {
+        let waits = match self.place(attempt) {
+            Some(Place::Queue) => Some(&mut self.queue),
+            Some(Place::Behind(first)) => self.line.get_mut(&first),
+            Some(Place::Seat(_)) | None => None,
+        };
+        let Some(waits) = waits else {
             return false;
-        }
+        };
+        waits.retain(|entry| entry.attempt != attempt);
         self.places.remove(&attempt);
-        self.queue.retain(|entry| entry.attempt != attempt);
+        self.over(attempt, false);
         true
     }
 
     /// Gives work to whoever has none, then ahead to whoever will want it soon.
     pub fn hand_out(&mut self, now: Instant) {
-        while !self.halted && self.held.is_empty() && !self.queue.is_empty() {
+        while !self.halted && !self.paused && self.held.is_empty() && !self.queue.is_empty() {
             if let Some(seat) = self.free_seat() {
                 self.give_next(seat, now);
             } else if let Some(seat) = self.roomy_seat() {
@@ -342,17 +525,14 @@ impl Roster {
             entry.accept(&mut self.deeds);
             self.seat_current(seat, entry, now);
             self.roomy.push(seat);
+            self.close_up(seat, now);
         }
     }
 
     fn seat_current(&mut self, seat: Seat, entry: Entry, now: Instant) {
         self.places.insert(entry.attempt, Place::Seat(seat));
         if let Some(slot) = &mut self.seats[seat] {
-            slot.current = Some(Handed {
-                entry,
-                since: now,
-                revoked: false,
-            });
+            slot.current = Some(Handed::new(entry, now));
         }
     }
 
@@ -362,11 +542,7 @@ impl Roster {
         {
             self.places.insert(entry.attempt, Place::Seat(seat));
             self.deeds.push_back(Deed::Give(seat, entry.attempt));
-            slot.ahead = Some(Handed {
-                entry,
-                since: now,
-                revoked: false,
-            });
+            slot.ahead = Some(Handed::new(entry, now));
         }
     }
 
@@ -376,13 +552,15 @@ impl Roster {
         let rested = self
             .asked_back_at
             .is_none_or(|last| now.duration_since(last) >= PATIENCE);
-        if self.halted || !(idle || rested) {
+        if self.halted || self.paused || !(idle || rested) {
             return;
         }
         self.asked_back_at = Some(now);
         for (seat, slot) in self.seats.iter_mut().enumerate() {
             if let Some(ahead) = slot.as_mut().and_then(|slot| slot.ahead.as_mut())
                 && !ahead.revoked
+                // Elsewhere it could not begin either.
+                && ahead.entry.behind().is_none()
                 && (idle || now.duration_since(ahead.since) >= PATIENCE)
             {
                 ahead.revoked = true;
@@ -394,286 +572,4 @@ impl Roster {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::StepIx;
-    use crate::run::Role;
-
-    fn attempt(n: usize) -> Attempt {
-        Attempt {
-            step: StepIx::new(n),
-            number: 1,
-            role: Role::Main,
-        }
-    }
-
-    fn job(n: usize) -> Job {
-        Job {
-            attempt: attempt(n),
-            argv: vec!["true".into()],
-            cwd: "/".into(),
-            env: Vec::new(),
-            stdin: None,
-            timeout: None,
-            grace: Duration::ZERO,
-            own_log: false,
-            locks: Vec::new(),
-        }
-    }
-
-    /// Jobs 0.. started at once on so many slots, and what was done about it.
-    fn started(slots: usize, jobs: usize, now: Instant) -> (Roster, Vec<Deed>) {
-        let mut roster = Roster::new(slots);
-        for n in 0..jobs {
-            roster.start(job(n), now);
-        }
-        let deeds = deeds(&mut roster);
-        (roster, deeds)
-    }
-
-    fn deeds(roster: &mut Roster) -> Vec<Deed> {
-        std::iter::from_fn(|| roster.next_deed()).collect()
-    }
-
-    #[test]
-    fn slots_are_opened_only_as_they_are_needed() {
-        let (_, deeds) = started(8, 2, Instant::now());
-        let opened = deeds.iter().filter(|d| matches!(d, Deed::Open(_))).count();
-        assert_eq!(opened, 2);
-    }
-
-    #[test]
-    fn a_slot_gets_one_job_ahead_and_the_rest_waits() {
-        let now = Instant::now();
-        let (mut roster, given) = started(1, 3, now);
-        assert_eq!(
-            given,
-            [
-                Deed::Open(0),
-                Deed::Give(0, attempt(0)),
-                Deed::Accept(attempt(0)),
-                Deed::Give(0, attempt(1)),
-            ]
-        );
-        assert_eq!(roster.place(attempt(2)), Some(Place::Queue));
-        assert!(roster.finished(0, attempt(0), now));
-        assert_eq!(
-            deeds(&mut roster),
-            [Deed::Accept(attempt(1)), Deed::Give(0, attempt(2))]
-        );
-        assert!(!roster.finished(0, attempt(0), now));
-    }
-
-    /// P11.
-    #[test]
-    fn p11_after_a_failure_nothing_begins_before_the_engine_has_dealt_with_it() {
-        let now = Instant::now();
-        let (mut roster, _) = started(1, 3, now);
-        roster.hold(0);
-        assert!(roster.finished(0, attempt(0), now));
-        assert_eq!(deeds(&mut roster), []);
-        // What stayed in the queue can be called off before it is handed out.
-        assert!(roster.call_off(attempt(2)));
-        roster.go_on(now);
-        assert_eq!(
-            deeds(&mut roster),
-            [Deed::GoOn(0), Deed::Accept(attempt(1))]
-        );
-    }
-
-    #[test]
-    fn no_slot_is_idle_while_a_job_waits_at_another() {
-        let now = Instant::now();
-        let (mut roster, _) = started(2, 3, now);
-        let waits = roster.seats.iter().flatten().find_map(|s| s.ahead.as_ref());
-        let waits = waits.map(|handed| handed.entry.attempt);
-        assert_eq!(waits, Some(attempt(2)));
-        let Some(Place::Seat(busy)) = roster.place(attempt(2)) else {
-            panic!("it was handed ahead");
-        };
-        let other = 1 - busy;
-        let ends = roster.seats[other]
-            .as_ref()
-            .and_then(|s| s.current.as_ref());
-        let ends = ends
-            .map(|handed| handed.entry.attempt)
-            .expect("it runs one");
-
-        assert!(roster.finished(other, ends, now));
-        assert_eq!(deeds(&mut roster), [Deed::Revoke(busy, attempt(2))]);
-        roster.given_back(busy, attempt(2), now);
-        assert_eq!(
-            deeds(&mut roster),
-            [Deed::Give(other, attempt(2)), Deed::Accept(attempt(2))]
-        );
-    }
-
-    #[test]
-    fn a_job_does_not_wait_long_behind_a_slow_one_while_others_get_work() {
-        let now = Instant::now();
-        let (mut roster, _) = started(2, 5, now);
-        let later = now + PATIENCE;
-        assert!(roster.finished(1, attempt(1), later));
-        let asked_back: Vec<Attempt> = deeds(&mut roster)
-            .into_iter()
-            .filter_map(|deed| match deed {
-                Deed::Revoke(0, attempt) => Some(attempt),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(asked_back.len(), 1);
-        roster.given_back(0, asked_back[0], later);
-        assert_eq!(roster.place(asked_back[0]), Some(Place::Queue));
-        assert_eq!(roster.queue[0].attempt, asked_back[0]);
-    }
-
-    #[test]
-    fn what_a_dead_slot_had_is_given_to_another_first() {
-        let now = Instant::now();
-        let (mut roster, _) = started(1, 3, now);
-        let mut entries = roster.lost(0);
-        assert_eq!(entries.len(), 2);
-        assert_eq!(roster.place(attempt(0)), None);
-        roster.requeue(entries.remove(0), now);
-        // That it was accepted has been said already.
-        assert_eq!(
-            deeds(&mut roster),
-            [
-                Deed::Open(0),
-                Deed::Give(0, attempt(0)),
-                Deed::Give(0, attempt(2)),
-            ]
-        );
-    }
-
-    #[derive(Clone, Copy, PartialEq)]
-    enum Said {
-        EndedPlainly,
-        Failed,
-        GivenBack,
-    }
-
-    /// A supervisor as the roster knows it, and the messages on their way.
-    #[derive(Default)]
-    struct Model {
-        orders: VecDeque<Deed>,
-        answers: VecDeque<(Said, Attempt)>,
-        running: Option<Attempt>,
-        waiting: VecDeque<Attempt>,
-        held: bool,
-    }
-
-    impl Model {
-        fn obey(&mut self, runs: &mut Vec<Attempt>) {
-            match self.orders.pop_front() {
-                Some(Deed::Give(_, attempt)) => self.waiting.push_back(attempt),
-                Some(Deed::Revoke(_, attempt)) => {
-                    let before = self.waiting.len();
-                    if self.running.is_some() {
-                        self.waiting.retain(|waits| *waits != attempt);
-                    }
-                    if self.waiting.len() < before {
-                        self.answers.push_back((Said::GivenBack, attempt));
-                    }
-                }
-                Some(Deed::GoOn(_)) => self.held = false,
-                _ => {}
-            }
-            self.begin(runs);
-        }
-
-        fn begin(&mut self, runs: &mut Vec<Attempt>) {
-            if self.running.is_none() && !self.held {
-                self.running = self.waiting.pop_front();
-                runs.extend(self.running);
-            }
-        }
-    }
-
-    /// Whatever the order in which messages arrive: each job is accepted once
-    /// and runs once, and none is forgotten at a slot.
-    #[test]
-    fn every_job_runs_exactly_once_however_messages_cross() {
-        const JOBS: usize = 60;
-        for seed in 1..400u64 {
-            let mut random = seed;
-            let mut pick = move |n: usize| {
-                random = random
-                    .wrapping_mul(6364136223846793005)
-                    .wrapping_add(1442695040888963407);
-                (random >> 33) as usize % n
-            };
-            let slots = 1 + pick(4);
-            let mut now = Instant::now();
-            let mut roster = Roster::new(slots);
-            let mut models: Vec<Model> = (0..slots).map(|_| Model::default()).collect();
-            let (mut started, mut finished) = (0, 0);
-            let (mut runs, mut accepted) = (Vec::new(), Vec::new());
-            for _ in 0..100_000 {
-                if finished == JOBS {
-                    break;
-                }
-                now += Duration::from_millis(pick(4) as u64);
-                if started < JOBS && started - finished < 2 * slots {
-                    roster.start(job(started), now);
-                    started += 1;
-                }
-                let seat = pick(slots);
-                let model = &mut models[seat];
-                match pick(4) {
-                    0 => model.obey(&mut runs),
-                    1 => {
-                        if let Some(over) = model.running.take() {
-                            model.held = pick(3) == 0;
-                            let said = [Said::EndedPlainly, Said::Failed][usize::from(model.held)];
-                            model.answers.push_back((said, over));
-                            // What arrives before the next one begins is heard first.
-                            match model.orders.is_empty() || pick(2) == 0 {
-                                true => model.begin(&mut runs),
-                                false => model.obey(&mut runs),
-                            }
-                        }
-                    }
-                    2 => roster.go_on(now),
-                    _ => match model.answers.pop_front() {
-                        Some((Said::GivenBack, attempt)) => roster.given_back(seat, attempt, now),
-                        Some((said, attempt)) => {
-                            if said == Said::Failed {
-                                roster.hold(seat);
-                            }
-                            assert!(roster.finished(seat, attempt, now), "seed {seed}");
-                            finished += 1;
-                        }
-                        None => {}
-                    },
-                }
-                for deed in deeds(&mut roster) {
-                    match deed {
-                        Deed::Give(seat, _) | Deed::Revoke(seat, _) | Deed::GoOn(seat) => {
-                            models[seat].orders.push_back(deed);
-                        }
-                        Deed::Accept(attempt) => accepted.push(attempt),
-                        Deed::Open(_) => {}
-                    }
-                }
-            }
-            let all: Vec<Attempt> = (0..JOBS).map(attempt).collect();
-            runs.sort_unstable();
-            accepted.sort_unstable();
-            assert_eq!(runs, all, "seed {seed}");
-            assert_eq!(accepted, all, "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn what_waits_can_be_called_off_and_a_halt_hands_out_nothing() {
-        let now = Instant::now();
-        let (mut roster, _) = started(1, 3, now);
-        assert!(roster.call_off(attempt(2)));
-        assert!(!roster.call_off(attempt(1)));
-        roster.halt();
-        roster.start(job(7), now);
-        assert!(roster.finished(0, attempt(0), now));
-        assert_eq!(deeds(&mut roster), [Deed::Accept(attempt(1))]);
-    }
-}
+mod tests;

@@ -4,14 +4,17 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::Pid;
 
 use super::attempt::{Clock, Running};
-use super::files::{Directory, RecordFile, SlotName};
+use super::files::{Directory, RecordFile, SlotName, TAKEN_OVER};
 use super::launch::{self, Base, Refusal};
+use super::mask::Masker;
 use super::output::{Outputs, Stream, take_outputs};
+use super::pipe::Pipes;
 use super::sys::{Image, Stack};
 use super::wire::{Record, Setup};
 use crate::exec::{Done, Job};
@@ -26,6 +29,10 @@ pub struct Slot {
     records: RecordFile,
     stdout: Stream,
     stderr: Stream,
+    /// What to take out of output; nothing, in most runs.
+    masker: Option<Arc<Masker>>,
+    /// Of the attempt that runs, if its output does not go into the files by itself.
+    pipes: Option<Box<Pipes>>,
     null: std::fs::File,
     stack: Stack,
     /// Counts attempts, for the names of files of their own.
@@ -55,16 +62,21 @@ impl Slot {
         let records = RecordFile::create(&directory, name)?;
         // Asked with the lock held: a later engine either is seen here, or sees the lock.
         if directory.epochs()?.last().map(|(last, _)| *last) != Some(setup.epoch) {
-            return Err(io::Error::other("a later engine has taken the run over"));
+            return Err(io::Error::other(TAKEN_OVER));
         }
+        // Steps open this by its path, and would follow a link that is planted there.
+        let outputs_serial = (0..).find(|n| directory.remove(&name.outputs(*n)).is_ok());
+        let outputs_serial = outputs_serial.unwrap_or_default();
         Ok(Slot {
             stdout: Stream::create(&directory, name, "out")?,
             stderr: Stream::create(&directory, name, "err")?,
             null: std::fs::File::open("/dev/null")?,
             stack: Stack::new(),
             base: Base::new(&setup),
-            outputs_path: outputs_path(&directory, name, 0),
-            outputs_serial: 0,
+            masker: masker(&setup),
+            pipes: None,
+            outputs_path: outputs_path(&directory, name, outputs_serial),
+            outputs_serial,
             serial: 0,
             name,
             directory,
@@ -74,9 +86,20 @@ impl Slot {
     }
 
     /// Works for another engine from now on. The slot's files stay what they are.
-    pub fn change_hands(&mut self, setup: Setup) {
+    ///
+    /// # Errors
+    /// That engine was replaced, perhaps while it was frozen.
+    pub fn change_hands(&mut self, mut setup: Setup) -> io::Result<()> {
+        if setup.epoch < self.setup.epoch {
+            return Err(io::Error::other(TAKEN_OVER));
+        }
+        self.directory.still_belongs_to(setup.epoch)?;
+        // What was a secret to one engine stays one, whatever the next is given.
+        setup.secrets.0.append(&mut self.setup.secrets.0);
+        self.masker = masker(&setup);
         self.base = Base::new(&setup);
         self.setup = setup;
+        Ok(())
     }
 
     /// Writes down that the job starts, and starts it.
@@ -86,7 +109,7 @@ impl Slot {
         let mark = launch::mark(&self.setup, attempt);
         let image = match launch::image(&self.base, &job, &mark, &self.outputs_path) {
             Ok(image) => image,
-            Err(refusal) => return Begun::Refused(attempt, refused(refusal, clock)),
+            Err(refusal) => return Begun::Refused(attempt, self.refused(refusal, clock)),
         };
         if let Err(e) = self.record_start(attempt, mark) {
             return Begun::Unrecordable(attempt, e);
@@ -94,27 +117,49 @@ impl Slot {
         self.serial += 1;
         match self.launch(&job, &image) {
             Ok(main) => Begun::Running(Running::new(job, main, clock)),
-            Err(refusal) => Begun::Refused(attempt, refused(refusal, clock)),
+            Err(refusal) => Begun::Refused(attempt, self.refused(refusal, clock)),
         }
     }
 
     fn record_start(&mut self, attempt: Attempt, mark: String) -> io::Result<()> {
         self.stdout.make_ready(&self.directory)?;
         self.stderr.make_ready(&self.directory)?;
-        self.records.append(&Record::Started {
+        let started = Record::Started {
             attempt,
             epoch: self.setup.epoch,
             mark,
-        })
+        };
+        let written = self.records.append(&started);
+        written.map_err(|e| self.directory.at(&self.name.records(), e))
     }
 
     fn launch(&mut self, job: &Job, image: &Image) -> Result<Pid, Refusal> {
         let given = job.stdin.as_deref().map(launch::stdin_with).transpose()?;
+        let mut pipes = Pipes::if_needed(self.masker.as_ref(), job.max_output)
+            .map_err(|e| launch::no_streams(&e))?;
         let null = self.null.as_fd();
         let stdin = given.as_ref().map_or(null, AsFd::as_fd);
-        let stdout = self.stdout.target().unwrap_or(null);
-        let stderr = self.stderr.target().unwrap_or(null);
-        launch::launch(image, stdin, stdout, stderr, &mut self.stack)
+        let [stdout, stderr] = match &pipes {
+            None => [self.stdout.target(), self.stderr.target()],
+            Some(pipes) => pipes.targets(),
+        };
+        let (stdout, stderr) = (stdout.unwrap_or(null), stderr.unwrap_or(null));
+        let main = launch::launch(image, stdin, stdout, stderr, &mut self.stack)?;
+        pipes.iter_mut().for_each(|pipes| pipes.has_begun());
+        self.pipes = pipes;
+        Ok(main)
+    }
+
+    /// The pipes through which output comes, if it comes through any.
+    pub fn pipes(&self) -> Option<&Pipes> {
+        self.pipes.as_deref()
+    }
+
+    /// Moves on what is in the pipes.
+    pub fn pump(&mut self) {
+        if let Some(pipes) = &mut self.pipes {
+            pipes.pump([self.stdout.sink(), self.stderr.sink()]);
+        }
     }
 
     /// Gathers what an attempt left, when nothing of it can write any more.
@@ -124,6 +169,11 @@ impl Slot {
         if let Exit::TimedOut { .. } = exit {
             errors.push(exit.to_string());
         }
+        let passed = match self.pipes.take() {
+            None => Default::default(),
+            Some(pipes) => pipes.finish([self.stdout.sink(), self.stderr.sink()]),
+        };
+        errors.extend(passed.complaint);
         let mut collect = |stream: &mut Stream| {
             let kept = stream.collect(&self.directory, over.own_log, self.serial);
             kept.unwrap_or_else(|e| {
@@ -134,10 +184,12 @@ impl Slot {
         let output = Output {
             stdout: collect(&mut self.stdout),
             stderr: collect(&mut self.stderr),
+            masked: passed.masked,
+            dropped: passed.dropped,
         };
         let outputs = self.take_outputs();
         errors.extend(outputs.complaint);
-        Done {
+        self.clean(Done {
             exit,
             started_at: over.clock().started_at,
             ended_at: over.clock().now(),
@@ -145,7 +197,29 @@ impl Slot {
             outputs: outputs.values,
             leaked: over.leaked(),
             error: (!errors.is_empty()).then(|| errors.join("; ")),
-        }
+        })
+    }
+
+    /// Takes secrets out of what is recorded as it is.
+    fn clean(&self, mut done: Done) -> Done {
+        let Some(masker) = &self.masker else {
+            return done;
+        };
+        let mut clean = |text: &str| {
+            let (text, masked) = masker.text(text);
+            done.output.masked += masked;
+            text
+        };
+        let outputs = std::mem::take(&mut done.outputs).into_iter();
+        done.outputs = outputs
+            .map(|(key, value)| (clean(&key).into(), clean(&value).into()))
+            .collect();
+        done.error = done.error.as_deref().map(&mut clean);
+        done
+    }
+
+    fn refused(&self, refusal: Refusal, clock: Clock) -> Done {
+        self.clean(refused(refusal, clock))
     }
 
     fn take_outputs(&mut self) -> Outputs {
@@ -162,10 +236,9 @@ impl Slot {
     /// # Errors
     /// It could not be written, and must be tried again.
     pub fn record_end(&mut self, attempt: Attempt, done: &Done) -> io::Result<()> {
-        self.records.append(&Record::Ended {
-            attempt,
-            done: done.clone(),
-        })
+        let done = done.clone();
+        let written = self.records.append(&Record::Ended { attempt, done });
+        written.map_err(|e| self.directory.at(&self.name.records(), e))
     }
 
     /// Whether the run was removed, and with it everybody who could want to know.
@@ -178,6 +251,10 @@ impl Slot {
         self.stdout.close(&self.directory);
         self.stderr.close(&self.directory);
     }
+}
+
+fn masker(setup: &Setup) -> Option<Arc<Masker>> {
+    Masker::new(setup.secrets.0.iter().map(String::as_str)).map(Arc::new)
 }
 
 fn outputs_path(directory: &Directory, name: SlotName, serial: u32) -> String {

@@ -28,7 +28,7 @@ use nix::unistd::Uid;
 use super::attempt::Running;
 use super::channel::{Channel, Landing, Peer};
 use super::slot::{Begun, Slot, TRY_AGAIN, never_began};
-use super::wire::{Answer, Order};
+use super::wire::{Answer, Order, Trouble};
 use crate::exec::{Done, Job, Stop};
 use crate::run::Attempt;
 
@@ -58,6 +58,8 @@ pub fn child_signals() -> io::Result<SignalFd> {
 struct Supervisor {
     /// Absent when it is dead.
     engine: Option<Channel>,
+    /// It has connected and has still to say who it is.
+    is_stranger: bool,
     /// There while the engine is not, if anything is left to tell the next one.
     listener: Option<UnixListener>,
     landing: Landing,
@@ -69,8 +71,13 @@ struct Supervisor {
     /// An attempt did not end plainly: what waits is held until the engine, which
     /// may want to call it off, has heard of that.
     held: bool,
+    /// The last attempt here, if its end was plain: what is to begin behind it
+    /// may only now be on its way.
+    ended_plainly: Option<Attempt>,
     /// Over, and refused by the disk so far.
     unwritten: Option<(Attempt, Done)>,
+    /// Why it refused.
+    refusal: Option<Trouble>,
     try_again_at: Option<Instant>,
 }
 
@@ -80,12 +87,14 @@ struct Ready {
     child: bool,
     engine: bool,
     stranger: bool,
+    output: bool,
 }
 
 impl Supervisor {
     fn new(engine: UnixStream) -> io::Result<Supervisor> {
         Ok(Supervisor {
             engine: Some(Channel::new(engine)),
+            is_stranger: false,
             listener: None,
             landing: Landing::new(LANDING),
             child_ends: child_signals()?,
@@ -93,7 +102,9 @@ impl Supervisor {
             running: None,
             waiting: VecDeque::new(),
             held: false,
+            ended_plainly: None,
             unwritten: None,
+            refusal: None,
             try_again_at: None,
         })
     }
@@ -111,6 +122,11 @@ impl Supervisor {
             }
             if ready.stranger {
                 self.meet();
+            }
+            if ready.output
+                && let Some(slot) = &mut self.slot
+            {
+                slot.pump();
             }
             self.on_time();
             self.begin_next();
@@ -136,6 +152,10 @@ impl Supervisor {
         };
         let mut polled = vec![PollFd::new(self.child_ends.as_fd(), PollFlags::POLLIN)];
         polled.extend(peer.map(|peer| PollFd::new(peer, interests)));
+        let first_pipe = polled.len();
+        let pipes = self.slot.iter().filter_map(Slot::pipes);
+        let pipes = pipes.flat_map(super::pipe::Pipes::sources);
+        polled.extend(pipes.map(|pipe| PollFd::new(pipe, PollFlags::POLLIN)));
         let due = self.running.as_ref().and_then(Running::wake_at);
         let due = due.into_iter().chain(self.try_again_at).min();
         let timeout =
@@ -145,10 +165,13 @@ impl Supervisor {
             Err(e) => return Err(e.into()),
         }
         let is_ready = |n: usize| polled.get(n).and_then(PollFd::any).unwrap_or(false);
+        // Where there is no peer, a pipe is in its place.
+        let is_peer = first_pipe == 2 && is_ready(1);
         Ok(Ready {
             child: is_ready(0),
-            engine: is_ready(1) && self.engine.is_some(),
-            stranger: is_ready(1) && self.engine.is_none(),
+            engine: is_peer && self.engine.is_some(),
+            stranger: is_peer && self.engine.is_none(),
+            output: (first_pipe..polled.len()).any(is_ready),
         })
     }
 
@@ -169,12 +192,17 @@ impl Supervisor {
     /// First the record, then the report: the report may be lost with the engine.
     fn conclude(&mut self, attempt: Attempt, done: Done) {
         if let Some(slot) = &mut self.slot
-            && slot.record_end(attempt, &done).is_err()
+            && let Err(e) = slot.record_end(attempt, &done)
         {
             self.unwritten = Some((attempt, done.clone()));
+            self.refusal = Some(e.into());
             self.try_again_at = Some(Instant::now() + TRY_AGAIN);
         }
         self.held = !done.is_plain();
+        self.ended_plainly = (!self.held).then_some(attempt);
+        if self.held {
+            self.drop_behind(attempt);
+        }
         self.tell(&Answer::Finished(attempt, done));
     }
 
@@ -211,18 +239,26 @@ impl Supervisor {
     }
 
     fn obey(&mut self, order: Order) {
+        if self.is_stranger && !matches!(order, Order::Setup(_)) {
+            return self.lose_engine();
+        }
         match order {
             Order::Setup(setup) => match &mut self.slot {
-                Some(slot) => slot.change_hands(setup),
+                Some(slot) => match slot.change_hands(setup) {
+                    Ok(()) => self.greet(),
+                    // Whoever came too late is not answered, let alone obeyed.
+                    Err(_) => self.lose_engine(),
+                },
                 None => match Slot::new(setup) {
                     Ok(slot) => self.slot = Some(slot),
                     Err(e) => {
-                        self.tell(&Answer::Broken(e.to_string()));
+                        self.tell(&Answer::Broken(e.into()));
                         self.lose_engine();
                     }
                 },
             },
-            Order::Start(job) => self.waiting.push_back(job),
+            Order::Start(job) if self.may_stand(&job) => self.waiting.push_back(job),
+            Order::Start(_) => {}
             Order::Stop(attempt, how) => self.stop(attempt, how),
             Order::Revoke(attempt) => {
                 // With nothing running, what waits first is as good as begun: the
@@ -257,7 +293,27 @@ impl Supervisor {
     fn call_off(&mut self, attempt: Attempt) -> bool {
         let before = self.waiting.len();
         self.waiting.retain(|job| job.attempt != attempt);
-        self.waiting.len() < before
+        let found = self.waiting.len() < before;
+        if found {
+            self.drop_behind(attempt);
+        }
+        found
+    }
+
+    /// Whether what the job stands behind is still to end, or has ended plainly.
+    fn may_stand(&self, job: &Job) -> bool {
+        job.behind.is_none_or(|first| {
+            let running = self.running.as_ref();
+            running.is_some_and(|running| running.attempt == first)
+                || self.waiting.iter().any(|job| job.attempt == first)
+                || self.ended_plainly == Some(first)
+        })
+    }
+
+    /// Lets go of what was to begin after a plain end of this one. Nothing is
+    /// said: the engine does the same when it hears how this one ended.
+    fn drop_behind(&mut self, attempt: Attempt) {
+        self.waiting.retain(|job| job.behind != Some(attempt));
     }
 
     /// Starts what waits, if nothing runs.
@@ -267,19 +323,22 @@ impl Supervisor {
             && let Some(slot) = &mut self.slot
             && let Some(job) = self.waiting.pop_front()
         {
-            if self.unwritten.is_some() {
-                let why = "the end of an earlier attempt could not be recorded yet".to_string();
-                self.tell(&Answer::Unrecordable(job.attempt, why));
+            if let Some(trouble) = self.refusal.clone().filter(|_| self.unwritten.is_some()) {
+                self.unrecordable(job.attempt, trouble);
                 continue;
             }
             match slot.begin(*job) {
                 Begun::Running(running) => self.running = Some(running),
                 Begun::Refused(attempt, done) => self.conclude(attempt, done),
-                Begun::Unrecordable(attempt, e) => {
-                    self.tell(&Answer::Unrecordable(attempt, e.to_string()));
-                }
+                Begun::Unrecordable(attempt, e) => self.unrecordable(attempt, e.into()),
             }
         }
+    }
+
+    /// The attempt does not start, since that could not be written down.
+    fn unrecordable(&mut self, attempt: Attempt, trouble: Trouble) {
+        self.drop_behind(attempt);
+        self.tell(&Answer::Unrecordable(attempt, trouble));
     }
 
     fn on_time(&mut self) {
@@ -317,8 +376,10 @@ impl Supervisor {
     /// the next engine finds that it never ran.
     fn lose_engine(&mut self) {
         self.engine = None;
+        self.is_stranger = false;
         self.waiting.clear();
         self.held = false;
+        self.ended_plainly = None;
         if !self.is_done() {
             self.listener = self.listen();
             if self.listener.is_none() {
@@ -341,7 +402,8 @@ impl Supervisor {
         Some(listener)
     }
 
-    /// Takes another engine for its own.
+    /// Lets another engine in. It is answered, and obeyed, once it has said who
+    /// it is: it may be one that was frozen, and whose time is over.
     fn meet(&mut self) {
         let Some((listener, slot)) = self.listener.as_ref().zip(self.slot.as_ref()) else {
             return;
@@ -358,6 +420,14 @@ impl Supervisor {
         let _ = slot.directory.remove(&slot.name.socket());
         self.listener = None;
         self.engine = Some(Channel::new(stranger));
+        self.is_stranger = true;
+    }
+
+    /// Answers an engine that has connected and may.
+    fn greet(&mut self) {
+        if !std::mem::take(&mut self.is_stranger) {
+            return;
+        }
         let current = self.running.as_ref().map(|running| running.attempt);
         let unwritten = self.unwritten.clone();
         let told = unwritten.as_ref().map(|(attempt, _)| *attempt);

@@ -9,7 +9,9 @@
 //!
 //! Nothing here knows sockets or files.
 
+use std::fmt;
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use super::codec::{Reader, Writer};
@@ -36,6 +38,18 @@ pub struct Setup {
     pub nonce: String,
     /// The whole environment a step starts from.
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What no output may show. Kept in memory alone.
+    pub secrets: Secrets,
+}
+
+/// Texts that debug output leaves out, since it ends in logs.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secrets(pub Vec<String>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} secrets", self.0.len())
+    }
 }
 
 /// Something was written by another version of this program.
@@ -66,9 +80,31 @@ pub enum Answer {
     Finished(Attempt, Done),
     Revoked(Attempt),
     /// The attempt was not started, since its start could not be recorded.
-    Unrecordable(Attempt, String),
+    Unrecordable(Attempt, Trouble),
     /// The slot cannot work at all.
-    Broken(String),
+    Broken(Trouble),
+}
+
+/// Why something could not be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub why: String,
+    /// There is no room, or the file system must not be changed now. A failed
+    /// device is not such a thing: what it does next is not to be believed.
+    pub may_pass: bool,
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        Trouble {
+            why: error.to_string(),
+            may_pass: matches!(
+                error.kind(),
+                StorageFull | QuotaExceeded | ReadOnlyFilesystem
+            ),
+        }
+    }
 }
 
 /// What a slot writes down.
@@ -99,6 +135,10 @@ impl Order {
                 for (key, value) in &setup.env {
                     w.bytes(key);
                     w.bytes(value);
+                }
+                // Few runs have any, and a setup without is what it always was.
+                if !setup.secrets.0.is_empty() {
+                    w.texts(&setup.secrets.0);
                 }
             }
             Order::Start(job) => w.start(job),
@@ -134,6 +174,7 @@ impl Order {
                 slot: r.u32()?,
                 nonce: r.text()?,
                 env: r.list(|r| Some((r.bytes()?.to_vec(), r.bytes()?.to_vec())))?,
+                secrets: Secrets(r.rest(|r| r.list(Reader::text))?.unwrap_or_default()),
             }),
             2 => Order::Start(Box::new(r.job(locks)?)),
             3 => Order::Stop(
@@ -173,14 +214,14 @@ impl Answer {
                 w.u8(3);
                 w.attempt(*attempt);
             }
-            Answer::Unrecordable(attempt, why) => {
+            Answer::Unrecordable(attempt, trouble) => {
                 w.u8(4);
                 w.attempt(*attempt);
-                w.bytes(why.as_bytes());
+                w.trouble(trouble);
             }
-            Answer::Broken(why) => {
+            Answer::Broken(trouble) => {
                 w.u8(5);
-                w.bytes(why.as_bytes());
+                w.trouble(trouble);
             }
         })
     }
@@ -194,8 +235,8 @@ impl Answer {
             },
             2 => Answer::Finished(r.attempt()?, r.done()?),
             3 => Answer::Revoked(r.attempt()?),
-            4 => Answer::Unrecordable(r.attempt()?, r.text()?),
-            5 => Answer::Broken(r.text()?),
+            4 => Answer::Unrecordable(r.attempt()?, r.trouble()?),
+            5 => Answer::Broken(r.trouble()?),
             _ => return None,
         };
         r.end(answer)
@@ -303,10 +344,13 @@ fn frame(fill: impl FnOnce(&mut Writer)) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
     use super::*;
     use crate::plan::StepIx;
     use crate::run::{Exit, LogRange, Output, Role};
-    use std::time::Duration;
 
     fn attempt(step: usize) -> Attempt {
         Attempt {
@@ -331,6 +375,7 @@ mod tests {
                     len: 7,
                 }),
                 stderr: None,
+                ..Output::default()
             },
             outputs: [("key".into(), "välue\n".into())].into(),
             leaked: true,
@@ -384,6 +429,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_rarely_said_comes_back_and_costs_nothing_otherwise() {
+        let plain = done();
+        let mut rare = plain.clone();
+        (rare.output.masked, rare.output.dropped) = (3, 1 << 40);
+        let frames = [plain, rare].map(|done| {
+            let answer = Answer::Finished(attempt(5), done);
+            let frame = answer.to_frame();
+            assert_eq!(Answer::read(&frame[4..]), Some(answer));
+            frame
+        });
+        assert_eq!(frames[0].len() + 16, frames[1].len());
+        let mut setup = Setup {
+            run_dir: "/r".into(),
+            run_id: "r".into(),
+            epoch: 1,
+            slot: 0,
+            nonce: "n".into(),
+            env: vec![(b"A".to_vec(), b"1".to_vec())],
+            secrets: Secrets(vec!["hunter2".into(), "\u{fc}".into()]),
+        };
+        for _ in 0..2 {
+            let frame = Order::Setup(setup.clone()).to_frame();
+            let Some(Order::Setup(read)) = Order::read(&frame[4..], |_| Some(Vec::new())) else {
+                panic!("it is a setup");
+            };
+            assert_eq!(read, setup);
+            assert!(!format!("{setup:?}").contains("hunter2"));
+            setup.secrets.0.clear();
+        }
+    }
+
+    #[test]
     fn a_job_comes_back_as_it_was() {
         let job = Job {
             attempt: attempt(1),
@@ -394,7 +471,9 @@ mod tests {
             timeout: Some(Duration::from_millis(1500)),
             grace: Duration::ZERO,
             own_log: true,
+            max_output: Some(1 << 33),
             locks: Vec::new(),
+            behind: None,
         };
         let frame = Order::start_frame(&job);
         let (payload, _) = split_frame(&frame).expect("a frame").expect("a whole one");
@@ -466,5 +545,93 @@ mod tests {
         assert!(split_frame(&[255; 8]).is_err());
         assert_eq!(split_frame(&[9, 0, 0, 0, 1]), Ok(None));
         assert!(Order::read(&[77], |_| Some(Vec::new())).is_none());
+    }
+
+    /// How often random bytes are tried.
+    fn cases() -> ProptestConfig {
+        let nightly = std::env::var_os("NIGHTLY").is_some();
+        ProptestConfig::with_cases(if nightly { 50_000 } else { 1_000 })
+    }
+
+    /// What every reader of payloads makes of these bytes.
+    fn read_in_all_ways(bytes: &[u8]) {
+        let _ = Answer::read(bytes);
+        let _ = Order::read(bytes, |n| (n < 9).then(Vec::new));
+        let _ = split_frame(bytes);
+        let _ = Record::read_all(bytes);
+        let mut record = (bytes.len() as u32).to_le_bytes().to_vec();
+        record.extend(checksum(bytes));
+        record.extend(bytes);
+        // Where the checksum is right there is one record, or another language.
+        let read = Record::read_all(&record).unwrap_or_default();
+        assert!(read.len() <= 1);
+        for one in read {
+            let again = Record::read_all(&one.to_bytes());
+            assert_eq!(again, Ok(vec![one]));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        /// XI02.
+        #[test]
+        fn xi02_no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            read_in_all_ways(&bytes);
+            for kind in 1..=5 {
+                read_in_all_ways(&[&[kind], &bytes[..]].concat());
+            }
+        }
+
+        /// XI02: real frames and records with some bytes changed.
+        #[test]
+        fn xi02_no_change_makes_a_reader_panic(
+            which in 0..5usize,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+        ) {
+            let setup = Setup {
+                run_dir: "/r".into(),
+                run_id: "r".into(),
+                epoch: 1,
+                slot: 2,
+                nonce: "n".into(),
+                secrets: Default::default(),
+                env: vec![(b"A".to_vec(), b"b\xff".to_vec())],
+            };
+            let mut bytes = match which {
+                0 => Answer::Finished(attempt(5), done()).to_frame(),
+                1 => Order::Setup(setup).to_frame(),
+                2 => Answer::Hello(Some(attempt(1))).to_frame(),
+                3 => records()[0].to_bytes(),
+                _ => records()[1].to_bytes(),
+            };
+            for (at, byte) in &changes {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            read_in_all_ways(&bytes);
+            read_in_all_ways(&bytes[4..]);
+            read_in_all_ways(&bytes[RECORD_HEAD..]);
+        }
+
+        /// XI02: what stands before the first damage is still read.
+        #[test]
+        fn xi02_damage_ends_a_record_file_and_spoils_nothing_before(
+            at in any::<prop::sample::Index>(),
+            noise in prop::collection::vec(any::<u8>(), 1..60),
+        ) {
+            let records = records();
+            let mut bytes: Vec<u8> = records.iter().flat_map(Record::to_bytes).collect();
+            let at = at.index(bytes.len());
+            bytes.splice(at.., noise);
+            let mut end = 0;
+            let before = records.iter().take_while(|record| {
+                end += record.to_bytes().len();
+                end <= at
+            });
+            let before = before.count();
+            let read = Record::read_all(&bytes).expect("no damage passes for another language");
+            prop_assert_eq!(&read[..before], &records[..before]);
+        }
     }
 }

@@ -60,17 +60,20 @@ impl Zygote {
     /// No room for another process.
     pub fn fork() -> io::Result<Zygote> {
         let (ours, theirs) = UnixStream::pair()?;
+        let no_room =
+            |e: io::Error| io::Error::new(e.kind(), format!("no room for another process: {e}"));
         let helper = sys::fork(|| {
             match sys::fork(|| i32::from(Nursery::run(theirs.as_raw_fd()).is_err())) {
                 Ok(_) => 0,
                 Err(e) => e.raw_os_error().unwrap_or(1),
             }
-        })?;
+        })
+        .map_err(no_room)?;
         match sys::wait_for(helper) {
             0 => Ok(Zygote {
                 channel: Channel::new(ours),
             }),
-            errno => Err(io::Error::from_raw_os_error(errno)),
+            errno => Err(no_room(io::Error::from_raw_os_error(errno))),
         }
     }
 

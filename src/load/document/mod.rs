@@ -265,13 +265,17 @@ impl<'d> Node<'d> {
     /// [`Node::text`] returns; all of the node where it is not written literally.
     pub fn part(self, range: Range<usize>) -> Span {
         let whole = self.doc.tape.token(self.at).range();
-        let literal = matches!(self.token_kind(), TokenKind::Plain | TokenKind::Number);
-        if literal && range.end <= whole.len() {
+        if self.is_literal() && range.end <= whole.len() {
             self.doc
                 .span(whole.start + range.start..whole.start + range.end)
         } else {
             self.span()
         }
+    }
+
+    /// Whether the node's text stands in the file as it is, byte for byte.
+    pub fn is_literal(self) -> bool {
+        matches!(self.token_kind(), TokenKind::Plain | TokenKind::Number)
     }
 
     pub fn is_null(self) -> bool {

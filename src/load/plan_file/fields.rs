@@ -20,6 +20,12 @@ const RETRIES: Shape = Shape::Count {
     most: 1_000_000,
 };
 
+/// Bytes. More than this was not meant.
+const BYTES: Shape = Shape::Count {
+    least: 0,
+    most: 1 << 50,
+};
+
 /// The file itself.
 pub static PLAN: [Field; 9] = [
     field(
@@ -114,7 +120,7 @@ const ANY_NUMBER: Shape = Shape::Number {
 };
 
 /// The file's `globals`.
-pub static GLOBALS: [Field; 13] = [
+pub static GLOBALS: [Field; 14] = [
     field(
         "max_concurrency",
         Shape::Count {
@@ -143,6 +149,11 @@ pub static GLOBALS: [Field; 13] = [
         "default_grace_sec",
         Shape::Seconds,
         "The grace of steps that give none; 5 where it is left out.",
+    ),
+    field(
+        "default_max_output",
+        BYTES,
+        "The max_output of steps that give none; no limit where it is left out.",
     ),
     field(
         "env",
@@ -199,7 +210,7 @@ pub static LOCK: [Field; 2] = [
 ];
 
 /// One of the file's `steps`.
-pub static STEP: [Field; 38] = [
+pub static STEP: [Field; 39] = [
     field(
         "id",
         Shape::Text,
@@ -382,6 +393,13 @@ pub static STEP: [Field; 38] = [
         Shape::Choice(&["shared", "own"]),
         "Whether the step's output gets files of its own.",
     ),
+    field(
+        "max_output",
+        BYTES,
+        "At most so many bytes of each of the step's streams are kept: the beginning and \
+         the end, with a line in between that says how much is left out. 0 is no limit.",
+    )
+    .or(&["max_output_bytes"]),
     field(
         "enabled",
         Shape::Bool,

@@ -26,6 +26,7 @@ pub struct Defaults {
     pub grace: Duration,
     pub retries: u32,
     pub retry_delay: Duration,
+    pub max_output: Option<u64>,
     pub cwd: Arc<str>,
 }
 
@@ -90,6 +91,11 @@ pub fn is(node: Option<Node<'_>>, otherwise: bool) -> bool {
     node.and_then(Node::bool).unwrap_or(otherwise)
 }
 
+/// A number of bytes; none is no limit.
+pub fn bytes(node: Node<'_>) -> Option<u64> {
+    Some(record::number(node) as u64).filter(|most| *most > 0)
+}
+
 /// The plan but for its steps, and what its steps get where they say nothing.
 pub fn lower(walk: &mut Walk<'_>, root: &Record<'_>, stem: &str) -> (Plan, Defaults) {
     let id = root
@@ -123,6 +129,7 @@ pub fn lower(walk: &mut Walk<'_>, root: &Record<'_>, stem: &str) -> (Plan, Defau
         grace: DEFAULT_GRACE,
         retries: 0,
         retry_delay: Duration::ZERO,
+        max_output: None,
         cwd: walk.request.cwd.as_str().into(),
     };
     if let Some(node) = root.named("globals") {
@@ -182,6 +189,7 @@ fn globals(walk: &mut Walk<'_>, node: Node<'_>, plan: &mut Plan, defaults: &mut 
     if let Some(node) = record.named("default_grace_sec") {
         defaults.grace = seconds(node);
     }
+    defaults.max_output = record.named("default_max_output").and_then(bytes);
     if let Some(node) = record.named("cwd") {
         let base = Arc::clone(&defaults.cwd);
         let cwd = walk.directory(node, &base, &Path::Field(path, "cwd"));

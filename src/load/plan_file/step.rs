@@ -13,7 +13,7 @@ use crate::plan::{
 };
 
 use super::fields::{POOL, RETRY, STEP, UI_HINTS, UNDO};
-use super::header::{Defaults, amounts, is};
+use super::header::{Defaults, amounts, bytes, is};
 use super::record::{self, Hints, NO_HINTS, Path, Record};
 use super::table::at;
 use super::walk::{Env, Walk, count, limit, seconds};
@@ -55,6 +55,7 @@ const PRIORITY: usize = at(&STEP, "priority");
 const IDEMPOTENT: usize = at(&STEP, "idempotent");
 const EXIT_CODES: usize = at(&STEP, "exit_codes");
 const LOG: usize = at(&STEP, "log");
+const MAX_OUTPUT: usize = at(&STEP, "max_output");
 const ENABLED: usize = at(&STEP, "enabled");
 
 /// Lowers steps, one after the other, into a builder.
@@ -340,6 +341,10 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             exit_codes: self.exit_codes(record, path),
             own_log: record.get(LOG).is_some()
                 && self.walk.choice(record, "log", path) == Some("own"),
+            max_output: match record.get(MAX_OUTPUT) {
+                Some(node) => bytes(node),
+                None => self.defaults.max_output,
+            },
         };
         self.builder.policy(policy)
     }

@@ -142,7 +142,7 @@ impl<'r> Walk<'r> {
             return Some(Text::Plain(written.into()));
         }
         let expanded = self.scope.expand(&written, node.span());
-        self.expanded(expanded, path)
+        self.expanded(expanded, node, path)
     }
 
     /// As [`Walk::text`], for what a program is given: it cannot be given a NUL.
@@ -169,7 +169,7 @@ impl<'r> Walk<'r> {
             return Some(written);
         }
         let expanded = self.scope.expand_plain(&written, node.span());
-        self.expanded(expanded, path)
+        self.expanded(expanded, node, path)
             .map(|text| Cow::Owned(text.into()))
     }
 
@@ -185,13 +185,22 @@ impl<'r> Walk<'r> {
             return Some((written.into(), Vec::new()));
         }
         let expanded = self.scope.expand_shell(&written, node.span());
-        self.expanded(expanded, path)
+        self.expanded(expanded, node, path)
     }
 
-    fn expanded<T>(&mut self, result: Result<T, Problem>, path: &Path<'_>) -> Option<T> {
+    fn expanded<T>(
+        &mut self,
+        result: Result<T, Problem>,
+        node: Node<'_>,
+        path: &Path<'_>,
+    ) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(mut problem) => {
+                // The length alone does not tell quotes from escapes.
+                if let Some((place, _)) = problem.at.as_mut().filter(|_| !node.is_literal()) {
+                    *place = node.span();
+                }
                 // P7: the step is named too, since an index is nothing to search for.
                 let owner = match path.step() {
                     Some(id) => format!(" of step {}", quoted(id)),

@@ -27,6 +27,12 @@ pub use reference::is_name;
 use super::name::nearest;
 use super::problem::{Problem, Span};
 
+/// A secret of fewer bytes stands by chance in any output, and is not masked there.
+pub const SHORTEST_SECRET: usize = 4;
+
+/// A secret of more bytes cannot be looked for in output at a bearable cost.
+pub const LONGEST_SECRET: usize = 16 * 1024;
+
 /// Every variable that has a value, or may have one, in one plan.
 #[derive(Clone, Default)]
 pub struct Scope {
@@ -154,6 +160,9 @@ impl Scope {
             );
         }
         let value = given.or(declaration.default.as_deref());
+        if declaration.secret {
+            problems.extend(unmaskable(declaration, value.unwrap_or_default()));
+        }
         self.variables.insert(
             declaration.name.as_str().into(),
             Variable {
@@ -194,6 +203,23 @@ impl Scope {
             },
         );
     }
+}
+
+/// What is wrong with a secret that output cannot be kept clean of.
+fn unmaskable(secret: &Declaration, value: &str) -> Option<Problem> {
+    let name = &secret.name;
+    let problem = match value.len() {
+        1..SHORTEST_SECRET => Problem::warning(format!(
+            "the value of variable {name:?} (secret) is too short to be masked in output"
+        ))
+        .help(format!("{SHORTEST_SECRET} bytes are the least")),
+        0..=LONGEST_SECRET => return None,
+        _ => Problem::error(format!(
+            "the value of variable {name:?} (secret) is too long to be masked in output"
+        ))
+        .help(format!("{LONGEST_SECRET} bytes are the most")),
+    };
+    Some(problem.at(secret.at, "declared here"))
 }
 
 impl fmt::Debug for Scope {

@@ -124,7 +124,7 @@ fn read_text(text: &str) {
 const PIECES: &str = "(prev\\.|steps\\['|'\\]|a|\\.status|\\.outputs\\.K|env\\.|\\$|\\{|\\}|:-|==|!=| -eq | -like | -match | in | and | -or |not |!|\\^|\\+|-|\\*|\\?|\\[|\\]|\\(|\\)|'|\"|\\\\|,|0001|02|x|tag:|path:|stage:|g/|é|\u{301}|\u{202e}| |\n|\u{0}|1\\.5|@\\(|~|A|B){0,16}";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(crate::cases(1000))]
 
     /// XF10.
     #[test]
