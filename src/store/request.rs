@@ -100,14 +100,6 @@ impl Store {
         });
         rows.map_err(sql)?.collect::<Result<_, _>>().map_err(sql)
     }
-
-    /// Hangs up the doorbell of a run that this process owns.
-    ///
-    /// # Errors
-    /// The pipe cannot be made, or something else is in its place.
-    pub fn doorbell(&self, run_id: &str) -> Result<Doorbell, StoreError> {
-        Doorbell::hang_up(&self.state.run(run_id))
-    }
 }
 
 /// The owner's end of the pipe `bell` in a run's directory.
@@ -121,7 +113,11 @@ pub struct Doorbell {
 }
 
 impl Doorbell {
-    fn hang_up(dir: &Path) -> Result<Doorbell, StoreError> {
+    /// Hangs up the doorbell of a run that this process owns, in its directory.
+    ///
+    /// # Errors
+    /// The pipe cannot be made, or something else is in its place.
+    pub fn hang_up(dir: &Path) -> Result<Doorbell, StoreError> {
         let path = dir.join("bell");
         match nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR) {
             Ok(()) | Err(nix::errno::Errno::EEXIST) => {}

@@ -36,6 +36,7 @@ fn one_plan_in_three_formats_is_one_plan() {
         .into();
     for plan in &mut plans {
         plan.files.clear();
+        plan.origins.clear();
         for step in &mut plan.steps {
             assert_ne!(step.source.line, 0);
             step.source = Default::default();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use quintet::paths::StateDir;
-use quintet::store::{Durability, NotOwned, Request, Store, StoreError, What};
+use quintet::store::{Doorbell, Durability, NotOwned, Request, Store, StoreError, What};
 
 use crate::{Home, a_mixed_run, child, home_of_parent, me, plan, record, started};
 
@@ -16,7 +16,7 @@ fn process_that_records_a_run_with_no_umask() {
     let home = home_of_parent();
     let run_id = a_mixed_run(&home);
     // As it is while the run goes on.
-    std::mem::forget(home.store().doorbell(&run_id).unwrap());
+    std::mem::forget(Doorbell::hang_up(&home.state.run(&run_id)).unwrap());
 }
 
 /// Everything below a directory, itself included.
@@ -67,7 +67,7 @@ fn use_everything(state: &StateDir, run_id: &str) -> Result<(), StoreError> {
             by: "test".into(),
         },
     )?;
-    store.doorbell(run_id)?;
+    Doorbell::hang_up(&state.run(run_id))?;
     store.repair_jsonl(run_id)?;
     match store.own(run_id, &me()) {
         Ok(_) => Ok(()),
