@@ -40,6 +40,10 @@ pub use outside::{Answers, Audience};
 pub use session::{Again, Ended, Refused, Session};
 use standstill::Standstill;
 
+/// At most so many slots are made before the first steps may start: more would
+/// only be made by the way, and may never be needed.
+const EXPECTED: u32 = 4;
+
 /// What remembers events.
 pub trait Log {
     /// Takes an event to be made durable soon. Does not wait for it.
@@ -186,7 +190,11 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
     /// # Errors
     /// See [`EngineError`].
     pub fn begin(&mut self, plan: String, seed: u64, engine: EngineId) -> Result<(), EngineError> {
-        self.record(Kind::RunStarted { plan, seed, engine })
+        self.record(Kind::RunStarted { plan, seed, engine })?;
+        // While the log is forced to the disk for the first time.
+        self.executor
+            .expect(self.run.counts().total.min(EXPECTED) as usize);
+        Ok(())
     }
 
     /// Takes over a run that another engine began: asks the executor what has

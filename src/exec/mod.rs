@@ -117,6 +117,10 @@ pub trait Executor {
     /// The executor itself is broken; the attempt was not started.
     fn start(&mut self, job: Job) -> io::Result<()>;
 
+    /// Says that so many attempts will soon be started, so that whatever can be
+    /// put in place for them without starting anything may be put in place now.
+    fn expect(&mut self, _attempts: usize) {}
+
     /// How many attempts beyond those that run may be handed over to wait here.
     /// One that waits starts as soon as another has ended well, without a word to
     /// the engine in between, and until then can be stopped without having run; it

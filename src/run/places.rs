@@ -164,7 +164,7 @@ impl Places {
 /// locks: capacity one.
 pub(super) fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
     let mut capacities = Capacities::new();
-    let mut class_numbers: BTreeMap<(bool, Vec<(Box<str>, u32)>), u32> = BTreeMap::new();
+    let mut class_numbers: BTreeMap<(bool, Occupied), u32> = BTreeMap::new();
     class_numbers.insert((true, Vec::new()), 0);
     let mut class_of = vec![0; plan.steps.len()];
     for ix in plan.indices() {
@@ -196,6 +196,9 @@ pub(super) fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
         capacities.values().map(|capacity| (*capacity, 0)).collect(),
     )
 }
+
+/// Names of things, and how many units of each.
+type Occupied = Vec<(Box<str>, u32)>;
 
 /// What a step occupies, each name marked with its kind so that a lock and a
 /// pool of one name are two things.

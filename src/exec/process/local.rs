@@ -563,6 +563,11 @@ impl Executor for Local {
         self.broken.take().map_or(Ok(()), Err)
     }
 
+    fn expect(&mut self, attempts: usize) {
+        self.roster.expect(attempts);
+        self.do_deeds();
+    }
+
     fn pause(&mut self) {
         self.roster.pause();
         self.do_deeds();

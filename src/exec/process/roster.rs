@@ -479,6 +479,15 @@ impl Roster {
         self.ask_back(now);
     }
 
+    /// Has slots made before there is anything for them to do.
+    pub fn expect(&mut self, jobs: usize) {
+        while self.open < self.most.min(jobs) && !self.halted && !self.paused {
+            let seat = self.sit();
+            self.deeds.push_back(Deed::Open(seat));
+            self.idle.push(seat);
+        }
+    }
+
     fn free_seat(&mut self) -> Option<Seat> {
         if let Some(seat) = self.idle.pop() {
             return Some(seat);

@@ -52,6 +52,19 @@ fn slots_are_opened_only_as_they_are_needed() {
 }
 
 #[test]
+fn slots_made_ahead_are_used_first_and_are_no_more_than_may_be() {
+    let now = Instant::now();
+    let mut roster = Roster::new(2);
+    roster.expect(3);
+    assert_eq!(deeds(&mut roster), [Deed::Open(0), Deed::Open(1)]);
+    roster.start(job(0), now);
+    roster.start(job(1), now);
+    let opens = |deed: &Deed| matches!(deed, Deed::Open(_));
+    assert!(!deeds(&mut roster).iter().any(opens));
+    assert_eq!(roster.seats.len(), 2);
+}
+
+#[test]
 fn a_slot_gets_one_job_ahead_and_the_rest_waits() {
     let now = Instant::now();
     let (mut roster, given) = started(1, 3, now);
@@ -333,8 +346,8 @@ fn every_job_runs_exactly_once_however_messages_cross() {
             now += Duration::from_millis(pick(4) as u64);
             if started < JOBS && started - finished.len() < 2 * slots {
                 let mut new = job(started);
-                let open = (0..started).rev().map(attempt);
-                let first = open.filter(|open| !finished.contains_key(open)).next();
+                let mut open = (0..started).rev().map(attempt);
+                let first = open.find(|open| !finished.contains_key(open));
                 if let Some(first) = first.filter(|_| pick(2) == 0) {
                     new.behind = Some(first);
                     behind.insert(new.attempt, first);
