@@ -54,11 +54,11 @@ pub fn makespan(workflow: &Workflow, slots: u32, usual: &Usual) -> Millis {
             version: String::new(),
         },
     });
-    play.to_the_end()
+    play.play_out()
 }
 
 impl Play<'_> {
-    fn to_the_end(mut self) -> Millis {
+    fn play_out(mut self) -> Millis {
         let mut over = 0;
         loop {
             self.obey();

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
 
+use super::output::LinesToPeople;
 use crate::engine::{Answers, Audience, Clock, Ended, Held};
 use crate::paths::StateDir;
 use crate::plan::{Plan, StepIx};
@@ -94,7 +95,7 @@ impl Watcher {
                 return People::Progress(progress);
             }
         }
-        let stderr: Box<dyn Write> = Box::new(anstream::stderr());
+        let stderr: Box<dyn Write> = Box::new(LinesToPeople::new());
         People::Lines(Plain::new(stderr, run.plan(), zone))
     }
 

@@ -66,6 +66,35 @@ pub fn bytes() -> BufWriter<StdoutLock<'static>> {
     BufWriter::new(io::stdout().lock())
 }
 
+/// stderr for lines that come while a run goes on: each is one write, whether
+/// it is stripped of its colours or not.
+pub struct LinesToPeople {
+    coloured: bool,
+}
+
+impl LinesToPeople {
+    pub fn new() -> Self {
+        let choice = AutoStream::choice(&io::stderr());
+        LinesToPeople {
+            coloured: choice != anstream::ColorChoice::Never,
+        }
+    }
+}
+
+impl Write for LinesToPeople {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        if self.coloured {
+            return anstream::stderr().write(lines);
+        }
+        let plain = anstream::adapter::strip_bytes(lines).into_vec();
+        io::stderr().write_all(&plain).map(|()| lines.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// Whether a person reads the results as they come.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()

@@ -170,7 +170,7 @@ mod tests {
             seed: 7,
             engine: engine(1),
         };
-        let writer = RunWriter::begin(&home.state, Durability::Full, run, |_| {}).unwrap();
+        let writer = RunWriter::begin(home.store(), Durability::Full, run, |_| {}).unwrap();
         writer.append(event(1, begun));
         writer.close().unwrap();
         let mut reader = Recorded::find(&store, "last").unwrap();

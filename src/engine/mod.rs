@@ -332,10 +332,13 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             if waits_for_log(&self.run) {
                 self.log.hurry();
             }
-            self.executor.wait(timeout, &mut reports)?;
+            let waited = self.executor.wait(timeout, &mut reports);
+            // What it has heard before it broke has happened all the same, and may
+            // be written down nowhere else.
             for report in reports.drain(..) {
                 self.take_report(report, &mut standstill)?;
             }
+            waited?;
         }
     }
 

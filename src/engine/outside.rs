@@ -11,9 +11,10 @@ use super::ears::Heard;
 use super::lock::{Denied, Held, LockSpace, Waiting, Want};
 use super::{Log, LogError, Request, World};
 use crate::exec::Waker;
+use crate::paths::StateDir;
 use crate::plan::{Holds, Plan, StepIx};
 use crate::run::{Event, Holder, Kind, Millis, Output, RunState, Seq, Stopping, Usual, exit_code};
-use crate::store::{RunWriter, Store, StoreError, What, logs};
+use crate::store::{Durability, RunWriter, Store, StoreError, What, logs};
 
 /// How much of an attempt's output goes into the record.
 const TAIL_LINES: usize = 20;
@@ -160,6 +161,41 @@ impl Log for StoreLog {
     }
 }
 
+/// The store, opened when it is first needed. Most short runs never ask it
+/// anything: their log has a connection of its own.
+pub(super) struct Shelf {
+    state: StateDir,
+    durability: Durability,
+    open: Option<Store>,
+}
+
+impl Shelf {
+    pub fn new(state: &StateDir, durability: Durability) -> Self {
+        let state = state.clone();
+        Shelf {
+            state,
+            durability,
+            open: None,
+        }
+    }
+
+    pub fn opened(store: Store, durability: Durability) -> Self {
+        Shelf {
+            state: store.state_dir().clone(),
+            durability,
+            open: Some(store),
+        }
+    }
+
+    fn store(&mut self) -> Result<&Store, StoreError> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => Store::open(&self.state, self.durability)?,
+        };
+        Ok(self.open.insert(open))
+    }
+}
+
 /// This machine.
 pub(super) struct Outside<'a> {
     pub clock: Clock,
@@ -168,7 +204,7 @@ pub(super) struct Outside<'a> {
     pub locks: LockSpace,
     /// Steps that wait for something to become free.
     pub waiting: BTreeMap<StepIx, Waiting>,
-    pub store: Store,
+    pub shelf: Shelf,
     pub writer: Arc<RunWriter>,
     /// The number of the last request taken from the store.
     pub asked: i64,
@@ -191,10 +227,9 @@ impl Outside<'_> {
     /// Requests in the store that the loop has not seen. One that cannot be
     /// read now stays there, and the next ring tries again.
     fn stored_requests(&mut self) -> Vec<Request> {
-        let stored = self
-            .store
-            .requests(&self.run_id, self.asked)
-            .unwrap_or_default();
+        let asked = self.shelf.store();
+        let stored = asked.and_then(|store| store.requests(&self.run_id, self.asked));
+        let stored = stored.unwrap_or_default();
         let mut requests = Vec::new();
         for (number, request) in stored {
             self.asked = number;
@@ -286,7 +321,7 @@ impl World for Outside<'_> {
         if output.is_empty() {
             return None;
         }
-        let state = self.store.state_dir();
+        let state = &self.shelf.state;
         let lines = logs::last_lines(state, &self.run_id, output, TAIL_LINES);
         let mut tail = lines.join("\n");
         if tail.len() > TAIL_BYTES {

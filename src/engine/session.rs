@@ -16,7 +16,7 @@ use std::time::Instant;
 use super::clock::Clock;
 use super::ears::{Ears, Heard, Signals};
 use super::lock::{Denied, LockSpace, Want};
-use super::outside::{Acknowledged, Answers, Audience, Outside, StoreLog};
+use super::outside::{Acknowledged, Answers, Audience, Outside, Shelf, StoreLog};
 use super::{Engine, EngineError, JobContext, job};
 use crate::exec::process::{Local, LocalConfig, Zygote, boot_id};
 use crate::exec::{Executor, Waker};
@@ -28,7 +28,7 @@ use crate::run::{
     order_matters,
 };
 use crate::store::{
-    Durability, NewRun, NotOwned, Owner, RunWriter, Store, StoreError, reserve_run,
+    Doorbell, Durability, NewRun, NotOwned, Owner, RunWriter, Store, StoreError, reserve_run,
 };
 
 /// What a run needs besides its plan.
@@ -151,7 +151,9 @@ impl From<NotOwned> for Refused {
 
 /// What is in place before the loop is.
 struct Stage {
-    store: Store,
+    shelf: Shelf,
+    /// Somebody may have asked something of the run before we could listen.
+    known: bool,
     writer: Arc<RunWriter>,
     line: Line,
     clock: Clock,
@@ -190,9 +192,10 @@ impl Session<'_> {
             command_line: self.command_line.clone(),
             owner: owner(clock.now()),
         };
-        let writer = RunWriter::begin(&self.state, self.durability, run, line.callback())?;
+        let writer = RunWriter::begin(store, self.durability, run, line.callback())?;
         let stage = Stage {
-            store,
+            shelf: Shelf::new(&self.state, self.durability),
+            known: false,
             writer: Arc::new(writer),
             line,
             clock,
@@ -241,7 +244,8 @@ impl Session<'_> {
             line.callback(),
         )?;
         let stage = Stage {
-            store,
+            shelf: Shelf::opened(store, self.durability),
+            known: true,
             writer: Arc::new(writer),
             line,
             clock,
@@ -339,9 +343,10 @@ impl Session<'_> {
         .masking(self.secrets.values().cloned());
         stage.line.connect(executor.waker());
         let (sender, inbox) = channel();
-        // Whatever was asked of the run before its engine listened.
-        let _ = sender.send(Heard::Bell);
-        let bell = stage.store.doorbell(&run_id)?;
+        let bell = Doorbell::hang_up(&self.state.run(&run_id))?;
+        if stage.known {
+            let _ = sender.send(Heard::Bell);
+        }
         let _ears =
             Ears::open(self.signals, bell, sender.clone(), executor.waker()).map_err(broken)?;
         let mut log = StoreLog {
@@ -356,7 +361,7 @@ impl Session<'_> {
             answers: Answers::new(sender, executor.waker()),
             locks: LockSpace::open(&self.state.locks()),
             waiting: BTreeMap::new(),
-            store: stage.store,
+            shelf: stage.shelf,
             writer: stage.writer.clone(),
             asked: 0,
             given: Vec::new(),

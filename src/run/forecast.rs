@@ -43,7 +43,7 @@ impl Forecast {
         let work: Millis = own.iter().sum();
         let slots = u64::from(plan.max_concurrency.get());
         Some(Forecast {
-            makespan: Play::new(plan, graph, own, usual).to_the_end(),
+            makespan: Play::new(plan, graph, own, usual).play_out(),
             critical_path: critical_path(graph, own, &paths),
             critical_path_ms,
             work,
@@ -111,11 +111,11 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn to_the_end(mut self) -> Millis {
+    fn play_out(mut self) -> Millis {
         let slots = self.plan.max_concurrency.get() as usize;
         for ix in self.plan.indices() {
             if waits(self.plan, ix).next().is_none() {
-                self.is_free(ix);
+                self.set_free(ix);
             }
         }
         let mut now = 0;
@@ -134,15 +134,15 @@ impl<'a> Play<'a> {
             now = ends;
             let ix = self.order.step(turn);
             self.occupy(self.class_of[ix.at()] as usize, false);
-            self.is_over(ix);
+            self.ended(ix);
         }
     }
 
     /// A step waits for nothing more: it is ready, or over at once if it takes
     /// no time.
-    fn is_free(&mut self, ix: StepIx) {
+    fn set_free(&mut self, ix: StepIx) {
         match self.own[ix.at()] {
-            0 => self.is_over(ix),
+            0 => self.ended(ix),
             _ => {
                 let class = self.class_of[ix.at()] as usize;
                 self.ready[class].insert(self.order.turn(ix));
@@ -150,7 +150,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn is_over(&mut self, ix: StepIx) {
+    fn ended(&mut self, ix: StepIx) {
         let graph = self.graph;
         let mut over = vec![ix];
         while let Some(from) = over.pop() {
@@ -158,7 +158,7 @@ impl<'a> Play<'a> {
                 self.unmet[to.at()] -= 1;
                 match (self.unmet[to.at()], self.own[to.at()]) {
                     (0, 0) => over.push(to),
-                    (0, _) => self.is_free(to),
+                    (0, _) => self.set_free(to),
                     _ => {}
                 }
             }

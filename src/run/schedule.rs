@@ -512,9 +512,9 @@ fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
         window: claims_ahead(slots),
         next: places.classes[0].startable.first().copied(),
     };
-    let ready = refill.from(&places.classes[0].ready, may_start);
+    let ready = refill.of(&places.classes[0].ready, may_start);
     let ready = ready.map(|turn| (turn, Reason::Ready));
-    let ahead = refill.from(&places.ahead, places.claims.len().saturating_sub(may_start));
+    let ahead = refill.of(&places.ahead, places.claims.len().saturating_sub(may_start));
     let ahead = ahead.map(|turn| (turn, Reason::Ahead));
     for (turn, reason) in ready.chain(ahead) {
         let ix = run.order.step(turn);
@@ -534,7 +534,7 @@ impl Refill {
     /// What of a queue to claim, where so many of its kind are held. Only when
     /// half of them are used up, so that one commit carries many claims; but
     /// what goes before all that may start does not wait for that.
-    fn from<'a>(&self, queue: &'a Queue, held: usize) -> impl Iterator<Item = Turn> + 'a {
+    fn of<'a>(&self, queue: &'a Queue, held: usize) -> impl Iterator<Item = Turn> + 'a {
         let low = held <= self.window / 2;
         let most = if low { self.window } else { 2 * self.window };
         let next = self.next;

@@ -42,6 +42,8 @@ pub(super) struct Log {
     birth: Option<NewRun>,
     /// The batch at hand failed before; in part or in whole, it may be there.
     again: bool,
+    /// A connection that was open before there was anything to write.
+    conn: Option<Connection>,
     open: Option<Open>,
 }
 
@@ -58,7 +60,8 @@ struct Open {
 }
 
 impl Log {
-    pub fn of_a_new_run(state: &StateDir, durability: Durability, run: NewRun) -> Log {
+    pub fn of_a_new_run(store: Store, durability: Durability, run: NewRun) -> Log {
+        let state = &store.state;
         Log {
             state: state.clone(),
             database: state.database(),
@@ -69,6 +72,7 @@ impl Log {
             plan: Arc::clone(&run.plan),
             birth: Some(run),
             again: false,
+            conn: Some(store.conn),
             open: None,
         }
     }
@@ -89,6 +93,7 @@ impl Log {
             plan,
             birth: None,
             again: false,
+            conn: None,
             open: None,
         }
     }
@@ -103,14 +108,15 @@ impl Log {
     /// Nothing of the batch may be taken as durable. The same batch may be
     /// given again, if the error is one that passes.
     pub fn commit(&mut self, batch: &[Item]) -> Result<Seq, StoreError> {
-        let open = self.open.take();
-        let written = open
-            .map_or_else(|| self.connect(), Ok)
-            .and_then(|mut open| {
-                open.last = self.write(&mut open, batch)?;
-                open.jsonl.append(&open.lines)?;
-                Ok(open)
-            });
+        let open = match self.open.take() {
+            Some(open) => Ok(open),
+            None => self.connect(),
+        };
+        let written = open.and_then(|mut open| {
+            open.last = self.write(&mut open, batch)?;
+            open.jsonl.append(&open.lines)?;
+            Ok(open)
+        });
         self.again = written.is_err();
         let open = written?;
         self.birth = None;
@@ -122,8 +128,11 @@ impl Log {
     }
 
     /// Opens both files and finds how far they go.
-    fn connect(&self) -> Result<Open, StoreError> {
-        let conn = Store::open(&self.state, self.durability)?.conn;
+    fn connect(&mut self) -> Result<Open, StoreError> {
+        let conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => Store::open(&self.state, self.durability)?.conn,
+        };
         let known: Option<(i64, Seq)> = conn
             .query_row(
                 "SELECT key, (SELECT coalesce(max(seq), 0) FROM event WHERE run = key)
@@ -399,7 +408,7 @@ mod tests {
     fn new_log(home: &Home) -> (Store, Log, String) {
         let (store, run) = (home.store(), home.new_run());
         let run_id = run.run_id.clone();
-        let log = Log::of_a_new_run(&home.state, Durability::Full, run);
+        let log = Log::of_a_new_run(home.store(), Durability::Full, run);
         (store, log, run_id)
     }
 

@@ -100,14 +100,6 @@ impl Store {
         });
         rows.map_err(sql)?.collect::<Result<_, _>>().map_err(sql)
     }
-
-    /// Hangs up the doorbell of a run that this process owns.
-    ///
-    /// # Errors
-    /// The pipe cannot be made, or something else is in its place.
-    pub fn doorbell(&self, run_id: &str) -> Result<Doorbell, StoreError> {
-        Doorbell::hang_up(&self.state.run(run_id))
-    }
 }
 
 /// The owner's end of the pipe `bell` in a run's directory.
@@ -121,7 +113,11 @@ pub struct Doorbell {
 }
 
 impl Doorbell {
-    fn hang_up(dir: &Path) -> Result<Doorbell, StoreError> {
+    /// Hangs up the doorbell of a run that this process owns, in its directory.
+    ///
+    /// # Errors
+    /// The pipe cannot be made, or something else is in its place.
+    pub fn hang_up(dir: &Path) -> Result<Doorbell, StoreError> {
         let path = dir.join("bell");
         match nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR) {
             Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
@@ -162,6 +158,15 @@ impl Doorbell {
             Err(e) => Err(StoreError::io(&path, &e)),
             Ok(_) => Ok(()),
         }
+    }
+}
+
+impl Drop for Doorbell {
+    /// Takes the bell down, while the run still is its owner's: who reads all
+    /// files of a directory (to copy, to search) would wait at a pipe for ever.
+    fn drop(&mut self) {
+        // Where it is gone with its directory, that is as well.
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -229,6 +234,7 @@ mod tests {
         assert!(rings(&bell));
         drop(bell);
         Doorbell::ring(tmp.path()).unwrap();
+        assert_eq!(std::fs::read_dir(tmp.path()).unwrap().count(), 0);
     }
 
     /// XH04.

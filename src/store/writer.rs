@@ -22,7 +22,7 @@ use crate::plan::{Content, Plan};
 use crate::run::{Event, Millis, Seq};
 
 use super::commit::Log;
-use super::{Durability, NotOwned, Owner, Ownership, StoreError};
+use super::{Durability, NotOwned, Owner, Ownership, Store, StoreError};
 
 /// How long events gather before they are committed, if nobody is in a hurry.
 pub const GATHER: Duration = Duration::from_millis(20);
@@ -59,29 +59,29 @@ pub struct RunWriter {
 }
 
 impl RunWriter {
-    /// Enters a new run, as its first owner; makes the store, if there is none.
+    /// Enters a new run, as its first owner, through this connection.
     ///
     /// The run is in the store once its first event is acknowledged, in one
     /// commit with it. `on_durable` is called on the writer's thread: with the
     /// last sequence number of each batch when it is durable, and once with
     /// each error. It must not block, nor call the writer.
     ///
-    /// No [`Store`](super::Store) is needed for this: to open a second
-    /// connection would be a good part of what a run of one step costs.
+    /// It takes the connection that the caller had to open anyway: to open a
+    /// second one would be a good part of what a run of one step costs.
     ///
     /// # Errors
     /// The run's directory cannot be used, or somebody owns it already. What
     /// goes wrong with the database comes through `on_durable`.
     pub fn begin(
-        state: &StateDir,
+        store: Store,
         durability: Durability,
         run: NewRun,
         on_durable: impl FnMut(Result<Seq, StoreError>) + Send + 'static,
     ) -> Result<RunWriter, NotOwned> {
-        let dir = state.run(&run.run_id);
+        let dir = store.state_dir().run(&run.run_id);
         crate::paths::private_dir(&dir).map_err(StoreError::from)?;
         let ownership = Ownership::first(&dir, &run.run_id, &run.owner)?;
-        let log = Log::of_a_new_run(state, durability, run);
+        let log = Log::of_a_new_run(store, durability, run);
         Ok(RunWriter::start(log, ownership, on_durable)?)
     }
 
@@ -376,7 +376,7 @@ mod tests {
         let (report, reports) = channel();
         let report = move |durable| report.send(durable).unwrap();
         let writer =
-            RunWriter::begin(&home.state, Durability::Full, home.new_run(), report).unwrap();
+            RunWriter::begin(home.store(), Durability::Full, home.new_run(), report).unwrap();
         (store, writer, reports)
     }
 

@@ -16,6 +16,7 @@ mod support;
 
 mod attach;
 mod chance;
+mod demo;
 mod points;
 mod power;
 mod record;

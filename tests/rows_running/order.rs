@@ -15,8 +15,11 @@ steps:
   - { id: long, shell: true, command: "echo long >> log; sleep 1" }
 "#,
     );
+    let preview = || test.quintet(&["plan", "plan.yaml"]);
+    preview().stdout_has("no history").run();
     ran(&test, 0);
     assert_eq!(log(&test), "brief long");
+    preview().stdout_has("critical path 1 step").run();
     ran(&test, 0);
     assert_eq!(log(&test), "brief long long brief");
 }

@@ -276,8 +276,11 @@ fn no_room_from(call: &str, nth: u32, then: Then, begun: bool) {
             "{story}"
         );
         test.quintet(&["run", "plan.json", "-q"]).run();
-    } else if state(&test) != "succeeded" {
-        test.quintet(&["resume", "-q"]).run();
+    } else {
+        // Of a run that is over, only the copy of its record may be short.
+        let over = state(&test) == "succeeded";
+        let resume = test.quintet(&["resume", "-q"]);
+        resume.status(if over { 2 } else { 0 }).run();
     }
     let events = events(&test);
     for line in &acknowledged {

@@ -27,7 +27,8 @@ pub struct Foreign {
 pub struct LockSpace {
     capacities: BTreeMap<String, u32>,
     wants: Vec<Vec<(String, u32)>>,
-    held: Vec<(StepIx, Weak<File>)>,
+    /// By which engine each was taken, for which step.
+    held: Vec<(Who, StepIx, Weak<File>)>,
     pub foreign: Vec<Foreign>,
     waiting: Vec<(Who, StepIx)>,
     null: Arc<File>,
@@ -72,13 +73,18 @@ impl LockSpace {
         }
     }
 
-    fn free(&self, name: &str) -> u32 {
+    /// What this run's steps hold of it, of those that these engines took it for.
+    fn held_by(&self, name: &str, engine: impl Fn(Who) -> bool) -> u32 {
         let of = |step: StepIx| self.wants[step.at()].iter().filter(|(n, _)| n == name);
-        let held = self
-            .held
-            .iter()
-            .filter(|(_, token)| token.strong_count() > 0);
-        let own: u32 = held.flat_map(|(step, _)| of(*step)).map(|(_, n)| n).sum();
+        let held = self.held.iter();
+        let held = held.filter(|(who, _, token)| engine(*who) && token.strong_count() > 0);
+        held.flat_map(|(_, step, _)| of(*step))
+            .map(|(_, n)| n)
+            .sum()
+    }
+
+    fn free(&self, name: &str) -> u32 {
+        let own = self.held_by(name, |_| true);
         let foreign = self
             .foreign
             .iter()
@@ -92,14 +98,25 @@ impl LockSpace {
         wants.all(|(name, units)| self.free(name) >= *units)
     }
 
+    /// What the step wants and this engine's own steps do not leave it: whatever
+    /// an engine itself has given out it should not have to ask for.
+    pub fn wants_its_own(&self, who: Who, step: StepIx) -> Option<String> {
+        let mut wants = self.wants[step.at()].iter();
+        let exceeds = |(name, units): &&(String, u32)| {
+            self.held_by(name, |other| other == who) + units > self.capacities[name]
+        };
+        let (name, _) = wants.find(exceeds)?;
+        Some(format!("{step:?} is to wait for its own run's {name}"))
+    }
+
     /// All that the step occupies, or nothing.
-    pub fn take(&mut self, step: StepIx) -> Option<Arc<File>> {
+    pub fn take(&mut self, who: Who, step: StepIx) -> Option<Arc<File>> {
         if !self.is_free(step) {
             return None;
         }
         let token = Arc::new(self.null.try_clone().expect("a copy"));
-        self.held.retain(|(_, token)| token.strong_count() > 0);
-        self.held.push((step, Arc::downgrade(&token)));
+        self.held.retain(|(.., token)| token.strong_count() > 0);
+        self.held.push((who, step, Arc::downgrade(&token)));
         Some(token)
     }
 

@@ -209,7 +209,7 @@ impl Virtual {
     }
 
     /// Hands out what waits: to free slots, then ahead to busy ones.
-    fn hand_out(&mut self, who: Who) {
+    pub fn hand_out(&mut self, who: Who) {
         let most = self.plan.max_concurrency.get() as usize;
         while !self.engines[who].held
             && !self.engines[who].paused
@@ -467,7 +467,12 @@ impl Executor for Supervisors {
             // What is as good as begun stays: its slot waits for the engine's word.
             let slot = world.slots.get_mut(&id).expect("a slot");
             let back = slot.ahead.take_if(|_| slot.live.is_some());
-            world.engines[who].queue.extend(back);
+            let side = &mut world.engines[who];
+            match back {
+                // It still stands behind what runs there.
+                Some(job) if job.behind.is_some() => side.line.push(job),
+                back => side.queue.extend(back),
+            }
         }
     }
 
@@ -539,7 +544,9 @@ impl Executor for Supervisors {
         world.hand_out(who);
         world.mischief();
         world.signal(who);
-        if world.engines[who].reports.is_empty() && world.engines[who].broken.is_none() {
+        let rung = std::mem::take(&mut world.engines[who].rung);
+        let side = &world.engines[who];
+        if !rung && side.reports.is_empty() && side.broken.is_none() {
             world.pass_time(who, timeout);
         }
         let n = world.engines[who].reports.len();

@@ -36,7 +36,10 @@ fn enter(state: &StateDir, plan: &Arc<Plan>, lives: Vec<Vec<Event>>, rng: &mut R
     let mut run = Some(run);
     for life in lives {
         let writer = match run.take() {
-            Some(run) => RunWriter::begin(state, Durability::Normal, run, |_| {}),
+            Some(run) => {
+                let store = Store::open(state, Durability::Normal).expect("a store");
+                RunWriter::begin(store, Durability::Normal, run, |_| {})
+            }
             None => {
                 let store = Store::open_existing(state).expect("a store");
                 let ownership = store.own(&run_id, &owner()).expect("it is free");

@@ -149,6 +149,8 @@ pub struct Side {
     /// The last request that it has read in the store, and those it was given last.
     pub asked: u64,
     pub given: Vec<u64>,
+    /// Something happened that ends its next wait at once.
+    pub rung: bool,
     pub waits: u32,
 }
 
@@ -204,23 +206,19 @@ impl Hand {
             Some(Fate::Killed) => std::panic::panic_any(Crash),
             Some(Fate::Frozen) => life::while_frozen(&self.shared, self.who),
         }
-        self.shared.0.borrow_mut()
+        let mut world = self.shared.0.borrow_mut();
+        world.frozen_ones_stir(self.who);
+        world
     }
 }
 
 impl Shared {
     pub fn new(plan: Arc<Plan>, seed: u64, rules: Rules) -> Self {
-        let mut rng = Rng::new(seed);
+        let rng = Rng::new(seed);
         let mut world = Virtual::still(plan, rules);
         world.wall_ahead = 1_700_000_000_000;
-        if rng.chance(20) {
-            let at = world.now + rng.below(300);
-            world.store.ask(at, stop(Stopping::Cancel));
-            if rng.chance(30) {
-                world.store.ask(at + rng.below(40), stop(Stopping::Kill));
-            }
-        }
         world.rng = rng;
+        world.somebody_cancels();
         Shared(Rc::new(RefCell::new(world)))
     }
 
@@ -280,6 +278,19 @@ impl Virtual {
         }
     }
 
+    /// Somebody may want the run to stop, and later at once.
+    pub fn somebody_cancels(&mut self) {
+        if !self.rng.chance(20) {
+            return;
+        }
+        let at = self.now + self.rng.below(300);
+        self.store.ask(at, stop(Stopping::Cancel));
+        if self.rng.chance(30) {
+            let later = at + self.rng.below(40);
+            self.store.ask(later, stop(Stopping::Kill));
+        }
+    }
+
     fn tick(&mut self, who: Who) -> Option<Fate> {
         let (left, fate) = self.engines[who].fate.as_mut()?;
         *left -= 1;
@@ -289,6 +300,21 @@ impl Virtual {
         let fate = *fate;
         self.engines[who].fate = None;
         Some(fate)
+    }
+
+    /// A frozen engine may wake for a moment in the midst of its successor's
+    /// work, and do what it has in hand.
+    fn frozen_ones_stir(&mut self, awake: Who) {
+        let others = self.engines.iter().enumerate();
+        let mut others = others.filter(|(who, side)| *who != awake && side.alive);
+        let Some((frozen, _)) = others.next() else {
+            return;
+        };
+        if self.rng.chance(3) {
+            self.commit(frozen);
+            self.hand_out(frozen);
+            self.engines[frozen].rung = true;
+        }
     }
 
     /// A new process that wants to drive the run.
@@ -315,6 +341,7 @@ impl Virtual {
             inbox: Vec::new(),
             asked: 0,
             given: Vec::new(),
+            rung: false,
             waits: 0,
         });
         self.engines.len() - 1
@@ -520,7 +547,9 @@ impl World for Outside {
         if !world.quiet && world.rng.chance(20) {
             world.another_run_takes_what_is_free();
         }
-        match world.locks.take(step) {
+        let offence = world.locks.wants_its_own(who, step);
+        world.offences.extend(offence);
+        match world.locks.take(who, step) {
             Some(token) => Ok(vec![token]),
             None => {
                 world.locks.wait(who, step);
@@ -555,7 +584,7 @@ impl World for Outside {
         assert_eq!(run.seq(), event.seq);
         assert!(
             // It costs as much as everything else together.
-            event.seq % 4 != 0 || run.queues_are_current(),
+            !event.seq.is_multiple_of(4) || run.queues_are_current(),
             "the queues differ from the states"
         );
         let mut world = self.0.call();

@@ -32,7 +32,7 @@ fn process_that_writes_until_it_is_killed() {
         }
         Err(_) => {
             let run = new_run(&home, plan(&["a", "b"]), 1000);
-            let writer = RunWriter::begin(&home.state, Durability::Full, run, acknowledge);
+            let writer = RunWriter::begin(home.store(), Durability::Full, run, acknowledge);
             (writer.unwrap(), 0)
         }
     };

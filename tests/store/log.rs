@@ -3,7 +3,7 @@
 use std::fs;
 
 use quintet::run::{Kind, Reason, RunOutcome};
-use quintet::store::{Request, Store, StoredState, What};
+use quintet::store::{Doorbell, Request, Store, StoredState, What};
 
 use crate::{Home, a_mixed_run, begin, events, me, new_run, over, plan, query, record, started};
 
@@ -90,7 +90,7 @@ fn p28_a_request_rings_is_kept_until_handled_and_ends_with_the_run() {
     .into_iter();
     writer.append(log.next().unwrap());
     writer.flush().unwrap();
-    let bell = store.doorbell(&run_id).unwrap();
+    let bell = Doorbell::hang_up(&home.state.run(&run_id)).unwrap();
 
     let other = Store::open_existing(&home.state).unwrap();
     let ask = |what| {

@@ -117,7 +117,7 @@ fn new_run(home: &Home, plan: Plan, at: u64) -> NewRun {
 }
 
 fn begin(home: &Home, run: NewRun) -> RunWriter {
-    RunWriter::begin(&home.state, Durability::Full, run, |_| {}).unwrap()
+    RunWriter::begin(home.store(), Durability::Full, run, |_| {}).unwrap()
 }
 
 fn main_attempt(step: usize, number: u32) -> Attempt {

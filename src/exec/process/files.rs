@@ -148,10 +148,21 @@ impl Directory {
     /// # Errors
     /// The system's, with the path.
     pub fn open_file(&self, name: &str) -> io::Result<File> {
+        let missing = || self.at(name, io::ErrorKind::NotFound.into());
+        self.open_if_there(name)?.ok_or_else(missing)
+    }
+
+    /// The same for one that need not be there.
+    ///
+    /// # Errors
+    /// The system's, with the path.
+    pub fn open_if_there(&self, name: &str) -> io::Result<Option<File>> {
         let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let opened =
-            openat(&self.fd, name, flags, Mode::empty()).map_err(|e| self.at(name, e.into()))?;
-        Ok(opened.into())
+        match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(opened) => Ok(Some(opened.into())),
+            Err(nix::errno::Errno::ENOENT) => Ok(None),
+            Err(e) => Err(self.at(name, e.into())),
+        }
     }
 
     /// As [`open_file`](Self::open_file), and nobody else has put it there: it is

@@ -5,11 +5,12 @@
 //! `execvpe` would, but for one thing: a file that the system cannot run is
 //! never guessed to be a shell script.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -48,15 +49,16 @@ impl Refusal {
 /// The environment a step starts from, as the system wants it.
 #[derive(Default)]
 pub struct Base {
-    /// `KEY=VALUE`, and the key's length.
-    entries: Vec<(CString, usize)>,
+    /// `KEY=VALUE`, and the key's length. Shared, so that a step costs no copy.
+    entries: Vec<(Rc<CStr>, usize)>,
 }
 
 impl Base {
     /// Leaves out what no environment can hold: empty keys, NUL bytes.
-    pub fn new(setup: &Setup) -> Base {
+    pub fn new(env: &[(Vec<u8>, Vec<u8>)]) -> Base {
         let mut base = Base::default();
-        for (key, value) in &setup.env {
+        base.entries.reserve(env.len());
+        for (key, value) in env {
             if let Some(entry) = entry(key, value) {
                 base.set(entry, key.len());
             }
@@ -64,21 +66,23 @@ impl Base {
         base
     }
 
-    fn set(&mut self, entry: CString, key: usize) {
-        let name = |(entry, key): &(CString, usize)| entry.as_bytes()[..*key].to_vec();
-        let new = entry.as_bytes()[..key].to_vec();
-        self.entries.retain(|old| name(old) != new);
+    fn set(&mut self, entry: Rc<CStr>, key: usize) {
+        let is_new = |(old, old_key): &(Rc<CStr>, usize)| {
+            old.to_bytes()[..*old_key] != entry.to_bytes()[..key]
+        };
+        self.entries.retain(is_new);
         self.entries.push((entry, key));
     }
 
     /// The environment with these over it, later ones winning.
-    fn with(&self, over: &[(&str, &str)]) -> Result<Vec<CString>, Refusal> {
-        let hidden = |entry: &CString, key: usize| {
+    fn with(&self, over: &[(&str, &str)]) -> Result<Vec<Rc<CStr>>, Refusal> {
+        let hidden = |entry: &CStr, key: usize| {
             over.iter()
-                .any(|(name, _)| name.as_bytes() == &entry.as_bytes()[..key])
+                .any(|(name, _)| name.as_bytes() == &entry.to_bytes()[..key])
         };
         let kept = self.entries.iter().filter(|(e, key)| !hidden(e, *key));
-        let mut env: Vec<CString> = kept.map(|(entry, _)| entry.clone()).collect();
+        let mut env = Vec::with_capacity(self.entries.len() + over.len());
+        env.extend(kept.map(|(entry, _)| Rc::clone(entry)));
         for (i, (key, value)) in over.iter().enumerate() {
             if over[i + 1..].iter().any(|(later, _)| later == key) {
                 continue;
@@ -93,11 +97,12 @@ impl Base {
     }
 }
 
-fn entry(key: &[u8], value: &[u8]) -> Option<CString> {
+fn entry(key: &[u8], value: &[u8]) -> Option<Rc<CStr>> {
     if key.is_empty() || key.contains(&b'=') {
         return None;
     }
-    CString::new([key, b"=", value].concat()).ok()
+    let entry = CString::new([key, b"=", value].concat()).ok()?;
+    Some(entry.as_c_str().into())
 }
 
 /// What stands in the environment of all of an attempt's processes.
@@ -137,11 +142,11 @@ pub fn image(base: &Base, job: &Job, mark: &str, outputs: &str) -> Result<Image,
     })
 }
 
-fn candidates(program: &str, env: &[CString]) -> Result<Vec<CString>, Refusal> {
+fn candidates(program: &str, env: &[Rc<CStr>]) -> Result<Vec<CString>, Refusal> {
     if program.contains('/') {
         return texts("the program's name", &[program]);
     }
-    let path = env.iter().find_map(|e| e.as_bytes().strip_prefix(b"PATH="));
+    let path = env.iter().find_map(|e| e.to_bytes().strip_prefix(b"PATH="));
     let directories = path.unwrap_or(DEFAULT_PATH).split(|&b| b == b':');
     directories
         .map(|directory| {
@@ -229,8 +234,9 @@ fn explain(image: &Image, stage: Stage, errno: Errno) -> String {
             format!("not a program the system can run (is a #! line missing?): {program}")
         }
         (Stage::Exec, Errno::E2BIG) => {
-            let all = image.argv.iter().chain(&image.env);
-            let bytes: usize = all.map(|text| text.as_bytes_with_nul().len()).sum();
+            let argv = image.argv.iter().map(|text| text.as_bytes_with_nul().len());
+            let env = image.env.iter().map(|text| text.to_bytes_with_nul().len());
+            let bytes: usize = argv.chain(env).sum();
             format!("arguments and environment are too long: {bytes} bytes in all")
         }
         (Stage::Exec, _) => format!("cannot run {program}: {}", errno.desc()),
@@ -290,15 +296,16 @@ mod tests {
         }
     }
 
-    fn strings(texts: &[CString]) -> Vec<&str> {
-        texts.iter().map(|t| t.to_str().expect("ASCII")).collect()
+    fn strings<T: AsRef<CStr>>(texts: &[T]) -> Vec<&str> {
+        let texts = texts.iter().map(AsRef::as_ref);
+        texts.map(|t| t.to_str().expect("ASCII")).collect()
     }
 
     /// P16: what is later wins, and the attempt's own two cannot be overridden.
     #[test]
     fn the_step_environment_lies_over_the_base() {
         let setup = setup(&[("A", "base"), ("B", "base"), ("", "x"), ("B", "later")]);
-        let base = Base::new(&setup);
+        let base = Base::new(&setup.env);
         let job = job(
             &["true"],
             &[("A", "1"), ("C", "2"), ("A", "3"), (MARK, "mine")],
@@ -319,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_program_is_searched_in_the_steps_own_path() {
-        let base = Base::new(&setup(&[("PATH", "/base")]));
+        let base = Base::new(&setup(&[("PATH", "/base")]).env);
         let paths = |base: &Base, program: &str, env: &[(&str, &str)]| {
             let image = image(base, &job(&[program], env), "", "/o").expect("a good job");
             strings(&image.paths).join(" ")

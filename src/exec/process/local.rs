@@ -98,7 +98,7 @@ impl Local {
         };
         let run_dir = run_dir.to_string();
         tree::can_end_processes()?;
-        let unmade = |e: io::Error| io::Error::other(Unrecorded(e.to_string()));
+        let unmade = |e: io::Error| io::Error::new(e.kind(), Unrecorded(e.to_string()));
         let directory = Directory::make(&config.run_dir).map_err(unmade)?;
         directory.open_epoch(config.epoch).map_err(unmade)?;
         allow_open_files(config.slots);

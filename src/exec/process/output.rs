@@ -193,9 +193,9 @@ pub struct Outputs {
 ///
 /// The second value is whether the name is free again.
 pub fn take_outputs(directory: &Directory, name: &str) -> (Outputs, bool) {
-    let outputs = match directory.open_file(name) {
-        Ok(file) => read_outputs(file),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return (Outputs::default(), true),
+    let outputs = match directory.open_if_there(name) {
+        Ok(Some(file)) => read_outputs(file),
+        Ok(None) => return (Outputs::default(), true),
         Err(e) => complaint(format!("its outputs cannot be read: {e}")),
     };
     (outputs, directory.remove(name).is_ok())

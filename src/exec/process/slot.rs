@@ -53,7 +53,7 @@ pub enum Begun {
 impl Slot {
     /// # Errors
     /// The files cannot be made, or the run belongs to a later engine.
-    pub fn new(setup: Setup) -> io::Result<Slot> {
+    pub fn new(mut setup: Setup, stack: Stack) -> io::Result<Slot> {
         let directory = Directory::open(Path::new(&setup.run_dir))?;
         let name = SlotName {
             epoch: setup.epoch,
@@ -71,8 +71,8 @@ impl Slot {
             stdout: Stream::create(&directory, name, "out")?,
             stderr: Stream::create(&directory, name, "err")?,
             null: std::fs::File::open("/dev/null")?,
-            stack: Stack::new(),
-            base: Base::new(&setup),
+            stack,
+            base: Base::new(&std::mem::take(&mut setup.env)),
             masker: masker(&setup),
             pipes: None,
             outputs_path: outputs_path(&directory, name, outputs_serial),
@@ -97,7 +97,7 @@ impl Slot {
         // What was a secret to one engine stays one, whatever the next is given.
         setup.secrets.0.append(&mut self.setup.secrets.0);
         self.masker = masker(&setup);
-        self.base = Base::new(&setup);
+        self.base = Base::new(&std::mem::take(&mut setup.env));
         self.setup = setup;
         Ok(())
     }

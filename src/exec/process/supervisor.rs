@@ -28,7 +28,8 @@ use nix::unistd::Uid;
 use super::attempt::Running;
 use super::channel::{Channel, Landing, Peer};
 use super::slot::{Begun, Slot, TRY_AGAIN, never_began};
-use super::wire::{Answer, Order, Trouble};
+use super::sys::Stack;
+use super::wire::{self, Answer, Order, Trouble};
 use crate::exec::{Done, Job, Stop};
 use crate::run::Attempt;
 
@@ -39,12 +40,29 @@ const LANDING: usize = 8 * 1024;
 ///
 /// # Errors
 /// The system refuses the little that is needed from the start.
-pub fn supervise(engine: UnixStream) -> io::Result<()> {
+pub fn supervise(engine: UnixStream, kit: Kit) -> io::Result<()> {
     nix::unistd::setsid()?;
     nix::sys::prctl::set_child_subreaper(true)?;
     // Only for people who look at the list of processes.
     let _ = nix::sys::prctl::set_name(c"quintet-slot");
-    Supervisor::new(engine)?.run()
+    Supervisor::new(engine, kit)?.run()
+}
+
+/// What a supervisor needs and could as well have been born with.
+pub struct Kit {
+    landing: Landing,
+    stack: Stack,
+}
+
+impl Kit {
+    pub fn new() -> Kit {
+        // The choice of how to hash is made once in a process, and inherited.
+        wire::warm_up();
+        Kit {
+            landing: Landing::new(LANDING),
+            stack: Stack::new(),
+        }
+    }
 }
 
 /// The signals a supervisor wants to know of: the ends of children.
@@ -64,6 +82,8 @@ struct Supervisor {
     listener: Option<UnixListener>,
     landing: Landing,
     child_ends: SignalFd,
+    /// For the slot.
+    stack: Option<Stack>,
     slot: Option<Slot>,
     running: Option<Running>,
     /// Handed over ahead of time.
@@ -91,12 +111,13 @@ struct Ready {
 }
 
 impl Supervisor {
-    fn new(engine: UnixStream) -> io::Result<Supervisor> {
+    fn new(engine: UnixStream, kit: Kit) -> io::Result<Supervisor> {
         Ok(Supervisor {
             engine: Some(Channel::new(engine)),
             is_stranger: false,
             listener: None,
-            landing: Landing::new(LANDING),
+            landing: kit.landing,
+            stack: Some(kit.stack),
             child_ends: child_signals()?,
             slot: None,
             running: None,
@@ -249,7 +270,7 @@ impl Supervisor {
                     // Whoever came too late is not answered, let alone obeyed.
                     Err(_) => self.lose_engine(),
                 },
-                None => match Slot::new(setup) {
+                None => match Slot::new(setup, self.stack.take().unwrap_or_else(Stack::new)) {
                     Ok(slot) => self.slot = Some(slot),
                     Err(e) => {
                         self.tell(&Answer::Broken(e.into()));

@@ -3,10 +3,11 @@
 //!
 //! Nothing here knows attempts, slots or records.
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -205,7 +206,7 @@ pub struct Image {
     /// Tried in this order, as a search of PATH does.
     pub paths: Vec<CString>,
     pub argv: Vec<CString>,
-    pub env: Vec<CString>,
+    pub env: Vec<Rc<CStr>>,
     pub cwd: CString,
 }
 
@@ -252,10 +253,6 @@ pub fn spawn(
     streams: [BorrowedFd<'_>; 3],
     stack: &mut Stack,
 ) -> Result<Pid, (Stage, Errno)> {
-    let pointers = |texts: &[CString]| -> Vec<*const c_char> {
-        let pointers = texts.iter().map(|text| text.as_ptr());
-        pointers.chain([ptr::null()]).collect()
-    };
     let mut child = Child {
         image,
         argv: pointers(&image.argv),
@@ -287,6 +284,14 @@ pub fn spawn(
             Err(failed)
         }
     }
+}
+
+/// Where the texts are, and a null behind the last.
+fn pointers(texts: &[impl AsRef<CStr>]) -> Vec<*const c_char> {
+    let mut pointers = Vec::with_capacity(texts.len() + 1);
+    pointers.extend(texts.iter().map(|text| text.as_ref().as_ptr()));
+    pointers.push(ptr::null());
+    pointers
 }
 
 /// The child's life between clone and exec: system calls, and nothing that

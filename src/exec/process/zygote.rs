@@ -27,7 +27,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 
 use super::channel::{Channel, Landing, Peer};
-use super::supervisor::{child_signals, supervise};
+use super::supervisor::{Kit, child_signals, supervise};
 use super::sys::{self, Ended, Reaped};
 use super::tree;
 
@@ -148,6 +148,9 @@ struct Nursery {
     supervisors: BTreeMap<Pid, u32>,
     /// Gone, with something of theirs perhaps left.
     swept_for: Vec<u32>,
+    /// What each supervisor begins with: made here, since what a process has not
+    /// touched since its parent was forked costs it nothing.
+    kit: Option<Kit>,
 }
 
 impl Nursery {
@@ -159,6 +162,7 @@ impl Nursery {
             child_ends: child_signals()?,
             supervisors: BTreeMap::new(),
             swept_for: Vec::new(),
+            kit: Some(Kit::new()),
         };
         while nursery.has_duties() {
             nursery.wait()?;
@@ -258,7 +262,8 @@ impl Nursery {
         let born = sys::fork(|| {
             let socket = socket.as_raw_fd();
             sys::close_all_but(socket);
-            i32::from(supervise(sys::own(socket).into()).is_err())
+            let kit = self.kit.take().unwrap_or_else(Kit::new);
+            i32::from(supervise(sys::own(socket).into(), kit).is_err())
         });
         match born {
             Ok(pid) => {

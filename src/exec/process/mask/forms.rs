@@ -4,7 +4,7 @@
 //! Plain, each line of it where it has several, percent-encoded, in base64 at
 //! any offset and of either alphabet, in hexadecimal, as a JSON string, and
 //! quoted for a shell as `set -x` does. What a program does beyond that
-//! (compress it, encrypt it, turn it around, write a part of it) is not recognised.
+//! (compress it, encrypt it, turn it around, cut it short) is not recognised.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
