@@ -228,10 +228,8 @@ impl Quintet {
         let record = run
             .step(step)
             .ok_or_else(|| Error::NotFound(format!("the run has no step {step:?}")))?;
-        let range = record
-            .last
-            .as_ref()
-            .and_then(|last| last.output.stdout.as_ref());
+        let last = record.last.end();
+        let range = last.as_ref().and_then(|last| last.output.stdout.as_ref());
         let Some(range) = range else {
             return Ok(String::new());
         };

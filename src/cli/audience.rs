@@ -114,7 +114,7 @@ impl Watcher {
 
     /// The last lines that a step wrote.
     fn last_lines(&self, run: &RunState, ix: StepIx) -> Vec<String> {
-        let last = run.step(ix).last.as_ref();
+        let last = run.step(ix).last.end();
         last.map_or_else(Vec::new, |last| {
             logs::last_lines(&self.state, &self.run_id, &last.output, summary::TAIL_LINES)
         })

@@ -6,7 +6,8 @@
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
-use anstream::AutoStream;
+use anstream::adapter::StripBytes;
+use anstream::{AutoStream, ColorChoice};
 use jiff::tz::TimeZone;
 
 use super::global::Global;
@@ -15,12 +16,49 @@ use crate::run::Millis;
 use crate::view::escape::clean;
 
 /// Where results go: buffered, and without colours where they are not wanted.
-pub type Out = BufWriter<AutoStream<StdoutLock<'static>>>;
+pub type Out = BufWriter<Results>;
+
+/// A preview of a large plan is megabytes, and each write is a system call.
+const BUFFER: usize = 1 << 16;
 
 /// The stream for results. It must be flushed: what a reader that has gone
 /// did not take is only noticed then.
 pub fn results() -> Out {
-    BufWriter::new(AutoStream::auto(io::stdout().lock()))
+    let out = io::stdout().lock();
+    let colours = AutoStream::choice(&out) != ColorChoice::Never;
+    let strip = (!colours).then(StripBytes::new);
+    BufWriter::with_capacity(BUFFER, Results { out, strip })
+}
+
+/// See [`Out`].
+#[derive(Debug)]
+pub struct Results {
+    out: StdoutLock<'static>,
+    /// Takes colours out, and is asked for it only where there are some: of a
+    /// large result that is next to nothing, and looking at each byte is slow.
+    strip: Option<StripBytes>,
+}
+
+impl Write for Results {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.strip {
+            // A style is written by one call, so what is buffered holds all of it.
+            Some(strip) if bytes.contains(&0x1b) => {
+                let mut kept = strip.strip_next(bytes);
+                kept.try_for_each(|kept| self.out.write_all(kept))
+            }
+            _ => self.out.write_all(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// The same for bytes that nobody may touch.

@@ -1,10 +1,11 @@
 //! `quintet plan`: what would happen?
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use super::error::Failure;
 use super::global::Global;
+use super::output;
 use super::target::Target;
 use crate::plan::Plan;
 use crate::run::Usual;
@@ -26,6 +27,8 @@ pub struct Args {
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let ready = args.target.ready(global, args.json)?;
     show(&ready.plan, global, args.json);
+    // The process is about to end, and its end frees a large plan at once.
+    std::mem::forget(ready);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -36,7 +39,7 @@ pub fn show(plan: &Plan, global: &Global, json: bool) {
     let known = || global.store_if_any().ok()??.usual(plan).ok();
     let usual: Usual = known().unwrap_or_default();
     let preview = Preview::new(plan, &usual);
-    let mut out = BufWriter::new(anstream::stdout());
+    let mut out = output::results();
     let written = match json {
         true => preview.json(&mut out),
         false => preview.text(&mut out),

@@ -166,7 +166,7 @@ mod tests {
             kind,
         };
         let begun = run::Kind::RunStarted {
-            plan: run.content_id.clone(),
+            plan: run.content.id.clone(),
             seed: 7,
             engine: engine(1),
         };

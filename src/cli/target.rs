@@ -121,6 +121,9 @@ impl Target {
             only_tags: self.only_tag.clone(),
             skip_tags: self.skip_tag.clone(),
         };
+        if self.selection.is_empty() && range == Range::default() {
+            return Ok(());
+        }
         let graph = Graph::new(plan);
         let selected = Selection::parse(&self.selection)
             .and_then(|selection| select::select(plan, &graph, &selection, &range));

@@ -59,7 +59,7 @@ impl JobContext {
             argv: argv(command, &fill)?,
             cwd: command.cwd.clone(),
             env,
-            stdin: command.stdin.as_ref().map(&fill).transpose()?,
+            stdin: command.stdin.as_deref().map(&fill).transpose()?,
             timeout,
             grace: step.policy.grace,
             own_log: step.policy.own_log,
@@ -125,5 +125,5 @@ fn texts(command: &Command) -> impl Iterator<Item = &Text> {
         Program::Shell { args, .. } => args,
     };
     let env = command.env.iter().map(|(_, text)| text);
-    args.iter().chain(env).chain(&command.stdin)
+    args.iter().chain(env).chain(command.stdin.as_deref())
 }

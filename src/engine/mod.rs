@@ -470,7 +470,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
     fn found(&mut self, attempt: Attempt, found: Found) -> Result<(), EngineError> {
         let record = self.run.step(attempt.step);
         let running = matches!(record.state, StepState::Running { .. })
-            || matches!(record.undo, crate::run::UndoState::Running { .. });
+            || matches!(record.undo(), crate::run::UndoState::Running { .. });
         match found {
             Found::Finished(done) => self.finish(attempt, done),
             Found::Alive if running => Ok(()),

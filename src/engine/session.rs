@@ -180,15 +180,14 @@ impl Session<'_> {
             }
         };
         let plan = Arc::new(plan);
-        let plan_json = plan.to_json();
-        let content_id = Plan::content_id_of(&plan_json);
+        let content = plan.content();
+        let content_id = content.id.clone();
         let usual = self.usual(&store, &plan);
         let line = Line::default();
         let run = NewRun {
             run_id: dir.run_id.clone(),
             plan: plan.clone(),
-            plan_json,
-            content_id: content_id.clone(),
+            content,
             created_at: clock.now(),
             command_line: self.command_line.clone(),
             owner: owner(clock.now()),

@@ -10,6 +10,7 @@
 
 pub mod build;
 pub mod condition;
+mod content;
 pub mod graph;
 pub mod name;
 pub mod problem;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use condition::Condition;
+pub use content::Content;
 pub use text::{Part, Text};
 pub use variables::{LONGEST_SECRET, SHORTEST_SECRET};
 
@@ -118,24 +120,6 @@ impl Plan {
     /// All step indices, in the plan's own order.
     pub fn indices(&self) -> impl DoubleEndedIterator<Item = StepIx> + ExactSizeIterator + use<> {
         (0..self.steps.len() as u32).map(StepIx)
-    }
-
-    /// The plan's content id: equal for equal plans. Where a step is written is
-    /// part of the plan.
-    ///
-    /// 64 hexadecimal digits (BLAKE3 of the serialised plan).
-    pub fn content_id(&self) -> String {
-        Plan::content_id_of(&self.to_json())
-    }
-
-    /// The content id of a plan that is serialised already.
-    pub fn content_id_of(json: &str) -> String {
-        blake3::hash(json.as_bytes()).to_hex().to_string()
-    }
-
-    /// The plan as it is kept with a run.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("a plan has no map with keys that are not strings")
     }
 }
 
@@ -232,7 +216,7 @@ pub struct Command {
     pub env: Box<[(Box<str>, Text)]>,
     /// Text for standard input; without it the step reads end of file at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stdin: Option<Text>,
+    pub stdin: Option<Box<Text>>,
 }
 
 /// How the program is named.

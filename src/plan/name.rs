@@ -96,16 +96,15 @@ fn describe(c: char) -> String {
 
 /// The names that Windows gives to a device whatever follows the first dot.
 fn is_device(segment: &str) -> bool {
-    let stem = segment.split('.').next().unwrap_or_default();
-    let stem = stem.to_ascii_uppercase();
-    match stem.as_str() {
-        "CON" | "PRN" | "AUX" | "NUL" => true,
-        _ => {
-            let digit = stem
-                .strip_prefix("COM")
-                .or_else(|| stem.strip_prefix("LPT"));
-            digit.is_some_and(|d| d.len() == 1 && d.as_bytes()[0].is_ascii_digit())
-        }
+    let stem = segment.split('.').next().unwrap_or_default().as_bytes();
+    let is_any = |stem: &[u8], of: &[&str]| {
+        let mut names = of.iter().map(|name| name.as_bytes());
+        names.any(|name| stem.eq_ignore_ascii_case(name))
+    };
+    match stem {
+        [_, _, _] => is_any(stem, &["CON", "PRN", "AUX", "NUL"]),
+        [port @ .., b'0'..=b'9'] => is_any(port, &["COM", "LPT"]),
+        _ => false,
     }
 }
 

@@ -71,7 +71,7 @@ fn stop_step(run: &RunState, ix: StepIx, why: Stopping, now: Millis) -> Option<C
 /// counts as not undone.
 fn stop_undo(run: &RunState, step: StepIx, why: Stopping) -> Option<Command> {
     let record = run.step(step);
-    match record.undo {
+    match *record.undo() {
         UndoState::Running { attempt, .. } => stop_attempt(run, step, attempt, Role::Undo, why),
         UndoState::Claimed { attempt, .. } if record.handed => {
             stop_attempt(run, step, attempt, Role::Undo, why)
@@ -149,7 +149,7 @@ pub(super) fn roll_back(run: &RunState, now: Millis, commands: &mut Vec<Command>
         attempt: undo_attempt(ix, number),
         reason: Reason::Rollback,
     };
-    match &record.undo {
+    match record.undo() {
         UndoState::None => commands.push(claim(record.undo_attempts + 1)),
         UndoState::Claimed { attempt, claimed } => {
             if *claimed <= run.durable && !record.handed && !run.paused {

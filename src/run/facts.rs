@@ -60,7 +60,7 @@ fn texts(run: &RunState, ix: StepIx) -> impl Iterator<Item = &Text> {
             Program::Shell { args, .. } => args,
         };
         let env = command.env.iter().map(|(_, text)| text);
-        argv.iter().chain(env).chain(&command.stdin)
+        argv.iter().chain(env).chain(command.stdin.as_deref())
     })
 }
 
@@ -112,7 +112,7 @@ impl Known<'_> {
                 Some(outcome) => text(Some(outcome.word())),
                 None => text(Some(record.word())),
             },
-            ["exit_code"] => match record.last.as_ref().and_then(|last| last.exit.code()) {
+            ["exit_code"] => match record.last.end().and_then(|last| last.exit.code()) {
                 Some(code) if record.outcome() != Some(Outcome::Skipped) => {
                     Value::Number(f64::from(code))
                 }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use super::event::{
     Attempt, Engine, Event, Finish, Holder, Kind, Millis, Outcome, Reason, Role, Seq, Stopping,
 };
+use super::last::Last;
 use super::order::Order;
 use super::state::{
-    IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState, sorted_by_id,
+    IllegalEvent, Obstacle, RunPhase, RunState, StepRecord, StepState, UndoState, sorted_by_id,
 };
 use crate::plan::graph::Graph;
 use crate::plan::{StepIx, Verdict};
@@ -168,7 +169,7 @@ impl RunState {
             let absent = self.plan[ix].absent.is_some();
             let record = &mut self.steps[ix.at()];
             let kept =
-                record.outcome() == Some(Outcome::Succeeded) && record.undo == UndoState::None;
+                record.outcome() == Some(Outcome::Succeeded) && *record.undo() == UndoState::None;
             if kept || keeps(ix, &record.state) {
                 continue;
             }
@@ -177,7 +178,7 @@ impl RunState {
                 forgiven: record.attempts,
                 undo_attempts: record.undo_attempts,
                 started_at: record.started_at,
-                last: record.last.take(),
+                last: std::mem::take(&mut record.last),
                 ..StepRecord::new(absent)
             };
         }
@@ -194,10 +195,10 @@ impl RunState {
         match attempt.role {
             Role::Undo => {
                 record.undo_attempts = attempt.number;
-                record.undo = UndoState::Claimed {
+                record.undo = Some(Box::new(UndoState::Claimed {
                     attempt: attempt.number,
                     claimed,
-                };
+                }));
             }
             Role::Main | Role::Remedy => {
                 record.attempts = attempt.number;
@@ -215,10 +216,10 @@ impl RunState {
         let record = &mut self.steps[attempt.step.at()];
         match attempt.role {
             Role::Undo => {
-                record.undo = UndoState::Running {
+                record.undo = Some(Box::new(UndoState::Running {
                     attempt: attempt.number,
                     since: at,
-                };
+                }));
             }
             Role::Main | Role::Remedy => {
                 record.state = StepState::Running {
@@ -240,23 +241,20 @@ impl RunState {
         record.handed = false;
         record.stopping = None;
         if attempt.role == Role::Undo {
-            record.undo = match failed {
+            record.undo = Some(Box::new(match failed {
                 true => UndoState::Failing {
                     attempt: attempt.number,
                     exit: end.exit.clone(),
                 },
                 false => UndoState::Ending,
-            };
+            }));
             self.refresh(attempt.step);
             return;
         }
         if record.started_at == 0 {
             record.started_at = end.started_at;
         }
-        record.last = Some(Box::new(Finish {
-            tail: None,
-            ..end.clone()
-        }));
+        record.last = Last::of(end);
         if failed {
             record.state = StepState::Failing {
                 attempt: attempt.number,
@@ -274,10 +272,10 @@ impl RunState {
         let record = &mut self.steps[attempt.step.at()];
         match attempt.role {
             Role::Undo => {
-                record.undo = UndoState::Backoff {
+                record.undo = Some(Box::new(UndoState::Backoff {
                     attempt: attempt.number,
                     not_before,
-                };
+                }));
             }
             Role::Main | Role::Remedy => {
                 record.state = StepState::Backoff {
@@ -294,24 +292,21 @@ impl RunState {
 
     fn blocked(&mut self, blocked: Attempt, on: &str, holder: Option<&Holder>) {
         let record = &mut self.steps[blocked.step.at()];
-        let on: Box<str> = on.into();
-        let holder = holder.map(|holder| Box::new(holder.clone()));
-        match (blocked.role, &record.state, &record.undo) {
-            (Role::Undo, _, UndoState::Claimed { attempt, claimed }) => {
-                record.undo = UndoState::Blocked {
-                    attempt: *attempt,
-                    claimed: *claimed,
-                    on,
-                    holder,
-                };
+        let obstacle = |claimed| {
+            Box::new(Obstacle {
+                claimed,
+                on: on.into(),
+                holder: holder.cloned(),
+            })
+        };
+        match (blocked.role, &record.state, record.undo()) {
+            (Role::Undo, _, &UndoState::Claimed { attempt, claimed }) => {
+                let by = obstacle(claimed);
+                record.undo = Some(Box::new(UndoState::Blocked { attempt, by }));
             }
-            (_, StepState::Claimed { attempt, claimed }, _) => {
-                record.state = StepState::Blocked {
-                    attempt: *attempt,
-                    claimed: *claimed,
-                    on,
-                    holder,
-                };
+            (_, &StepState::Claimed { attempt, claimed }, _) => {
+                let by = obstacle(claimed);
+                record.state = StepState::Blocked { attempt, by };
             }
             _ => {}
         }
@@ -320,30 +315,14 @@ impl RunState {
 
     fn unblocked(&mut self, unblocked: Attempt) {
         let record = &mut self.steps[unblocked.step.at()];
-        match (unblocked.role, &record.state, &record.undo) {
-            (
-                Role::Undo,
-                _,
-                UndoState::Blocked {
-                    attempt, claimed, ..
-                },
-            ) => {
-                record.undo = UndoState::Claimed {
-                    attempt: *attempt,
-                    claimed: *claimed,
-                };
+        match (unblocked.role, &record.state, record.undo()) {
+            (Role::Undo, _, UndoState::Blocked { attempt, by }) => {
+                let (attempt, claimed) = (*attempt, by.claimed);
+                record.undo = Some(Box::new(UndoState::Claimed { attempt, claimed }));
             }
-            (
-                _,
-                StepState::Blocked {
-                    attempt, claimed, ..
-                },
-                _,
-            ) => {
-                record.state = StepState::Claimed {
-                    attempt: *attempt,
-                    claimed: *claimed,
-                };
+            (_, StepState::Blocked { attempt, by }, _) => {
+                let (attempt, claimed) = (*attempt, by.claimed);
+                record.state = StepState::Claimed { attempt, claimed };
             }
             _ => {}
         }
@@ -360,9 +339,10 @@ impl RunState {
 
     fn undone(&mut self, step: StepIx, undone: bool, reason: &Reason) {
         if undone {
-            self.steps[step.at()].undo = UndoState::Undone;
+            self.steps[step.at()].undo = Some(Box::new(UndoState::Undone));
         } else {
-            self.steps[step.at()].undo = UndoState::Failed(Box::new(reason.clone()));
+            let failed = UndoState::Failed(Box::new(reason.clone()));
+            self.steps[step.at()].undo = Some(Box::new(failed));
             self.undo_failed = Some(reason.clone());
         }
         self.undoable.retain(|ix| *ix != step);

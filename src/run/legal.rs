@@ -129,7 +129,7 @@ impl RunState {
         let record = self.record(attempt.step)?;
         let n = attempt.number;
         let legal = match (attempt.role, stage) {
-            (Role::Undo, stage) => stage.legal_for_undo(&record.undo, record.undo_attempts, n),
+            (Role::Undo, stage) => stage.legal_for_undo(record.undo(), record.undo_attempts, n),
             (_, AttemptStage::New) => match record.state {
                 StepState::Pending => n == record.attempts + 1,
                 StepState::Backoff { attempt, .. } => n == attempt,
@@ -154,20 +154,22 @@ impl RunState {
             true => Ok(()),
             false => Err(format!(
                 "attempt {n} of step {} cannot be {stage:?}: it is {:?}, undo {:?}",
-                self.plan[attempt.step].id, record.state, record.undo
+                self.plan[attempt.step].id,
+                record.state,
+                record.undo()
             )),
         }
     }
 
     fn check_undone(&self, step: StepIx, killed: bool) -> Result<(), String> {
-        match self.record(step)?.undo {
+        match self.record(step)?.undo() {
             UndoState::Ending | UndoState::Failing { .. } => Ok(()),
             UndoState::Claimed { .. } | UndoState::Blocked { .. } | UndoState::Backoff { .. }
                 if killed =>
             {
                 Ok(())
             }
-            ref undo => Err(format!("undoing step {} is {undo:?}", self.plan[step].id)),
+            undo => Err(format!("undoing step {} is {undo:?}", self.plan[step].id)),
         }
     }
 }

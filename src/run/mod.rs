@@ -14,6 +14,7 @@ pub mod expect;
 mod facts;
 mod fold;
 pub mod forecast;
+mod last;
 mod legal;
 mod order;
 mod places;
@@ -29,6 +30,9 @@ pub use event::{
     Reason, Replacement, Role, RunOutcome, Seq, Stop, Stopping,
 };
 pub use expect::Usual;
+pub use last::Last;
 pub use order::order_matters;
 pub use schedule::{Command, next, waits_for_log, wake_at};
-pub use state::{Counts, IllegalEvent, RunPhase, RunState, StepRecord, StepState, UndoState};
+pub use state::{
+    Counts, IllegalEvent, Obstacle, RunPhase, RunState, StepRecord, StepState, UndoState,
+};

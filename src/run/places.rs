@@ -272,9 +272,9 @@ impl RunState {
         self.places.put(ix, self.order.turn(ix), place);
         let record = &self.steps[ix.at()];
         let running = matches!(record.state, StepState::Running { .. })
-            || matches!(record.undo, UndoState::Running { .. });
+            || matches!(record.undo(), UndoState::Running { .. });
         let claimed = matches!(record.state, StepState::Claimed { .. });
-        let undo_claimed = matches!(record.undo, UndoState::Claimed { .. });
+        let undo_claimed = matches!(record.undo(), UndoState::Claimed { .. });
         let handed = record.handed && (claimed || undo_claimed);
         let idle_claim = claimed && !record.handed;
         let was_under_way = self.is_under_way(ix);

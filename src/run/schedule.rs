@@ -153,10 +153,13 @@ pub fn next(run: &RunState, now: Millis) -> Vec<Command> {
 pub fn wake_at(run: &RunState, now: Millis) -> Option<Millis> {
     let due = match run.phase {
         RunPhase::Running | RunPhase::Cleanup => run.places.due.first().map(|(at, _)| *at),
-        RunPhase::RollingBack => run.undoable.last().and_then(|ix| match run.step(*ix).undo {
-            UndoState::Backoff { not_before, .. } => Some(not_before),
-            _ => None,
-        }),
+        RunPhase::RollingBack => run
+            .undoable
+            .last()
+            .and_then(|ix| match run.step(*ix).undo() {
+                UndoState::Backoff { not_before, .. } => Some(*not_before),
+                _ => None,
+            }),
         _ => None,
     };
     let deadline = match run.phase {
@@ -354,7 +357,7 @@ fn turn(run: &RunState, ix: StepIx) -> Option<Command> {
 pub(super) fn failing(run: &RunState, ix: StepIx, attempt: u32, now: Millis) -> Option<Command> {
     let policy: &Policy = &run.plan[ix].policy;
     let record = run.step(ix);
-    let last = record.last.as_ref()?;
+    let last = record.last.end()?;
     let failed = Attempt {
         step: ix,
         number: attempt,

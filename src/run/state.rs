@@ -16,10 +16,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::event::{
-    Attempt, Engine, Event, Exit, Finish, Holder, Millis, Outcome, Reason, Role, RunOutcome, Seq,
-    Stop, Stopping,
+    Attempt, Engine, Event, Exit, Holder, Millis, Outcome, Reason, Role, RunOutcome, Seq, Stop,
+    Stopping,
 };
 use super::expect::Usual;
+use super::last::Last;
 use super::order::{Order, Turn};
 use super::places::Places;
 use crate::plan::graph::Graph;
@@ -54,12 +55,7 @@ pub enum StepState {
     /// The log says that this attempt may start. Ends when it does, or is no longer wanted.
     Claimed { attempt: u32, claimed: Seq },
     /// A claimed attempt waits for something that another run holds.
-    Blocked {
-        attempt: u32,
-        claimed: Seq,
-        on: Box<str>,
-        holder: Option<Box<Holder>>,
-    },
+    Blocked { attempt: u32, by: Box<Obstacle> },
     /// The attempt's program runs.
     Running { attempt: u32, since: Millis },
     /// The attempt failed, and nothing is decided yet.
@@ -71,6 +67,16 @@ pub enum StepState {
         outcome: Outcome,
         reason: Option<Box<Reason>>,
     },
+}
+
+/// What keeps a claimed attempt from starting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The event with which the attempt was claimed.
+    pub claimed: Seq,
+    /// What another run holds, and who that is.
+    pub on: Box<str>,
+    pub holder: Option<Holder>,
 }
 
 /// Everything a run knows of one step.
@@ -94,8 +100,9 @@ pub struct StepRecord {
     /// When it settled; 0 before.
     pub ended_at: Millis,
     /// How the last attempt ended.
-    pub last: Option<Box<Finish>>,
-    pub undo: UndoState,
+    pub last: Last,
+    /// How far taking it back has come. Of most steps there is nothing to tell.
+    pub(super) undo: Option<Box<UndoState>>,
     /// Attempts at undoing it so far.
     pub undo_attempts: u32,
 }
@@ -111,9 +118,7 @@ pub enum UndoState {
     },
     Blocked {
         attempt: u32,
-        claimed: Seq,
-        on: Box<str>,
-        holder: Option<Box<Holder>>,
+        by: Box<Obstacle>,
     },
     Running {
         attempt: u32,
@@ -149,10 +154,15 @@ impl StepRecord {
             handed: false,
             started_at: 0,
             ended_at: 0,
-            last: None,
-            undo: UndoState::None,
+            last: Last::default(),
+            undo: None,
             undo_attempts: 0,
         }
+    }
+
+    /// How far taking the step back has come.
+    pub fn undo(&self) -> &UndoState {
+        self.undo.as_deref().unwrap_or(&UndoState::None)
     }
 
     /// How the step ended, once it has.
@@ -471,8 +481,7 @@ impl RunState {
 
     /// What the last attempt put out for later steps.
     pub fn output(&self, step: &str, key: &str) -> Option<&str> {
-        let last = self.steps[self.find(step)?.at()].last.as_ref()?;
-        last.outputs.get(key).map(AsRef::as_ref)
+        self.steps[self.find(step)?.at()].last.output(key)
     }
 
     /// Attempts that the log claims and whose end it does not know: what a
@@ -505,7 +514,7 @@ impl RunState {
             }
             | UndoState::Running {
                 attempt: number, ..
-            } = record.undo
+            } = *record.undo()
             {
                 open.push(Attempt {
                     step,
@@ -522,15 +531,11 @@ impl RunState {
     /// silence no longer proves that the attempt never ran.
     pub fn claimed_before_boot(&self, attempt: Attempt) -> bool {
         let record = &self.steps[attempt.step.at()];
-        let claimed = match (attempt.role, &record.state, &record.undo) {
-            (
-                Role::Undo,
-                _,
-                UndoState::Claimed { claimed, .. } | UndoState::Blocked { claimed, .. },
-            ) => *claimed,
-            (_, StepState::Claimed { claimed, .. } | StepState::Blocked { claimed, .. }, _) => {
-                *claimed
-            }
+        let claimed = match (attempt.role, &record.state, record.undo()) {
+            (Role::Undo, _, UndoState::Claimed { claimed, .. })
+            | (_, StepState::Claimed { claimed, .. }, _) => *claimed,
+            (Role::Undo, _, UndoState::Blocked { by, .. })
+            | (_, StepState::Blocked { by, .. }, _) => by.claimed,
             _ => return true,
         };
         claimed < self.booted
@@ -540,7 +545,7 @@ impl RunState {
     pub fn blocked_attempt(&self, step: StepIx) -> Option<Attempt> {
         let record = &self.steps[step.at()];
         let of = |number, role| Some(Attempt { step, number, role });
-        match (&record.state, &record.undo) {
+        match (&record.state, record.undo()) {
             (StepState::Blocked { attempt, .. }, _) => of(*attempt, Role::Main),
             (_, UndoState::Blocked { attempt, .. }) => of(*attempt, Role::Undo),
             _ => None,

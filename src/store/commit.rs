@@ -14,7 +14,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, MAIN_DB, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::Value;
 
 use crate::paths::StateDir;
@@ -250,7 +250,7 @@ impl Log {
         let Kind::PlanReplaced { by } = &event.kind else {
             return Ok(());
         };
-        let key = enter_plan(tx, &self.plan, &by.plan, || self.plan.to_json())?;
+        let key = enter_plan(tx, &self.plan, &by.plan, || self.plan.content().len)?;
         tx.execute("UPDATE run SET plan = ?2 WHERE key = ?1", [run, key])?;
         Ok(())
     }
@@ -262,8 +262,8 @@ impl Log {
                 path: self.jsonl_path.clone(),
             });
         };
-        let plan = enter_plan(tx, &run.plan, &run.content_id, || run.plan_json.clone())
-            .map_err(self.sql())?;
+        let plan =
+            enter_plan(tx, &run.plan, &run.content.id, || run.content.len).map_err(self.sql())?;
         let command_line = Value::from(run.command_line.clone()).to_string();
         tx.execute(
             "INSERT INTO run (run_id, plan, state, epoch, created_at, command_line)
@@ -285,7 +285,7 @@ fn enter_plan(
     tx: &Transaction<'_>,
     plan: &Plan,
     content_id: &str,
-    json: impl FnOnce() -> String,
+    len: impl FnOnce() -> u64,
 ) -> rusqlite::Result<i64> {
     let known = "SELECT key FROM plan WHERE content_id = ?1";
     if let Some(key) = tx
@@ -300,7 +300,7 @@ fn enter_plan(
     let word = |name: &str| plan.metadata.get(name).map(as_text);
     tx.execute(
         "INSERT INTO plan (content_id, plan_id, name, version, project_id, phase_id, metadata, json)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, zeroblob(?8))",
         params![
             content_id,
             plan.id,
@@ -309,16 +309,29 @@ fn enter_plan(
             word("project"),
             word("phase_id").unwrap_or_else(|| PHASE.into()),
             Value::from(metadata).to_string(),
-            json()
+            len()
         ],
     )?;
     let key = tx.last_insert_rowid();
+    write_text(tx, key, plan)?;
     let mut insert = tx.prepare("INSERT INTO step (plan, ix, id, name) VALUES (?1, ?2, ?3, ?4)")?;
     for (ix, step) in plan.steps.iter().enumerate() {
         let name = step.name.as_ref().unwrap_or(&step.id);
         insert.execute(params![key, ix as i64, step.id, name])?;
     }
     Ok(key)
+}
+
+/// Writes the plan's text where room was made for it. As a parameter of the
+/// statement all of it would be in memory, and that three times.
+fn write_text(tx: &Transaction<'_>, key: i64, plan: &Plan) -> rusqlite::Result<()> {
+    let mut room = tx.blob_open(MAIN_DB, "plan", "json", key, false)?;
+    let mut at = 0;
+    plan.try_each_piece(|piece| {
+        room.write_at(piece, at)?;
+        at += piece.len();
+        Ok(())
+    })
 }
 
 /// A string as it is, anything else as JSON.

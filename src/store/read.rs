@@ -207,13 +207,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] if there is no such run; the store cannot be read.
     pub fn plan(&self, run_id: &str) -> Result<Plan, StoreError> {
-        let (json, content_id): (String, String) = self
+        let (json, content_id): (Vec<u8>, String) = self
             .conn
             .query_row(
                 "SELECT p.json, p.content_id FROM plan p JOIN run r ON r.plan = p.key
                  WHERE r.run_id = ?1",
                 [run_id],
-                |row| Ok((row.get(0)?, row.get(1)?)),
+                // Written in pieces, it is a blob; another program may make it a text.
+                |row| Ok((row.get_ref(0)?.as_bytes()?.to_vec(), row.get(1)?)),
             )
             .optional()
             .map_err(|e| self.sql(e))?
@@ -223,6 +224,7 @@ impl Store {
             detail: format!("the plan of run {run_id}: {detail}"),
         };
         // Nothing else checks again what was checked when the plan was loaded.
+        let json = String::from_utf8(json).map_err(|e| corrupt(&e))?;
         if Plan::content_id_of(&json) != content_id {
             return Err(corrupt(&"it is not the one that was recorded"));
         }

@@ -9,7 +9,8 @@
 -- RFC 3339 in UTC with milliseconds.
 
 -- Plans, each kept once however often it runs. What lists of runs ask for
--- stands in columns before the text, which may be large.
+-- stands in columns before the text, which may be large and is a blob: only
+-- such are written in pieces.
 CREATE TABLE plan (
     key        INTEGER PRIMARY KEY,
     content_id TEXT NOT NULL UNIQUE,

@@ -30,8 +30,7 @@ impl Home {
         let plan = plan(&["a"]);
         NewRun {
             run_id: reserve_run(&self.state, 1000).unwrap().run_id,
-            plan_json: plan.to_json(),
-            content_id: plan.content_id(),
+            content: plan.content(),
             plan: Arc::new(plan),
             created_at: 1000,
             command_line: vec!["quintet".into(), "run".into()],

@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::paths::StateDir;
-use crate::plan::Plan;
+use crate::plan::{Content, Plan};
 use crate::run::{Event, Millis, Seq};
 
 use super::commit::Log;
@@ -32,9 +32,8 @@ pub struct NewRun {
     /// From [`super::reserve_run`], which has made its directory.
     pub run_id: String,
     pub plan: Arc<Plan>,
-    /// [`Plan::to_json`] and [`Plan::content_id`], which the caller has anyway.
-    pub plan_json: String,
-    pub content_id: String,
+    /// [`Plan::content`], which the caller has anyway.
+    pub content: Content,
     pub created_at: Millis,
     /// The command that began the run, word for word.
     pub command_line: Vec<String>,

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::escape::{clean, is_hostile};
+use super::escape::{is_hostile, push_clean};
 use crate::plan::{Action, Command, Part, Program, Text};
 
 /// What the step does, on one line.
@@ -28,28 +28,36 @@ pub struct Shown<'a>(Option<&'a Command>);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = String::new();
+        self.push(&mut shown);
+        f.write_str(&shown)
+    }
+}
+
+impl Shown<'_> {
+    /// Appends what is shown.
+    pub fn push(self, to: &mut String) {
         match self.0.map(|command| &command.program) {
-            None => f.write_str("(a meeting point; runs nothing)"),
-            Some(Program::Argv(argv)) => words(f, argv, ""),
+            None => to.push_str("(a meeting point; runs nothing)"),
+            Some(Program::Argv(argv)) => words(argv, "", to),
             Some(Program::Shell { script, args }) => {
-                write!(f, "{}", clean(script.trim_end()))?;
-                words(f, args, " ")
+                push_clean(script.trim_end(), to);
+                words(args, " ", to);
             }
         }
     }
 }
 
-fn words(f: &mut fmt::Formatter<'_>, texts: &[Text], before: &str) -> fmt::Result {
+fn words(texts: &[Text], before: &str, to: &mut String) {
     let mut before = before;
     for text in texts {
-        f.write_str(before)?;
-        word(f, text)?;
+        to.push_str(before);
+        word(text, to);
         before = " ";
     }
-    Ok(())
 }
 
-fn word(f: &mut fmt::Formatter<'_>, text: &Text) -> fmt::Result {
+fn word(text: &Text, to: &mut String) {
     let shown = text.shown();
     let literal = |part: &Part| match part {
         Part::Literal(literal) => is_plain(literal),
@@ -61,17 +69,22 @@ fn word(f: &mut fmt::Formatter<'_>, text: &Text) -> fmt::Result {
         Text::Parts(parts) => parts.iter().all(literal),
     };
     if plain {
-        f.write_str(&shown)
-    } else if shown.contains(is_hostile) {
-        // No shell reads this, and it must not harm the terminal.
-        write!(f, "'{}'", clean(&shown))
-    } else {
-        write!(f, "'{}'", shown.replace('\'', r"'\''"))
+        return to.push_str(&shown);
     }
+    to.push('\'');
+    match shown.contains(is_hostile) {
+        // No shell reads this, and it must not harm the terminal.
+        true => push_clean(&shown, to),
+        false => to.push_str(&shown.replace('\'', r"'\''")),
+    }
+    to.push('\'');
 }
 
 fn is_plain(word: &str) -> bool {
-    let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
+    let plain = |c: char| {
+        matches!(c, '_' | '-' | '.' | '/' | ':' | '=' | '@' | '%' | '+' | ',')
+            || c.is_alphanumeric()
+    };
     word.chars().all(plain)
 }
 

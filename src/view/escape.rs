@@ -23,18 +23,32 @@ pub fn clean(text: &str) -> Clean<'_> {
 #[derive(Clone, Copy)]
 pub struct Clean<'a>(&'a str);
 
+/// Appends `text` as [`clean`] shows it: for views of a hundred thousand lines,
+/// of which formatting is most of the work.
+pub fn push_clean(text: &str, to: &mut String) {
+    if is_harmless(text) {
+        return to.push_str(text);
+    }
+    for c in text.chars() {
+        match is_hostile(c) {
+            true => to.extend(c.escape_default()),
+            false => to.push(c),
+        }
+    }
+}
+
+fn is_harmless(text: &str) -> bool {
+    let printable = |byte| matches!(byte, b' '..=b'~');
+    text.bytes().all(printable) || !text.contains(is_hostile)
+}
+
 impl fmt::Display for Clean<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.0.contains(is_hostile) {
+        if is_harmless(self.0) {
             return f.pad(self.0);
         }
         let mut shown = String::with_capacity(self.0.len() + 16);
-        for c in self.0.chars() {
-            match is_hostile(c) {
-                true => shown.extend(c.escape_default()),
-                false => shown.push(c),
-            }
-        }
+        push_clean(self.0, &mut shown);
         f.pad(&shown)
     }
 }

@@ -279,7 +279,7 @@ fn retried(run: &RunState, again: Attempt, wait: u64, reason: &Reason) -> Option
         });
     }
     let made = attempt_of(run, again.step, again.number - 1);
-    let rest = match (reason, run.step(again.step).last.as_deref()) {
+    let rest = match (reason, run.step(again.step).last.end().as_deref()) {
         (Reason::Interrupted, _) | (_, None) => format!(": {reason}"),
         (_, Some(end)) => format!("{}, {made}, {when}", how(end)),
     };
@@ -321,7 +321,7 @@ fn settled(run: &RunState, ix: StepIx, outcome: Outcome, reason: &Reason) -> Opt
         Outcome::Skipped => "skipped",
         Outcome::Canceled => "canceled",
     };
-    let rest = match (reason, record.last.as_deref()) {
+    let rest = match (reason, record.last.end().as_deref()) {
         (Reason::Exhausted { attempts, .. }, Some(end)) => match attempts {
             1 => how(end),
             n => format!("{}, after {n} attempts", how(end)),

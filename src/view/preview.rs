@@ -8,18 +8,17 @@
 //! A plan may have 100,000 steps, so everything here is a few passes over
 //! arrays, and each step is written and forgotten.
 
-use std::fmt;
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::command::of_action;
-use super::escape::clean;
+use super::escape::{clean, push_clean};
 use super::forecast;
 use super::style::{FAINT, HEADING, ODD};
 use super::words::{self, counted};
-use crate::plan::graph::Graph;
+use crate::plan::graph::{Graph, waits};
 use crate::plan::{Plan, StepIx};
 use crate::run::Usual;
 use crate::run::forecast::Forecast;
@@ -38,26 +37,18 @@ pub struct Preview<'a> {
 impl<'a> Preview<'a> {
     /// Looks at a plan whose steps took so long in earlier runs.
     pub fn new(plan: &'a Plan, usual: &Usual) -> Self {
-        let graph = Graph::new(plan);
-        let mut layer = vec![0u32; plan.steps.len()];
-        for ix in graph.topological(plan) {
-            let present = u32::from(plan[ix].absent.is_none());
-            for to in graph.dependents(ix) {
-                layer[to.at()] = layer[to.at()].max(layer[ix.at()] + present);
-            }
-        }
-        let mut order: Vec<StepIx> = plan
-            .indices()
-            .filter(|ix| plan[*ix].absent.is_none())
-            .collect();
-        order.sort_by_key(|ix| layer[ix.at()]);
+        let layer = layers(plan);
+        let order = by_layer(plan, &layer);
         let layers = order.last().map_or(0, |ix| layer[ix.at()] + 1);
+        let known = *usual != Usual::nothing();
         Preview {
             plan,
             layer,
             order,
             layers,
-            forecast: Forecast::new(plan, &graph, usual),
+            forecast: known
+                .then(|| Forecast::new(plan, &Graph::new(plan), usual))
+                .flatten(),
         }
     }
 
@@ -78,14 +69,14 @@ impl<'a> Preview<'a> {
             writeln!(out, "{}", clean(&plan.description))?;
         }
         self.totals(out)?;
-        let mut current = None;
+        let (mut current, mut line) = (None, String::new());
         for ix in &self.order {
             let layer = self.layer[ix.at()];
             if current != Some(layer) {
                 writeln!(out, "\n{HEADING}layer {}{HEADING:#}", layer + 1)?;
                 current = Some(layer);
             }
-            self.step_text(*ix, out)?;
+            self.step_text(*ix, &mut line, out)?;
         }
         let mut absent = plan
             .indices()
@@ -121,14 +112,21 @@ impl<'a> Preview<'a> {
         forecast::text(self.plan, self.forecast.as_ref(), out)
     }
 
-    fn step_text(&self, ix: StepIx, out: &mut impl Write) -> io::Result<()> {
+    /// Writes what is said of a step. `line` is empty, and kept for its memory.
+    fn step_text(&self, ix: StepIx, line: &mut String, out: &mut impl Write) -> io::Result<()> {
         let step = &self.plan[ix];
-        write!(out, "  {}", clean(&step.id))?;
+        line.push_str("  ");
+        push_clean(&step.id, line);
         if let Some(name) = step.name.as_deref().filter(|name| **name != *step.id) {
-            write!(out, "  {FAINT}{}{FAINT:#}", clean(name))?;
+            line.push_str(&format!("  {FAINT}{}{FAINT:#}", clean(name)));
         }
-        writeln!(out, "  {}", Why(self.plan, ix))?;
-        writeln!(out, "      {}", of_action(&step.action))?;
+        line.push_str("  ");
+        push_why(self.plan, ix, line);
+        line.push_str("\n      ");
+        of_action(&step.action).push(line);
+        line.push('\n');
+        out.write_all(line.as_bytes())?;
+        line.clear();
         if let Some(when) = &step.when {
             writeln!(
                 out,
@@ -202,9 +200,56 @@ impl<'a> Preview<'a> {
                 (false, true) => "decided_at_run_time",
                 (false, false) => "yes",
             },
-            why: Why(plan, ix).to_string(),
+            why: {
+                let mut why = String::new();
+                push_why(plan, ix, &mut why);
+                why
+            },
         }
     }
+}
+
+/// The layer of each step, from 0.
+fn layers(plan: &Plan) -> Vec<u32> {
+    // Most plans are written in an order in which they could run.
+    let written_so = plan
+        .indices()
+        .all(|ix| waits(plan, ix).all(|from| from < ix));
+    let order = match written_so {
+        true => plan.indices().collect(),
+        false => Graph::new(plan).topological(plan),
+    };
+    let mut layer = vec![0u32; plan.steps.len()];
+    for ix in order {
+        let behind =
+            waits(plan, ix).map(|from| layer[from.at()] + u32::from(plan[from].absent.is_none()));
+        layer[ix.at()] = behind.max().unwrap_or(0);
+    }
+    layer
+}
+
+/// The steps that take part, layer by layer.
+fn by_layer(plan: &Plan, layer: &[u32]) -> Vec<StepIx> {
+    let present = |ix: &StepIx| plan[*ix].absent.is_none();
+    let mut next: Vec<usize> = Vec::new();
+    for ix in plan.indices().filter(present) {
+        let at = layer[ix.at()] as usize;
+        if next.len() <= at {
+            next.resize(at + 1, 0);
+        }
+        next[at] += 1;
+    }
+    let mut before = 0;
+    for place in &mut next {
+        before += std::mem::replace(place, before);
+    }
+    let mut order = vec![StepIx::new(0); before];
+    for ix in plan.indices().filter(present) {
+        let place = &mut next[layer[ix.at()] as usize];
+        order[*place] = ix;
+        *place += 1;
+    }
+    order
 }
 
 #[derive(Serialize)]
@@ -221,28 +266,25 @@ struct StepJson<'a> {
     why: String,
 }
 
-/// Why a step would run at once, later, or not at all.
-struct Why<'a>(&'a Plan, StepIx);
-
-impl fmt::Display for Why<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Why(plan, ix) = *self;
-        let step = &plan[ix];
-        if step.absent.is_some() {
-            return f.write_str(words::absent(plan, ix));
-        }
-        if let Some(principal) = step.fallback_of {
-            return write!(f, "only if {} fails", clean(&plan[principal].id));
-        }
-        let waits = words::would_wait_for(plan, ix);
-        if waits.is_empty() {
-            return f.write_str("ready");
-        }
-        write!(f, "waits for {}", words::Ids(plan, &waits))?;
-        match step.policy.always {
-            true => f.write_str(", and runs however they end"),
-            false => Ok(()),
-        }
+/// Appends why a step would run at once, later, or not at all.
+fn push_why(plan: &Plan, ix: StepIx, to: &mut String) {
+    let step = &plan[ix];
+    if step.absent.is_some() {
+        return to.push_str(words::absent(plan, ix));
+    }
+    if let Some(principal) = step.fallback_of {
+        to.push_str("only if ");
+        push_clean(&plan[principal].id, to);
+        return to.push_str(" fails");
+    }
+    let waits = words::would_wait_for(plan, ix);
+    if waits.is_empty() {
+        return to.push_str("ready");
+    }
+    to.push_str("waits for ");
+    words::Ids(plan, &waits).push(to);
+    if step.policy.always {
+        to.push_str(", and runs however they end");
     }
 }
 

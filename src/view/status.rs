@@ -308,7 +308,8 @@ fn step(subject: Subject<'_>, group: Option<&str>, ix: StepIx) -> Value {
     let Subject { run, now, .. } = subject;
     let (plan, record) = (run.plan(), run.step(ix));
     let step = &plan[ix];
-    let last = record.last.as_deref();
+    let last = record.last.end();
+    let last = last.as_deref();
     let moment = |at: Millis| (at != 0).then(|| rfc3339(at).to_string());
     let reason = match &record.state {
         StepState::Settled { reason, .. } => reason.as_deref(),

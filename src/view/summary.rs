@@ -91,9 +91,9 @@ fn remarks(run: &RunState, out: &mut impl Write) -> io::Result<()> {
     for ix in run.plan().indices() {
         let record = run.step(ix);
         let succeeded = record.outcome() == Some(Outcome::Succeeded);
-        if let Some(end) = record.last.as_deref().filter(|_| succeeded)
+        if let Some(end) = record.last.end().filter(|_| succeeded)
             && end.verdict != Verdict::Failure
-            && let Some(remark) = words::remark(end)
+            && let Some(remark) = words::remark(&end)
         {
             writeln!(
                 out,
@@ -161,7 +161,7 @@ fn failure(
         None => writeln!(out)?,
     }
     writeln!(out, "  command   {}", of_action(&step.action))?;
-    match record.last.as_deref() {
+    match record.last.end().as_deref() {
         Some(end) => writeln!(
             out,
             "  ended     {}, {}",

@@ -69,7 +69,8 @@ fn answer(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
         run, step: ix, now, ..
     } = question;
     let record = run.step(ix);
-    let last = record.last.as_deref();
+    let last = record.last.end();
+    let last = last.as_deref();
     match &record.state {
         StepState::Absent => vec![format!(
             "takes no part in this run: {}",
@@ -81,7 +82,7 @@ fn answer(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
             true => vec!["is about to start: everything it needs is satisfied".into()],
             false => waits(question),
         },
-        StepState::Blocked { on, holder, .. } => vec![blocked(on, holder.as_deref(), now, zone)],
+        StepState::Blocked { by, .. } => vec![blocked(&by.on, by.holder.as_ref(), now, zone)],
         StepState::Running { attempt, since } => {
             let since_when = format!(
                 "has been running for {}, since {}",
@@ -175,7 +176,8 @@ fn waits(question: Question<'_>) -> Vec<String> {
 
 fn settled(run: &RunState, ix: StepIx, outcome: Outcome, reason: Option<&Reason>) -> Vec<String> {
     let policy = &run.plan()[ix].policy;
-    let last = run.step(ix).last.as_deref();
+    let last = run.step(ix).last.end();
+    let last = last.as_deref();
     match (outcome, reason, last) {
         (Outcome::Succeeded, None, Some(end)) => {
             let mut sentences = vec![format!("succeeded with {}", words::ended(end))];

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::escape::push_clean;
 use super::time::{so_far, took};
 use crate::plan::graph::waits;
 use crate::plan::{Absent, Plan, StepIx, Verdict};
@@ -125,7 +126,7 @@ pub fn duration_ms(run: &RunState, ix: StepIx, now: Millis) -> Option<u64> {
     let record = run.step(ix);
     match record.state {
         StepState::Running { since, .. } => Some(now.saturating_sub(since)),
-        _ => record.last.as_ref().map(|end| ran_ms(end)),
+        _ => record.last.end().map(|end| ran_ms(&end)),
     }
 }
 
@@ -152,9 +153,9 @@ pub fn note(run: &RunState, ix: StepIx, now: Millis) -> String {
             true => "about to start".to_owned(),
             false => waiting(run, ix),
         },
-        StepState::Blocked { on, holder, .. } => match holder {
-            Some(holder) => format!("waits for {on}, held by {holder}"),
-            None => format!("waits for {on}"),
+        StepState::Blocked { by, .. } => match &by.holder {
+            Some(holder) => format!("waits for {}, held by {holder}", by.on),
+            None => format!("waits for {}", by.on),
         },
         StepState::Running { attempt, .. } => match (record.stopping, attempt) {
             (Some(_), _) => "being stopped".to_owned(),
@@ -163,8 +164,8 @@ pub fn note(run: &RunState, ix: StepIx, now: Millis) -> String {
         },
         StepState::Failing { .. } => record
             .last
-            .as_deref()
-            .map_or_else(String::new, |end| exit(end).into_owned()),
+            .end()
+            .map_or_else(String::new, |end| exit(&end).into_owned()),
         StepState::Backoff {
             attempt,
             not_before,
@@ -172,12 +173,14 @@ pub fn note(run: &RunState, ix: StepIx, now: Millis) -> String {
             let left = not_before.saturating_sub(now);
             format!("attempt {attempt} in {}", so_far(left + 999))
         }
-        StepState::Settled { reason, .. } => match (reason.as_deref(), record.last.as_deref()) {
-            (Some(Reason::Ready), _) => String::new(),
-            (Some(reason), _) => reason.to_string(),
-            (None, Some(end)) => remark(end).unwrap_or_default(),
-            (None, None) => String::new(),
-        },
+        StepState::Settled { reason, .. } => {
+            match (reason.as_deref(), record.last.end().as_deref()) {
+                (Some(Reason::Ready), _) => String::new(),
+                (Some(reason), _) => reason.to_string(),
+                (None, Some(end)) => remark(end).unwrap_or_default(),
+                (None, None) => String::new(),
+            }
+        }
     }
 }
 
@@ -205,9 +208,14 @@ pub fn waits_for(run: &RunState, ix: StepIx) -> Vec<StepIx> {
 }
 
 /// The steps whose end `ix` would have to wait for in a run.
-pub fn would_wait_for(plan: &Plan, ix: StepIx) -> Vec<StepIx> {
+pub fn would_wait_for(plan: &Plan, ix: StepIx) -> Cow<'_, [StepIx]> {
+    let step = &plan[ix];
+    let only_needs = step.after.is_empty() && step.fallback_of.is_none();
+    if only_needs && step.needs.iter().all(|ix| plan[*ix].absent.is_none()) {
+        return Cow::Borrowed(&step.needs);
+    }
     let direct = waits(plan, ix).collect();
-    through_absent(plan, direct, |ix| waits(plan, ix).collect())
+    through_absent(plan, direct, |ix| waits(plan, ix).collect()).into()
 }
 
 /// Replaces absent steps, which only pass order on, by what they wait for.
@@ -248,17 +256,25 @@ pub struct Ids<'a>(pub &'a Plan, pub &'a [StepIx]);
 
 const MOST_IDS: usize = 5;
 
-impl fmt::Display for Ids<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Ids<'_> {
+    /// Appends them.
+    pub fn push(&self, to: &mut String) {
         let Ids(plan, steps) = self;
         for (n, ix) in steps.iter().take(MOST_IDS).enumerate() {
-            let comma = if n == 0 { "" } else { ", " };
-            write!(f, "{comma}{}", super::escape::clean(&plan[*ix].id))?;
+            to.push_str(if n == 0 { "" } else { ", " });
+            push_clean(&plan[*ix].id, to);
         }
-        match steps.len().saturating_sub(MOST_IDS) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
+        if let more @ 1.. = steps.len().saturating_sub(MOST_IDS) {
+            to.push_str(&format!(" and {more} more"));
         }
+    }
+}
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = String::new();
+        self.push(&mut shown);
+        f.write_str(&shown)
     }
 }
 

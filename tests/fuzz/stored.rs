@@ -296,7 +296,7 @@ impl Change {
             Change::InText(table, column, row, at, word) => {
                 let row = row.index(count(sql, table)) as i64;
                 let ask = format!(
-                    "SELECT {column} FROM {table} WHERE ?1 IS NULL AND {}",
+                    "SELECT CAST({column} AS TEXT) FROM {table} WHERE ?1 IS NULL AND {}",
                     nth(table)
                 );
                 let text: Result<String, _> = sql.query_row(&ask, (Value::Null, row), |r| r.get(0));

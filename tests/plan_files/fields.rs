@@ -90,7 +90,7 @@ fn every_field_reaches_the_plan() {
         run.env[1].1,
         Text::Parts([Part::Secret("TOKEN".into())].into())
     );
-    assert_eq!(run.stdin, Some("line\n".into()));
+    assert_eq!(run.stdin.as_deref(), Some(&"line\n".into()));
     let policy = &prepare.policy;
     assert_eq!(policy.timeout, Some(Duration::from_millis(1500)));
     assert_eq!(policy.grace, Duration::from_secs(2));

@@ -27,8 +27,7 @@ fn enter(state: &StateDir, plan: &Arc<Plan>, lives: Vec<Vec<Event>>, rng: &mut R
     let run = NewRun {
         run_id: reserve_run(state, 1).expect("a directory").run_id,
         plan: plan.clone(),
-        plan_json: plan.to_json(),
-        content_id: plan.content_id(),
+        content: plan.content(),
         created_at: 1,
         command_line: Vec::new(),
         owner: owner(),
@@ -124,7 +123,7 @@ fn the_steps_are_as(state: &StateDir, run_id: &str, run: &RunState) {
         assert!(attempt <= record.attempts, "{id}");
         let settled_by_attempt = match record.outcome() {
             Some(Outcome::Succeeded | Outcome::Failed) => {
-                record.last.is_some() && attempt == record.attempts && attempt > 0
+                !record.last.is_none() && attempt == record.attempts && attempt > 0
             }
             _ => false,
         };

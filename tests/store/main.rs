@@ -108,8 +108,7 @@ fn me() -> Owner {
 fn new_run(home: &Home, plan: Plan, at: u64) -> NewRun {
     NewRun {
         run_id: reserve_run(&home.state, at).unwrap().run_id,
-        plan_json: plan.to_json(),
-        content_id: plan.content_id(),
+        content: plan.content(),
         plan: Arc::new(plan),
         created_at: at,
         command_line: vec!["quintet".into(), "run".into(), "plan.json".into()],

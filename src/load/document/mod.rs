@@ -402,8 +402,15 @@ impl<'d> Iterator for Items<'d> {
 #[derive(Clone, Debug)]
 pub struct Entry<'d> {
     pub key: Cow<'d, str>,
-    pub key_span: Span,
     pub value: Node<'d>,
+    key_node: Node<'d>,
+}
+
+impl Entry<'_> {
+    /// Where the key is written.
+    pub fn key_span(&self) -> Span {
+        self.key_node.span()
+    }
 }
 
 /// Entries of an object.
@@ -426,8 +433,8 @@ impl<'d> Iterator for Entries<'d> {
         self.next = tape.normal(tape.after(value.at));
         Some(Entry {
             key: key.text().unwrap_or_default(),
-            key_span: key.span(),
             value,
+            key_node: key,
         })
     }
 }

@@ -25,8 +25,9 @@ pub const MAX_BYTES: usize = (1 << 28) - 1;
 /// Arrays and objects may nest this deep.
 pub const MAX_DEPTH: usize = 128;
 
-/// A piece is closed at the next cut once it has this many tokens.
-const PIECE: usize = 1 << 16;
+/// A piece is closed at the next cut once it has this many tokens. That is little
+/// enough for an allocator to keep what is freed, and the plan grows into it.
+const PIECE: usize = 1 << 13;
 
 /// Up to this many keys are compared each with each, which beats sorting them.
 const FEW_KEYS: usize = 24;

@@ -266,7 +266,7 @@ fn yaml_places_are_bytes() {
         let span = entry.value.span();
         let written = &text[span.start as usize..span.end as usize];
         assert_eq!(Some(written.into()), entry.value.text());
-        let key = &text[entry.key_span.start as usize..entry.key_span.end as usize];
+        let key = &text[entry.key_span().start as usize..entry.key_span().end as usize];
         assert_eq!(key, entry.key);
     }
 }

@@ -46,7 +46,7 @@ pub fn declarations(walk: &mut Walk<'_>, root: &Record<'_>) -> Vec<Declaration> 
 
 fn declaration(walk: &mut Walk<'_>, entry: &Entry<'_>, path: &Path<'_>) -> Declaration {
     let node = entry.value;
-    let mut made = Declaration::new(&*entry.key, variables::Kind::String, entry.key_span);
+    let mut made = Declaration::new(&*entry.key, variables::Kind::String, entry.key_span());
     if node.kind() != Kind::Object {
         made.default = Some(value(node));
         return made;

@@ -74,11 +74,29 @@ impl Path<'_> {
     }
 }
 
+/// Some fields of a table.
+#[derive(Clone, Copy)]
+pub struct Fields(u64);
+
+impl Fields {
+    /// The fields at these positions.
+    pub const fn of(positions: &[usize]) -> Fields {
+        let (mut fields, mut i) = (0, 0);
+        while i < positions.len() {
+            fields |= 1 << positions[i];
+            i += 1;
+        }
+        Fields(fields)
+    }
+}
+
 /// An object's values by the position of their field.
 pub struct Record<'d> {
     node: Node<'d>,
     table: &'static [Field],
     values: [Option<Node<'d>>; MOST_FIELDS],
+    /// A bit for each field that has a value.
+    given: u64,
     /// What no field of the table is called.
     pub unknown: Vec<Entry<'d>>,
 }
@@ -87,6 +105,12 @@ impl<'d> Record<'d> {
     /// The field's value, unless it is left out, null, or was refused.
     pub fn get(&self, field: usize) -> Option<Node<'d>> {
         self.values[field]
+    }
+
+    /// Whether any of these fields has a value: most objects say little of what
+    /// they could, and what none of them says needs no look at each.
+    pub fn has_any(&self, of: Fields) -> bool {
+        self.given & of.0 != 0
     }
 
     /// As [`Record::get`], by name, for what is not read a hundred thousand times.
@@ -140,6 +164,7 @@ pub fn read<'d>(
         node,
         table,
         values: [None; MOST_FIELDS],
+        given: 0,
         unknown: Vec::new(),
     };
     if node.kind() != Kind::Object {
@@ -157,6 +182,7 @@ pub fn read<'d>(
             let path = Path::Field(path, &entry.key);
             if check(entry.value, &table[field].shape, &path, problems) {
                 record.values[field] = Some(entry.value);
+                record.given |= 1 << field;
             }
         }
     }
@@ -193,8 +219,8 @@ fn under_two_names(
     }
     let message = format!("\"{}\" and \"{}\" are one field", first.key, second.key);
     let problem = Problem::error(path.says(message))
-        .at(second.key_span, "given again here")
-        .also(first.key_span, "first given here");
+        .at(second.key_span(), "given again here")
+        .also(first.key_span(), "first given here");
     Some(problem.help("keep one of the two"))
 }
 

@@ -14,7 +14,7 @@ use crate::plan::{
 
 use super::fields::{POOL, RETRY, STEP, UI_HINTS, UNDO};
 use super::header::{Defaults, amounts, bytes, is};
-use super::record::{self, Hints, NO_HINTS, Path, Record};
+use super::record::{self, Fields, Hints, NO_HINTS, Path, Record};
 use super::table::at;
 use super::walk::{Env, Walk, count, limit, seconds};
 
@@ -58,6 +58,30 @@ const LOG: usize = at(&STEP, "log");
 const MAX_OUTPUT: usize = at(&STEP, "max_output");
 const ENABLED: usize = at(&STEP, "enabled");
 
+/// What a step's policy is made of, besides the plan's defaults.
+const POLICY: Fields = Fields::of(&[
+    TIMEOUT,
+    GRACE,
+    RETRIES,
+    RETRY_DELAY,
+    RETRY_,
+    ON_FAILURE,
+    CONTINUE_ON_ERROR,
+    CRITICAL,
+    ALWAYS,
+    IDEMPOTENT,
+    PRIORITY,
+    EXIT_CODES,
+    LOG,
+    MAX_OUTPUT,
+]);
+
+/// What it occupies.
+const HELD: Fields = Fields::of(&[POOL_, LOCKS, RESOURCES]);
+
+/// What is said of it to people.
+const SAID: Fields = Fields::of(&[DESCRIPTION, STAGE, PROVIDES, CONSUMES, UI_HINTS_]);
+
 /// Lowers steps, one after the other, into a builder.
 pub struct Steps<'w, 'r, 't> {
     pub walk: &'w mut Walk<'r>,
@@ -66,6 +90,8 @@ pub struct Steps<'w, 'r, 't> {
     locator: Locator<'t>,
     hints: Hints,
     links: Links,
+    /// The policy of a step that says nothing of it, once there was one.
+    usual_policy: Option<Arc<Policy>>,
 }
 
 impl<'w, 'r, 't> Steps<'w, 'r, 't> {
@@ -82,6 +108,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             locator,
             hints: NO_HINTS,
             links: Links::default(),
+            usual_policy: None,
         }
     }
 
@@ -190,9 +217,9 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
                 let fields = [COMMAND, ARGS, SHELL, CWD, ENV].map(|field| record.get(field));
                 let mut command = self.command(fields, &cwd, path);
                 if let Some(node) = record.get(STDIN) {
-                    command.stdin = self.walk.text(node, &Path::Field(path, "stdin"));
-                    let stdin = command.stdin.clone();
+                    let stdin = self.walk.text(node, &Path::Field(path, "stdin"));
                     self.outputs(stdin.as_slice(), node.span());
+                    command.stdin = stdin.map(Box::new);
                 }
                 Action::Command(Box::new(command))
             }
@@ -277,7 +304,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
                 Some((_, set)) if *set != text => {
                     let message = "is also a variable of the plan that the script uses";
                     let place = node.entries().find(|e| *e.key == *name);
-                    let at = place.map_or(node.span(), |e| e.key_span);
+                    let at = place.map_or(node.span(), |e| e.key_span());
                     let env = Path::Field(path, "env");
                     self.walk.report(&Path::Field(&env, &name), message, at);
                 }
@@ -324,6 +351,18 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
     }
 
     fn policy(&mut self, record: &Record<'_>, path: &Path<'_>) -> Arc<Policy> {
+        if record.has_any(POLICY) {
+            return self.own_policy(record, path);
+        }
+        if let Some(usual) = &self.usual_policy {
+            return Arc::clone(usual);
+        }
+        let usual = self.own_policy(record, path);
+        self.usual_policy = Some(Arc::clone(&usual));
+        usual
+    }
+
+    fn own_policy(&mut self, record: &Record<'_>, path: &Path<'_>) -> Arc<Policy> {
         let policy = Policy {
             timeout: match record.get(TIMEOUT) {
                 Some(node) => limit(node),
@@ -420,7 +459,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             let path = Path::Field(&owner, &entry.key);
             let Ok(code) = entry.key.parse() else {
                 let message = "an exit code is a whole number";
-                self.walk.report(&path, message, entry.key_span);
+                self.walk.report(&path, message, entry.key_span());
                 continue;
             };
             let Some(text) = self.walk.plain(entry.value, &path) else {
@@ -441,6 +480,9 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
     }
 
     fn holds(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<Holds>> {
+        if !record.has_any(HELD) {
+            return None;
+        }
         let mut holds = Holds::default();
         if let Some(node) = record.get(POOL_) {
             holds.pool = self.pool(node, &Path::Field(path, "pool"));
@@ -462,7 +504,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
         }
         if let Some(node) = record.get(RESOURCES) {
             for entry in node.entries() {
-                self.place(&entry.key, entry.key_span);
+                self.place(&entry.key, entry.key_span());
             }
             // Sorted by name, as the map is.
             holds.resources = amounts(Some(node)).into_iter().collect();
@@ -523,6 +565,9 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
     }
 
     fn about(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<About>> {
+        if !record.has_any(SAID) && record.unknown.is_empty() {
+            return None;
+        }
         let mut about = About {
             description: self.boxed(record, DESCRIPTION, path).unwrap_or_default(),
             stage: self.boxed(record, STAGE, path),

@@ -73,7 +73,7 @@ impl<'r> Walk<'r> {
     ) -> Record<'d> {
         let record = record::read(node, table, path, hints, &mut self.problems);
         for entry in record.unknown.iter().filter(|e| !record::is_free(&e.key)) {
-            self.unknown_field(&entry.key, entry.key_span, table, path);
+            self.unknown_field(&entry.key, entry.key_span(), table, path);
         }
         record
     }
@@ -246,7 +246,7 @@ impl<'r> Walk<'r> {
             let path = Path::Field(path, &entry.key);
             if entry.key.is_empty() || entry.key.contains(['=', '\0']) {
                 let message = "cannot be the name of an environment variable";
-                self.report(&path, message, entry.key_span);
+                self.report(&path, message, entry.key_span());
             } else if let Some(text) = self.argument(entry.value, &path) {
                 env.push((entry.key.as_ref().into(), text));
             }

@@ -264,7 +264,7 @@ fn for_each_output(command: &Command, f: &mut impl FnMut(&str)) {
         Program::Shell { args, .. } => args,
     };
     let env = command.env.iter().map(|(_, text)| text);
-    for text in argv.iter().chain(env).chain(&command.stdin) {
+    for text in argv.iter().chain(env).chain(command.stdin.as_deref()) {
         let Text::Parts(parts) = text else { continue };
         for part in parts {
             if let Part::Output { step, .. } = part {

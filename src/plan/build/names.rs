@@ -18,20 +18,39 @@ pub struct Name(pub(super) u32);
 /// Marks a name that no step has, and a free place in the table.
 const NONE: u32 = u32::MAX;
 
+/// So many bytes of a name stand in its entry, which is all of most names.
+const HEAD: usize = 12;
+
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// All names, one after the other.
+    /// All names that are longer than a head, one after the other.
     text: String,
     entries: Vec<Entry>,
-    /// Positions in `entries`, at their hash or after it. Its length is a power of two.
-    table: Vec<u32>,
+    /// At a name's hash or after it. Its length is a power of two.
+    table: Vec<Slot>,
 }
+
+/// A place in the table. With the hash beside the number, other names that
+/// stand in the way are passed without a look at them: each look is a cache miss.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    hash: u32,
+    /// A position in `entries`, or `NONE`.
+    number: u32,
+}
+
+const FREE: Slot = Slot {
+    hash: 0,
+    number: NONE,
+};
 
 #[derive(Debug)]
 struct Entry {
+    /// The name's first bytes, and zeros where it has no more. Of most names that
+    /// is all, and a look into the text would be another cache miss.
+    head: [u8; HEAD],
     start: u32,
     len: u32,
-    hash: u32,
     step: u32,
 }
 
@@ -49,30 +68,39 @@ impl Names {
         if self.entries.len() * 4 >= self.table.len() * 3 {
             self.resize((self.table.len() * 2).max(64));
         }
-        let hash = hash(name);
-        let mut slot = self.slot(hash);
+        let (hash, head) = (hash(name), head(name));
+        let mut at = self.slot(hash);
         loop {
-            match self.table[slot] {
-                NONE => break,
-                found if self.is(found, hash, name) => return Name(found),
-                _ => slot = (slot + 1) & (self.table.len() - 1),
+            let slot = self.table[at];
+            if slot.number == NONE {
+                break;
             }
+            if slot.hash == hash && self.is(slot.number, &head, name) {
+                return Name(slot.number);
+            }
+            at = (at + 1) & (self.table.len() - 1);
         }
         let number = self.entries.len() as u32;
-        self.table[slot] = number;
+        self.table[at] = Slot { hash, number };
         self.entries.push(Entry {
+            head,
             start: self.text.len() as u32,
             len: name.len() as u32,
-            hash,
             step: NONE,
         });
-        self.text.push_str(name);
+        if name.len() > HEAD {
+            self.text.push_str(name);
+        }
         Name(number)
     }
 
     pub fn text(&self, name: Name) -> &str {
         let entry = &self.entries[name.0 as usize];
-        &self.text[entry.start as usize..(entry.start + entry.len) as usize]
+        let (start, len) = (entry.start as usize, entry.len as usize);
+        match entry.head.get(..len) {
+            Some(whole) => std::str::from_utf8(whole).expect("it came from a text"),
+            None => &self.text[start..start + len],
+        }
     }
 
     /// The step that has this name.
@@ -88,25 +116,27 @@ impl Names {
 
     /// A step whose name is this one but for case.
     pub fn clash(&self, name: Name) -> Option<StepIx> {
-        let hash = self.entries[name.0 as usize].hash;
-        let mut slot = self.slot(hash);
-        while self.table[slot] != NONE {
-            let other = Name(self.table[slot]);
-            let entry = &self.entries[other.0 as usize];
-            if entry.hash == hash
-                && entry.step != NONE
+        let hash = hash(self.text(name));
+        let mut at = self.slot(hash);
+        while self.table[at].number != NONE {
+            let other = Name(self.table[at].number);
+            if self.table[at].hash == hash
                 && other != name
+                && self.step(other).is_some()
                 && folded(self.text(other)) == folded(self.text(name))
             {
                 return self.step(other);
             }
-            slot = (slot + 1) & (self.table.len() - 1);
+            at = (at + 1) & (self.table.len() - 1);
         }
         None
     }
 
-    fn is(&self, number: u32, hash: u32, name: &str) -> bool {
-        self.entries[number as usize].hash == hash && self.text(Name(number)) == name
+    fn is(&self, number: u32, head: &[u8; HEAD], name: &str) -> bool {
+        let entry = &self.entries[number as usize];
+        entry.head == *head
+            && entry.len as usize == name.len()
+            && (name.len() <= HEAD || self.text(Name(number)) == name)
     }
 
     fn slot(&self, hash: u32) -> usize {
@@ -115,15 +145,22 @@ impl Names {
 
     /// Makes the table this long, which is a power of two.
     fn resize(&mut self, len: usize) {
-        self.table = vec![NONE; len];
-        for (number, entry) in self.entries.iter().enumerate() {
-            let mut slot = entry.hash as usize & (len - 1);
-            while self.table[slot] != NONE {
-                slot = (slot + 1) & (len - 1);
+        let before = std::mem::replace(&mut self.table, vec![FREE; len]);
+        for slot in before.into_iter().filter(|slot| slot.number != NONE) {
+            let mut at = self.slot(slot.hash);
+            while self.table[at].number != NONE {
+                at = (at + 1) & (len - 1);
             }
-            self.table[slot] = number as u32;
+            self.table[at] = slot;
         }
     }
+}
+
+fn head(name: &str) -> [u8; HEAD] {
+    let mut head = [0; HEAD];
+    let len = name.len().min(HEAD);
+    head[..len].copy_from_slice(&name.as_bytes()[..len]);
+    head
 }
 
 /// Equal for names that are equal but for case.
@@ -174,6 +211,23 @@ mod tests {
             assert_eq!(names.name(text), number);
             assert_eq!(names.text(number), text);
         }
+    }
+
+    #[test]
+    fn names_that_begin_alike_keep_apart() {
+        let mut names = Names::default();
+        let alike = [
+            "",
+            "\0",
+            "a",
+            "a\0",
+            "abcdefghijkl",
+            "abcdefghijklm",
+            "abcdefghijkln",
+        ];
+        let numbers = alike.map(|name| names.name(name));
+        assert_eq!(numbers, std::array::from_fn(|n| Name(n as u32)));
+        assert_eq!(alike.map(|name| names.name(name)), numbers);
     }
 
     #[test]

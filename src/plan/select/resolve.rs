@@ -12,7 +12,7 @@ use crate::plan::{Plan, StepIx};
 
 /// A stretch of a plan, beside or instead of a selection. What is not given
 /// does not narrow.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Range {
     /// A term: this, and everything that directly or not waits for it.
     pub from: Option<String>,
