@@ -10,6 +10,7 @@
 
 pub mod document;
 pub mod plan_file;
+mod sys;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -146,6 +147,7 @@ fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let file = File::open(path)?;
     let most = document::MAX_BYTES as u64 + 1;
     let expected = file.metadata()?.len().min(most);
+    sys::expect(expected as usize);
     let mut bytes = Vec::with_capacity(expected as usize + 1);
     file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -164,7 +164,8 @@ impl Places {
 /// locks: capacity one.
 pub(super) fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
     let mut capacities = Capacities::new();
-    let mut class_numbers: BTreeMap<(bool, Vec<(Box<str>, u32)>), u32> = BTreeMap::new();
+    type Alike = (bool, Vec<(Box<str>, u32)>);
+    let mut class_numbers: BTreeMap<Alike, u32> = BTreeMap::new();
     class_numbers.insert((true, Vec::new()), 0);
     let mut class_of = vec![0; plan.steps.len()];
     for ix in plan.indices() {
