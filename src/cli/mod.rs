@@ -26,6 +26,7 @@ mod resume;
 mod run;
 mod runs;
 mod status;
+mod sys;
 mod target;
 mod validate;
 mod why;

@@ -23,6 +23,8 @@ const CIRCLE_SHOWN: usize = 8;
 pub(super) fn finish(builder: Builder, mut header: Plan) -> (Option<Plan>, Vec<Problem>) {
     let mut builder = builder;
     header.steps = std::mem::take(&mut builder.steps);
+    // The plan grows by its edges now, and no new name is met.
+    builder.names.close();
     let mut finish = Finish {
         plan: header,
         builder,

@@ -134,6 +134,8 @@ impl Builder {
             names: Names::with_capacity(steps),
             steps: Vec::with_capacity(steps),
             marks: Vec::with_capacity(steps),
+            // Most plans have fewer, and what is not used costs nothing.
+            links: Vec::with_capacity(steps * 3),
             ..Builder::default()
         }
     }

@@ -132,6 +132,11 @@ impl Names {
         None
     }
 
+    /// Frees what only new names and clashes need.
+    pub fn close(&mut self) {
+        self.table = Vec::new();
+    }
+
     fn is(&self, number: u32, head: &[u8; HEAD], name: &str) -> bool {
         let entry = &self.entries[number as usize];
         entry.head == *head
