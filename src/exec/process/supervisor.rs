@@ -94,6 +94,9 @@ struct Supervisor {
     /// The last attempt here, if its end was plain: what is to begin behind it
     /// may only now be on its way.
     ended_plainly: Option<Attempt>,
+    /// Ends that are written down and that the engine has still to hear of. To
+    /// wake it takes a while, and the next attempt need not wait for that.
+    untold: Vec<Answer>,
     /// Over, and refused by the disk so far.
     unwritten: Option<(Attempt, Done)>,
     /// Why it refused.
@@ -124,6 +127,7 @@ impl Supervisor {
             waiting: VecDeque::new(),
             held: false,
             ended_plainly: None,
+            untold: Vec::new(),
             unwritten: None,
             refusal: None,
             try_again_at: None,
@@ -138,6 +142,7 @@ impl Supervisor {
                 let _ = self.child_ends.read_signal();
                 self.reap();
             }
+            // That it is dead shows here, before anything new starts.
             if ready.engine {
                 self.hear();
             }
@@ -151,6 +156,7 @@ impl Supervisor {
             }
             self.on_time();
             self.begin_next();
+            self.tell_ends();
         }
         if let Some(slot) = &self.slot {
             slot.close();
@@ -205,8 +211,6 @@ impl Supervisor {
             self.conclude(over.attempt, done);
             // Not before the end is written: its locks go free with this.
             drop(over);
-            // Whether the engine still lives is asked before anything new starts.
-            self.hear();
         }
     }
 
@@ -224,10 +228,22 @@ impl Supervisor {
         if self.held {
             self.drop_behind(attempt);
         }
-        self.tell(&Answer::Finished(attempt, done));
+        self.untold.push(Answer::Finished(attempt, done));
     }
 
+    fn tell_ends(&mut self) {
+        for end in std::mem::take(&mut self.untold) {
+            self.send(&end);
+        }
+    }
+
+    /// Says something, after all that happened before.
     fn tell(&mut self, answer: &Answer) {
+        self.tell_ends();
+        self.send(answer);
+    }
+
+    fn send(&mut self, answer: &Answer) {
         if let Some(engine) = &mut self.engine
             && engine.send(answer.to_frame(), Vec::new()) == Peer::Gone
         {
@@ -401,6 +417,7 @@ impl Supervisor {
         self.waiting.clear();
         self.held = false;
         self.ended_plainly = None;
+        self.untold.clear();
         if !self.is_done() {
             self.listener = self.listen();
             if self.listener.is_none() {
