@@ -26,7 +26,6 @@ mod resume;
 mod run;
 mod runs;
 mod status;
-mod sys;
 mod target;
 mod validate;
 mod why;

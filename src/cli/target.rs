@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use super::error::{Failure, Kind};
 use super::global::Global;
-use super::sys;
 use crate::load::{self, Request};
 use crate::plan::Plan;
 use crate::plan::graph::Graph;
@@ -81,9 +80,6 @@ impl Target {
     /// The definition is bad or nothing is selected; it has been said.
     pub fn ready(&self, global: &Global, json: bool) -> Result<Ready, Failure> {
         let request = self.request()?;
-        if let Ok(found) = self.target.metadata() {
-            sys::expect(found.len());
-        }
         let loaded = load::load(&self.target, &request).map_err(|refusal| {
             say(&refusal.problems, &refusal.sources, json);
             Failure::told(Kind::Usage)
