@@ -23,7 +23,7 @@ mutant() {
     case " $wanted " in "  " | *" $1 "*) ;; *) return 0 ;; esac
     rm -rf "$copy/tree"
     mkdir -p "$copy/tree"
-    cp -r Cargo.toml Cargo.lock README.md src tests schema examples "$copy/tree/"
+    cp -r .cargo Cargo.toml Cargo.lock README.md src tests bench demo schema examples "$copy/tree/"
     sed -i.orig "$3" "$copy/tree/$2"
     if cmp -s "$copy/tree/$2" "$copy/tree/$2.orig"; then
         echo "STALE     $1: $2 has no such line any more"
@@ -159,5 +159,12 @@ mutant queues-drift src/run/places.rs \
     's/Place::Due(at) => drop(self.due.remove(&(at, ix))),/Place::Due(_) => {}/'
 mutant fallback-always src/run/places.rs \
     's/outcome() != Some(Outcome::Failed)/outcome() == Some(Outcome::Canceled)/'
+
+mutant behind-before-commit src/run/schedule.rs \
+    's/(\*claimed <= run.durable \&\& brief)/brief/'
+mutant behind-any-end-at-the-slot src/exec/process/supervisor.rs \
+    's/self.waiting.retain(|job| job.behind != Some(attempt));//' 'executor p11'
+mutant behind-any-end-in-the-roster src/exec/process/roster.rs \
+    's/Left::Otherwise | Left::Unbegun => ahead.take_if(stood),/Left::Otherwise | Left::Unbegun => ahead.take_if(|_| false),/' 'lib roster'
 
 [ "$survivors" = 0 ] || { echo "$survivors mutants are not caught"; exit 1; }

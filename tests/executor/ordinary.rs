@@ -452,3 +452,57 @@ fn locks_are_held_until_the_attempt_is_over() {
     assert_eq!(rig.read(&done.output.stdout).lines().next(), Some("0"));
     wait_until("free lock", || probe.try_lock().ok());
 }
+
+/// P11: what stands behind another begins after its plain end and after no
+/// other, and a whole line is returned.
+#[test]
+fn p11_what_stands_behind_a_failure_never_begins() {
+    let mut rig = Rig::new(1);
+    let marker = rig.path("ran");
+    let behind = |step: usize, first: usize| {
+        let job = sh(step, &format!("echo {step} >> {}", marker.display()));
+        let behind = Some(attempt(first));
+        quintet::exec::Job { behind, ..job }
+    };
+    // The first waits until all that stand behind it have been handed over.
+    let go = rig.path("go");
+    let wait = format!("until test -e {}; do sleep 0.01; done", go.display());
+    rig.start(sh(0, &format!("{wait}; exit 3")));
+    for step in 1..4 {
+        rig.start(behind(step, step - 1));
+    }
+    rig.accepted(attempt(0));
+    fs::write(&go, "").expect("it can be written");
+    let returned = |reports: &[Report], step: usize| {
+        let attempt = attempt(step);
+        reports
+            .iter()
+            .position(|report| *report == Report::Returned { attempt })
+    };
+    for step in 1..4 {
+        rig.wait_for("return", |reports| returned(reports, step));
+    }
+    assert!(rig.done(attempt(0)).exit == Exit::Exited { code: 3 });
+
+    // The same again, with a first that ends plainly: all of them, in order.
+    rig.start(sh(4, "true"));
+    for step in 5..8 {
+        rig.start(behind(step, step - 1));
+    }
+    for step in 5..8 {
+        let done = rig.wait_for("end or return", |reports| {
+            let returned = returned(reports, step).map(|_| None);
+            returned.or_else(|| end_of(reports, attempt(step)).map(Some))
+        });
+        // One that came when the one before it had ended is returned, and the
+        // engine, which knows how that ended, starts it by itself.
+        if done.is_none() {
+            rig.run(quintet::exec::Job {
+                behind: None,
+                ..behind(step, step - 1)
+            });
+        }
+    }
+    assert_eq!(fs::read_to_string(&marker).expect("they ran"), "5\n6\n7\n");
+    rig.assert_nothing_left();
+}
