@@ -81,20 +81,9 @@ fn touch(test: &Test, name: &str) {
 /// The processes that carry this test's directory in their environment, with
 /// whether they are the program itself (an engine or a supervisor) or a step.
 fn processes(test: &Test) -> Vec<(Pid, bool)> {
-    let mark = test.path("state").to_string_lossy().into_owned();
     let program = Path::new(env!("CARGO_BIN_EXE_quintet"));
-    let entries = fs::read_dir("/proc").expect("/proc can be read");
-    let of_entry = |entry: std::io::Result<fs::DirEntry>| {
-        let path = entry.ok()?.path();
-        let pid: i32 = path.file_name()?.to_str()?.parse().ok()?;
-        let environ = fs::read(path.join("environ")).ok()?;
-        let marked = environ
-            .windows(mark.len())
-            .any(|part| part == mark.as_bytes());
-        let ours = fs::read_link(path.join("exe")).ok()? == program;
-        marked.then_some((Pid::from_raw(pid), ours))
-    };
-    entries.filter_map(of_entry).collect()
+    let found = test.processes().into_iter();
+    found.map(|(pid, runs)| (pid, runs == program)).collect()
 }
 
 #[track_caller]

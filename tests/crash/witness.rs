@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -129,20 +129,11 @@ pub fn touch(test: &Test, name: &str) {
 /// The processes that carry this test's directory in their environment, with
 /// whether they are the program itself (an engine or a supervisor) or a step.
 pub fn processes(test: &Test) -> Vec<(Pid, bool)> {
-    let mark = test.path("state").to_string_lossy().into_owned();
-    let entries = fs::read_dir("/proc").expect("/proc can be read");
-    let of_entry = |entry: std::io::Result<fs::DirEntry>| {
-        let path = entry.ok()?.path();
-        let pid: i32 = path.file_name()?.to_str()?.parse().ok()?;
-        let environ = fs::read(path.join("environ")).ok()?;
-        let marked = environ
-            .windows(mark.len())
-            .any(|part| part == mark.as_bytes());
-        let program = fs::read_link(path.join("exe")).ok()?;
+    let of = |(pid, program): (Pid, PathBuf)| {
         let program = program.file_name()?.to_string_lossy().into_owned();
-        marked.then_some((Pid::from_raw(pid), program.starts_with("quintet")))
+        Some((pid, program.starts_with("quintet")))
     };
-    entries.filter_map(of_entry).collect()
+    test.processes().into_iter().filter_map(of).collect()
 }
 
 #[track_caller]

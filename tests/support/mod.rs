@@ -72,6 +72,24 @@ impl Test {
         }
     }
 
+    /// The processes that carry this test's directory in their environment, each
+    /// with the program that it runs.
+    pub fn processes(&self) -> Vec<(Pid, PathBuf)> {
+        let mark = self.path("state").to_string_lossy().into_owned();
+        let entries = std::fs::read_dir("/proc").expect("/proc can be read");
+        let of_entry = |entry: std::io::Result<std::fs::DirEntry>| {
+            let path = entry.ok()?.path();
+            let pid: i32 = path.file_name()?.to_str()?.parse().ok()?;
+            let environ = std::fs::read(path.join("environ")).ok()?;
+            let marked = environ
+                .windows(mark.len())
+                .any(|part| part == mark.as_bytes());
+            let program = std::fs::read_link(path.join("exe")).ok()?;
+            marked.then_some((Pid::from_raw(pid), program))
+        };
+        entries.filter_map(of_entry).collect()
+    }
+
     /// What a test compares: without what differs from run to run.
     pub fn normal(&self, text: &str) -> String {
         let home = self.dir.path().to_string_lossy().into_owned();
