@@ -96,6 +96,8 @@ impl Plan {
             facts: self.facts.clone(),
             files: self.files.clone(),
             origins: self.origins.clone(),
+            min_succeeded: self.min_succeeded,
+            notices: self.notices.clone(),
             before: self.before.clone(),
             steps: Vec::new(),
         }
