@@ -110,6 +110,9 @@ pub struct Plan {
     /// Those of these files that lie on a disk, as they were then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<Origin>,
+    /// Which of several ready steps goes first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub order: Order,
     /// The run fails if fewer of its steps succeed, however they were to be taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_succeeded: Option<u32>,
@@ -145,6 +148,7 @@ impl Plan {
             facts: BTreeMap::new(),
             files: Vec::new(),
             origins: Vec::new(),
+            order: Order::default(),
             min_succeeded: None,
             notices: Vec::new(),
             before: None,
@@ -468,6 +472,17 @@ pub enum Rollback {
     /// When the run failed or was canceled.
     OnFailureOrCancel,
     Never,
+}
+
+/// Which of several ready steps of one priority goes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// The one with the longest remaining path, as far as the past tells.
+    #[default]
+    LongestFirst,
+    /// The one that the plan has first: its order means something to its author.
+    Written,
 }
 
 /// A lock held by a whole run.
