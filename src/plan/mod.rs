@@ -407,6 +407,9 @@ pub enum Verdict {
     Warning,
     /// Succeeded, and the machine wants a restart.
     RestartRequired,
+    /// Succeeded, and something about it has to be handled specially: by whom
+    /// and how, the program that exits so knows.
+    NeedsHandling,
     Failure,
 }
 

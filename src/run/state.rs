@@ -24,7 +24,7 @@ use super::last::Last;
 use super::order::{Order, Turn};
 use super::places::Places;
 use crate::plan::graph::Graph;
-use crate::plan::{OnFailure, Plan, StepIx};
+use crate::plan::{OnFailure, Plan, StepIx, Verdict};
 
 /// Where the run as a whole stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,6 +171,10 @@ impl StepRecord {
             StepState::Settled { outcome, .. } => Some(outcome),
             _ => None,
         }
+    }
+
+    fn succeeded(&self) -> bool {
+        self.outcome() == Some(Outcome::Succeeded)
     }
 
     /// The word for the step's state in the store and in JSON.
@@ -434,6 +438,16 @@ impl RunState {
     pub fn tolerated_failures(&self) -> Vec<StepIx> {
         let failed = self.places.failed.iter().copied();
         failed.filter(|ix| !self.counts_as_failure(*ix)).collect()
+    }
+
+    /// Steps that succeeded, and whose last exit means this.
+    pub fn succeeded_with(&self, verdict: Verdict) -> Vec<StepIx> {
+        let means = |ix: &StepIx| {
+            let record = self.step(*ix);
+            let end = record.last.end().filter(|_| record.succeeded());
+            end.is_some_and(|end| end.verdict == verdict)
+        };
+        self.plan.indices().filter(means).collect()
     }
 
     /// Failures that fail the run.

@@ -92,16 +92,29 @@ pub fn remark(end: &Finish) -> Option<String> {
         Verdict::Success | Verdict::Failure => None,
         Verdict::Warning => Some(format!("with a warning ({})", exit(end))),
         Verdict::RestartRequired => Some(format!("a restart is required ({})", exit(end))),
+        // What is to be done about it, the number tells those who know the program.
+        Verdict::NeedsHandling => Some(match end.exit.code() {
+            Some(code) => format!("needs handling ({code})"),
+            None => "needs handling".to_owned(),
+        }),
     };
+    joined([verdict, beside(end)])
+}
+
+/// What went wrong beside an exit that is no failure.
+pub fn beside(end: &Finish) -> Option<String> {
     let leaked = end
         .leaked
         .then(|| "processes it left behind were ended".to_owned());
-    // Of an end that is no failure, this is what went wrong beside it.
-    let beside = end
+    let error = end
         .error
         .clone()
         .filter(|_| end.verdict != Verdict::Failure);
-    let said: Vec<String> = [verdict, leaked, beside].into_iter().flatten().collect();
+    joined([leaked, error])
+}
+
+fn joined(said: [Option<String>; 2]) -> Option<String> {
+    let said: Vec<String> = said.into_iter().flatten().collect();
     (!said.is_empty()).then(|| said.join("; "))
 }
 

@@ -20,6 +20,15 @@ const RETRIES: Shape = Shape::Count {
     most: 1_000_000,
 };
 
+/// What an exit code can mean.
+pub const VERDICTS: &[&str] = &[
+    "success",
+    "warning",
+    "restart_required",
+    "needs_handling",
+    "failure",
+];
+
 /// Bytes. More than this was not meant.
 const BYTES: Shape = Shape::Count {
     least: 0,
@@ -380,12 +389,7 @@ pub static STEP: [Field; 39] = [
     ),
     field(
         "exit_codes",
-        Shape::Map(&Shape::Choice(&[
-            "success",
-            "warning",
-            "restart_required",
-            "failure",
-        ])),
+        Shape::Map(&Shape::Choice(VERDICTS)),
         "What exit codes mean where it is not the usual.",
     ),
     field(
