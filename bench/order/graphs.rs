@@ -76,6 +76,7 @@ impl Workflow {
             max_concurrency: NonZeroU32::new(slots).expect("there is a slot"),
             deadline: None,
             on_abort: OnAbort::Wait,
+            on_restart: Default::default(),
             rollback: Rollback::Never,
             lock: None,
             pools: Default::default(),

@@ -28,6 +28,7 @@ mod runs;
 mod status;
 mod target;
 mod validate;
+mod waiting;
 mod why;
 
 use std::ffi::{OsStr, OsString};
@@ -60,7 +61,7 @@ Exit codes:
     0  succeeded; failures that the plan tolerates are warnings
     1  a run failed
     2  bad usage or definition; nothing ran
-    3  quarantined: a person is needed
+    3  a person is needed: the run is quarantined, or waits for a restart
    74  the store, or what it keeps, cannot be read or written
    75  another run holds the lock, or another process drives the run
   124  the run's deadline passed

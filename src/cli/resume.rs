@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::audience::{Manner as Show, Watcher};
 use super::error::{Failure, Kind, warn};
 use super::global::Global;
-use super::{replan, target};
+use super::{replan, target, waiting};
 use crate::engine::{Again, Session, Signals};
 use crate::exec::process::Zygote;
 use crate::load;
@@ -16,14 +16,17 @@ use crate::store::{Durability, Store};
 
 /// Go on with a run that was interrupted, failed or canceled
 ///
-/// What has succeeded is not done again. Steps that went on running while no engine
+/// What has succeeded is not done again. A run that stopped for a restart goes on
+/// once the machine has been restarted. Steps that went on running while no engine
 /// lived are taken over; the rest is done as the run's own plan says, whatever has
 /// become of the file it came from.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run: its id, the beginning or end of it, or `last`
-    #[arg(default_value = "last")]
-    run: String,
+    ///
+    /// Without one it is the run that stopped for a restart, if that has been, and
+    /// else the newest.
+    run: Option<String>,
 
     /// Run this step again although it says `idempotent: false`
     #[arg(long, value_name = "STEP")]
@@ -46,6 +49,10 @@ pub struct Args {
     /// Variables keep the run's values, unless --var gives others.
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     use_new_plan: Option<Option<PathBuf>>,
+
+    /// Go on although the machine has not been restarted, which the run waits for
+    #[arg(long)]
+    no_restart: bool,
 
     /// Answer yes to every question
     #[arg(long, short)]
@@ -74,7 +81,10 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let state = StateDir::existing(&global.state_path()?)?;
     let (run_id, plan) = {
         let store = Store::read_only(&state)?;
-        let run_id = store.find_run(&args.run)?.run_id;
+        let run_id = match &args.run {
+            Some(text) => store.find_run(text)?.run_id,
+            None => waiting::run_id(&store, global)?,
+        };
         let plan = store.plan(&run_id)?;
         (run_id, plan)
     };
@@ -98,6 +108,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         done: known(&args.assume_done)?,
         rerun: known(&args.rerun)?,
         cancel: false,
+        no_restart: args.no_restart,
         plan: new,
         by: "resume".into(),
     };

@@ -88,6 +88,9 @@ pub struct Plan {
     /// What becomes of running steps when a critical step's failure aborts the run.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_abort: OnAbort,
+    /// What a step that succeeded and wants the machine restarted means for the run.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_restart: OnRestart,
     /// When completed steps are undone.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rollback: Rollback,
@@ -349,6 +352,18 @@ pub enum OnAbort {
     Wait,
     /// They are stopped, with grace.
     Terminate,
+}
+
+/// What the run does when a step wants the machine restarted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRestart {
+    /// It goes on, and says so at its end.
+    #[default]
+    Continue,
+    /// What runs is left to finish, and the rest is done after the restart, by
+    /// whoever resumes the run.
+    Stop,
 }
 
 /// When the run takes its completed steps back (those with an [`Undo`]), newest first.

@@ -246,6 +246,12 @@ fn ending(
             "  quintet resume {run_id} --assume-done {id}  to take it as done"
         )?;
     }
+    if run.stopped_in().is_some() {
+        return writeln!(
+            out,
+            "to go on once the machine has been restarted: quintet resume {run_id}"
+        );
+    }
     if asked.is_empty() {
         writeln!(out, "to go on: quintet resume {run_id}")?;
     }

@@ -48,6 +48,7 @@ pub fn plan(steps: &[&str]) -> Plan {
         max_concurrency: NonZeroU32::new(2).expect("two is not zero"),
         deadline: None,
         on_abort: Default::default(),
+        on_restart: Default::default(),
         rollback: Default::default(),
         lock: None,
         pools: Default::default(),

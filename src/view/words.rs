@@ -27,6 +27,7 @@ pub fn run_word(run: &RunState) -> &'static str {
 /// What the run is doing beyond its state's word, if it does something unusual.
 pub fn run_phase(run: &RunState) -> Option<&'static str> {
     match run.phase() {
+        RunPhase::Stopping(Stopping::Restart) => Some("stopping for a restart"),
         RunPhase::Stopping(Stopping::Abort) => Some("stopping after a failure"),
         RunPhase::Stopping(Stopping::Deadline) => Some("stopping: its deadline passed"),
         RunPhase::Stopping(Stopping::Cancel) => Some("stopping on request"),

@@ -1,12 +1,13 @@
 //! Random plans: small, and with every policy the core knows.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quintet::plan::{
-    Absent, Action, Command, Condition, Holds, OnAbort, OnFailure, Plan, Policy, Program, Retry,
-    Rollback, Source, Step, StepIx, Undo,
+    Absent, Action, Command, Condition, Holds, OnAbort, OnFailure, OnRestart, Plan, Policy,
+    Program, Retry, Rollback, Source, Step, StepIx, Undo, Verdict,
 };
 
 use crate::rng::Rng;
@@ -49,6 +50,11 @@ pub fn random(rng: &mut Rng) -> Plan {
     } else {
         OnAbort::Terminate
     };
+    plan.on_restart = if rng.chance(30) {
+        OnRestart::Stop
+    } else {
+        OnRestart::Continue
+    };
     plan.rollback = match rng.below(4) {
         0 => Rollback::Never,
         1 => Rollback::OnFailureOrCancel,
@@ -87,6 +93,7 @@ pub fn empty(steps: Vec<Step>) -> Plan {
         max_concurrency: NonZeroU32::MIN,
         deadline: None,
         on_abort: OnAbort::Wait,
+        on_restart: OnRestart::Continue,
         rollback: Rollback::Never,
         lock: None,
         pools: Default::default(),
@@ -134,6 +141,11 @@ fn step(rng: &mut Rng, at: usize, needs: Vec<StepIx>, after: Vec<StepIx>) -> Ste
             .chance(25)
             .then(|| Duration::from_millis(5 + rng.below(60))),
         grace: Duration::from_millis(rng.below(8)),
+        exit_codes: match rng.chance(15) {
+            // Then what ends well is still what exits with 0.
+            true => BTreeMap::from([(0, Verdict::RestartRequired)]),
+            false => BTreeMap::new(),
+        },
         ..Policy::default()
     };
     Step {

@@ -129,7 +129,7 @@ const ANY_NUMBER: Shape = Shape::Number {
 };
 
 /// The file's `globals`.
-pub static GLOBALS: [Field; 14] = [
+pub static GLOBALS: [Field; 15] = [
     field(
         "max_concurrency",
         Shape::Count {
@@ -179,6 +179,12 @@ pub static GLOBALS: [Field; 14] = [
         Shape::Choice(&["wait", "terminate"]),
         "Whether steps that run when a critical step fails are left to finish (the \
          default) or stopped.",
+    ),
+    field(
+        "on_restart",
+        Shape::Choice(&["continue", "stop"]),
+        "Whether the run goes on (the default) when a step's exit code means \
+         restart_required, or stops there, to be resumed after the restart.",
     ),
     field(
         "rollback",

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::load::document::{Entry, Kind, Node};
 use crate::plan::problem::Problem;
 use crate::plan::variables::{self, Declaration};
-use crate::plan::{OnAbort, Part, Plan, Rollback, RunLock, Text};
+use crate::plan::{OnAbort, OnRestart, Part, Plan, Rollback, RunLock, Text};
 
 use super::fields::{GLOBALS, LOCK, VARIABLE};
 use super::record::{self, Path, Record};
@@ -114,6 +114,7 @@ pub fn lower(walk: &mut Walk<'_>, root: &Record<'_>, stem: &str) -> (Plan, Defau
         max_concurrency: NonZeroU32::MIN,
         deadline: None,
         on_abort: OnAbort::default(),
+        on_restart: OnRestart::default(),
         rollback: Rollback::default(),
         lock: None,
         pools: BTreeMap::new(),
@@ -207,6 +208,10 @@ fn globals(walk: &mut Walk<'_>, node: Node<'_>, plan: &mut Plan, defaults: &mut 
     plan.on_abort = match walk.choice(&record, "on_abort", path) {
         Some("terminate") => OnAbort::Terminate,
         _ => OnAbort::Wait,
+    };
+    plan.on_restart = match walk.choice(&record, "on_restart", path) {
+        Some("stop") => OnRestart::Stop,
+        _ => OnRestart::Continue,
     };
     plan.rollback = match walk.choice(&record, "rollback", path) {
         Some("on_failure_or_cancel") => Rollback::OnFailureOrCancel,

@@ -116,6 +116,7 @@ fn header() -> Plan {
         max_concurrency: NonZeroU32::MIN,
         deadline: None,
         on_abort: Default::default(),
+        on_restart: Default::default(),
         rollback: Default::default(),
         lock: None,
         pools: BTreeMap::new(),
