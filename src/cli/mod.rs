@@ -3,12 +3,16 @@
 //! A verb's file holds its arguments with their help, and the function that
 //! does it. Adding one is that file and its line in the table of [`verbs!`].
 //! What several verbs share stands beside them: where the state is (`global`),
-//! how a target becomes a plan (`target`), and one that a run goes on by (`replan`), who watches a run (`audience`), how
-//! a recorded run is found and followed (`recorded`, `follow`), where results
+//! how a target becomes a plan (`target`), how a run begins
+//! (`begin`), by which plan it goes on (`replan`), which run is
+//! meant where none is named (`waiting`), who watches a run (`audience`), what is done
+//! once it has ended (`after`), how a recorded run is found and followed (`recorded`, `follow`), where results
 //! go (`output`), how errors become words and exit codes (`error`).
 
+mod after;
 mod args;
 mod audience;
+mod begin;
 mod cancel;
 mod completions;
 mod error;
@@ -22,6 +26,7 @@ mod output;
 mod plan;
 mod recorded;
 mod replan;
+mod report;
 mod resume;
 mod run;
 mod runs;
@@ -98,6 +103,7 @@ verbs! {
     Logs => logs,
     Events => events,
     Why => why,
+    Report => report,
     Graph => graph,
     List => list,
     Completions => completions,

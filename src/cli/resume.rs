@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::audience::{Manner as Show, Watcher};
 use super::error::{Failure, Kind, warn};
 use super::global::Global;
-use super::{replan, target, waiting};
+use super::{after, replan, target, waiting};
 use crate::engine::{Again, Session, Signals};
 use crate::exec::process::Zygote;
 use crate::load;
@@ -54,6 +54,9 @@ pub struct Args {
     #[arg(long)]
     no_restart: bool,
 
+    #[command(flatten)]
+    after: after::Args,
+
     /// Answer yes to every question
     #[arg(long, short)]
     yes: bool,
@@ -73,6 +76,7 @@ pub struct Manner {
     pub yes: bool,
     pub strict: bool,
     pub json: bool,
+    pub after: after::Args,
     pub secrets: Vec<(String, String)>,
 }
 
@@ -116,6 +120,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         yes: args.yes,
         strict: args.strict,
         json: args.json,
+        after: args.after,
         secrets,
     };
     drive(zygote, state, &run_id, &again, global, &manner)
@@ -142,7 +147,7 @@ pub fn drive(
     let mut watcher = Watcher::new(show, state.clone());
     let secrets = manner.secrets.iter().cloned().collect();
     let session = Session {
-        state,
+        state: state.clone(),
         durability: Durability::Full,
         zygote,
         signals: Some(signals),
@@ -153,6 +158,7 @@ pub fn drive(
     };
     let ended = session.resume(run_id, again)?;
     watcher.sum_up(&ended);
+    manner.after.deliver(&ended, &state, manner.json);
     Ok(ExitCode::from(ended.exit_code as u8))
 }
 
