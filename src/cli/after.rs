@@ -3,6 +3,7 @@
 //!
 //! Nothing here changes how the run ended: what cannot be written is a warning.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -78,6 +79,18 @@ impl Args {
             annotate(&result, json);
             summarize(&result);
         }
+    }
+
+    /// The same wishes for another process of ours, wherever it is started.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let mut arguments = Vec::new();
+        for Wanted { format, file } in &self.reports {
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+            let mut value = OsString::from(format!("{}=", format.word()));
+            value.push(file);
+            arguments.extend(["--report".into(), value]);
+        }
+        arguments
     }
 }
 

@@ -4,16 +4,17 @@
 //! alike.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 
 use super::audience::{Manner, Watcher};
 use super::error::{Failure, Kind};
 use super::global::Global;
-use super::{after, target};
+use super::{after, boot, target};
 use crate::engine::{Session, Signals};
 use crate::exec::process::Zygote;
-use crate::plan::Plan;
+use crate::plan::{OnRestart, Plan};
 use crate::store::Durability;
 
 /// How a run is to be driven.
@@ -31,6 +32,9 @@ pub struct Args {
     /// Write every event to stdout as JSON, a line each
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub boot: boot::Args,
 
     #[command(flatten)]
     pub after: after::Args,
@@ -66,6 +70,9 @@ pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Fai
     if let Some(most) = args.max_concurrency {
         plan.max_concurrency = most;
     }
+    if args.boot.resume_on_boot {
+        plan.on_restart = OnRestart::Stop;
+    }
     let state = global.state()?;
     let signals = Signals::listen().map_err(|error| Failure::new(Kind::Run, error))?;
     let manner = Manner {
@@ -74,6 +81,11 @@ pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Fai
         quiet: global.quiet,
     };
     let mut watcher = Watcher::new(manner, state.clone());
+    let next_boot = boot::Next {
+        wanted: args.boot.resume_on_boot,
+        arguments: arguments(begun.strict, args),
+        has_secrets: !begun.secrets.is_empty(),
+    };
     let session = Session {
         state: state.clone(),
         durability: match args.durability {
@@ -90,5 +102,15 @@ pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Fai
     let ended = session.begin(plan)?;
     watcher.sum_up(&ended);
     args.after.deliver(&ended, &state, args.json);
+    boot::settle(&next_boot, &ended, global);
     Ok(ExitCode::from(ended.exit_code as u8))
+}
+
+/// What `resume` is told so that it does as this does.
+fn arguments(strict: bool, args: &Args) -> Vec<OsString> {
+    let said = [(args.yes, "--yes"), (strict, "--strict")];
+    let said = said.into_iter().filter(|(said, _)| *said);
+    let mut arguments: Vec<OsString> = said.map(|(_, flag)| flag.into()).collect();
+    arguments.extend(args.after.arguments());
+    arguments
 }

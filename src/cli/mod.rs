@@ -4,7 +4,7 @@
 //! does it. Adding one is that file and its line in the table of [`verbs!`].
 //! What several verbs share stands beside them: where the state is (`global`),
 //! how a target becomes a plan (`target`), how a run begins
-//! (`begin`), by which plan it goes on (`replan`), which run is
+//! (`begin`), by which plan it goes on (`replan`), and at which boot (`boot`), which run is
 //! meant where none is named (`waiting`), who watches a run (`audience`), what is done
 //! once it has ended (`after`), how a recorded run is found and followed (`recorded`, `follow`), where results
 //! go (`output`), how errors become words and exit codes (`error`).
@@ -13,6 +13,7 @@ mod after;
 mod args;
 mod audience;
 mod begin;
+mod boot;
 mod cancel;
 mod completions;
 mod error;

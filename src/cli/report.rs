@@ -45,6 +45,16 @@ pub enum Format {
 }
 
 impl Format {
+    /// As it is asked for.
+    pub fn word(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Junit => "junit",
+            Format::Markdown => "markdown",
+            Format::Github => "github",
+        }
+    }
+
     /// The result, with a newline at its end.
     ///
     /// # Errors

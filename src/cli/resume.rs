@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::audience::{Manner as Show, Watcher};
 use super::error::{Failure, Kind, warn};
 use super::global::Global;
-use super::{after, replan, target, waiting};
+use super::{after, boot, replan, target, waiting};
 use crate::engine::{Again, Session, Signals};
 use crate::exec::process::Zygote;
 use crate::load;
@@ -159,6 +159,7 @@ pub fn drive(
     let ended = session.resume(run_id, again)?;
     watcher.sum_up(&ended);
     manner.after.deliver(&ended, &state, manner.json);
+    boot::settle(&boot::Next::default(), &ended, global);
     Ok(ExitCode::from(ended.exit_code as u8))
 }
 

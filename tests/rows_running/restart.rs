@@ -182,3 +182,138 @@ fn a47_a_restart_before_the_run_had_stopped_is_the_restart_all_the_same() {
         "what nobody saw the end of is done again, and what had succeeded is not"
     );
 }
+
+/// The files in the directory of units and below it.
+fn units(test: &Test) -> Vec<String> {
+    let mut found = Vec::new();
+    for dir in [
+        "units",
+        "units/multi-user.target.wants",
+        "units/default.target.wants",
+    ] {
+        let Ok(entries) = std::fs::read_dir(test.path(dir)) else {
+            continue;
+        };
+        let paths = entries.map(|entry| entry.expect("it can be read").path());
+        let files = paths.filter(|path| !path.is_dir());
+        found.extend(files.map(|path| path.to_string_lossy().into_owned()));
+    }
+    found
+}
+
+/// A47.
+#[test]
+fn a47_a_run_that_stopped_goes_on_at_the_next_boot_by_itself() {
+    let yaml = STOPPING.replace("on_restart: stop, ", "");
+    let test = plan(&yaml);
+    let dir = test.path("units").to_string_lossy().into_owned();
+    let done = running(
+        &test,
+        &["--resume-on-boot", "--yes", "--report", "json=r.json"],
+    )
+    .env("QUINTET_UNIT_DIR", &dir)
+    .env("TOKEN", "shall-not-be-written")
+    .status(3)
+    .stderr_has("goes on at the next boot\n")
+    .run();
+    let [unit, link] = units(&test).try_into().expect("a unit and its link");
+    for path in [&unit, &link] {
+        assert!(
+            done.stderr.contains(&format!("written: {path}\n")),
+            "{}",
+            done.stderr
+        );
+    }
+    assert_eq!(std::fs::read_link(&link).unwrap().to_string_lossy(), unit);
+    if !std::path::Path::new("/run/systemd/system").exists() {
+        assert!(
+            done.stderr.contains("does not run systemd"),
+            "{}",
+            done.stderr
+        );
+    }
+    let run_id = text(&Record::last(&test).status["run"]["run_id"]).to_owned();
+    let content = std::fs::read_to_string(&unit).unwrap();
+    let command = format!(
+        "\nExecStart=\"{}\" \"--state-dir\" \"{}\" \"resume\" \"{run_id}\" \"--yes\" \"--report\" \"json={}\"\n",
+        env!("CARGO_BIN_EXE_quintet"),
+        test.path("state").display(),
+        test.path("work")
+            .canonicalize()
+            .unwrap()
+            .join("r.json")
+            .display(),
+    );
+    assert!(content.contains(&command), "{content}");
+    assert!(!content.contains("shall-not-be-written"), "{content}");
+    assert!(content.contains("\nEnvironment=\"PATH="), "{content}");
+
+    if !test.can_restart("a47") {
+        return;
+    }
+    let resume = |args: &[&str]| {
+        let args = [&["resume", run_id.as_str()], args].concat();
+        test.quintet(&args).env("QUINTET_UNIT_DIR", &dir)
+    };
+    resume(&[]).status(2).run();
+    assert_eq!(units(&test).len(), 2, "a refused resume changes nothing");
+    let done = resume(&["--report", "json=r.json"]).after_restarts(1).run();
+    for path in [&unit, &link] {
+        assert!(
+            done.stderr.contains(&format!("removed: {path}\n")),
+            "{}",
+            done.stderr
+        );
+    }
+    assert_eq!(units(&test), [""; 0]);
+}
+
+/// A47.
+#[test]
+fn a47_while_a_run_waits_for_another_restart_its_unit_stays() {
+    let test = plan(
+        r#"
+        steps:
+          - {id: a, shell: true, command: "exit 9", exit_codes: &codes {"9": restart_required}}
+          - {id: b, shell: true, command: "exit 9", exit_codes: *codes, depends_on: [a]}
+          - {id: c, command: "false", depends_on: [b]}
+        "#,
+    );
+    let dir = test.path("units").to_string_lossy().into_owned();
+    running(&test, &["--resume-on-boot"])
+        .env("QUINTET_UNIT_DIR", &dir)
+        .status(3)
+        .run();
+    assert_eq!(units(&test).len(), 2);
+    if !test.can_restart("a47") {
+        return;
+    }
+    let resume = |restarts| {
+        let call = test.quintet(&["resume"]).env("QUINTET_UNIT_DIR", &dir);
+        call.after_restarts(restarts)
+    };
+    resume(1).status(3).run();
+    assert_eq!(units(&test).len(), 2);
+    // It has come to its end, though not to a good one.
+    resume(2).status(1).run();
+    assert_eq!(units(&test), [""; 0]);
+}
+
+/// A47.
+#[test]
+fn a47_where_nothing_wants_a_restart_no_unit_is_written_and_where_none_can_be_it_is_told() {
+    let test = plan("steps: [{id: a, command: 'true'}]");
+    let dir = test.path("units").to_string_lossy().into_owned();
+    running(&test, &["--resume-on-boot"])
+        .env("QUINTET_UNIT_DIR", &dir)
+        .run();
+    assert!(!test.path("units").exists());
+
+    let test = plan(STOPPING);
+    let not_a_dir = test.path("work/plan.yaml").to_string_lossy().into_owned();
+    running(&test, &["--resume-on-boot"])
+        .env("QUINTET_UNIT_DIR", &not_a_dir)
+        .status(3)
+        .stderr_has("will not go on at the next boot: ")
+        .run();
+}
