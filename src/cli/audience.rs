@@ -106,18 +106,12 @@ impl Watcher {
         if self.manner.quiet || self.manner.json {
             return;
         }
-        let mut tail = |ix: StepIx| self.last_lines(&ended.state, ix);
+        let (run_id, state) = (&ended.run_id, &ended.state);
+        let mut tail =
+            |ix: StepIx| logs::last_words(&self.state, run_id, state, ix, summary::TAIL_LINES);
         let mut err = anstream::stderr().lock();
         // Whoever has closed stderr does not want to know.
-        let _ = summary::write(&ended.run_id, &ended.state, &mut tail, &mut err);
-    }
-
-    /// The last lines that a step wrote.
-    fn last_lines(&self, run: &RunState, ix: StepIx) -> Vec<String> {
-        let last = run.step(ix).last.end();
-        last.map_or_else(Vec::new, |last| {
-            logs::last_lines(&self.state, &self.run_id, &last.output, summary::TAIL_LINES)
-        })
+        let _ = summary::write(run_id, state, &mut tail, &mut err);
     }
 }
 

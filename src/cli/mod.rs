@@ -3,12 +3,17 @@
 //! A verb's file holds its arguments with their help, and the function that
 //! does it. Adding one is that file and its line in the table of [`verbs!`].
 //! What several verbs share stands beside them: where the state is (`global`),
-//! how a target becomes a plan (`target`), and one that a run goes on by (`replan`), who watches a run (`audience`), how
-//! a recorded run is found and followed (`recorded`, `follow`), where results
+//! how a target becomes a plan (`target`), how a run begins
+//! (`begin`), by which plan it goes on (`replan`), and at which boot (`boot`), which run is
+//! meant where none is named (`waiting`), who watches a run (`audience`), what is done
+//! once it has ended (`after`), how a recorded run is found and followed (`recorded`, `follow`), where results
 //! go (`output`), how errors become words and exit codes (`error`).
 
+mod after;
 mod args;
 mod audience;
+mod begin;
+mod boot;
 mod cancel;
 mod completions;
 mod error;
@@ -22,12 +27,14 @@ mod output;
 mod plan;
 mod recorded;
 mod replan;
+mod report;
 mod resume;
 mod run;
 mod runs;
 mod status;
 mod target;
 mod validate;
+mod waiting;
 mod why;
 
 use std::ffi::{OsStr, OsString};
@@ -60,7 +67,7 @@ Exit codes:
     0  succeeded; failures that the plan tolerates are warnings
     1  a run failed
     2  bad usage or definition; nothing ran
-    3  quarantined: a person is needed
+    3  a person is needed: the run is quarantined, or waits for a restart
    74  the store, or what it keeps, cannot be read or written
    75  another run holds the lock, or another process drives the run
   124  the run's deadline passed
@@ -97,6 +104,7 @@ verbs! {
     Logs => logs,
     Events => events,
     Why => why,
+    Report => report,
     Graph => graph,
     List => list,
     Completions => completions,
