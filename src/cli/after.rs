@@ -29,6 +29,12 @@ pub struct Args {
     #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = Wanted::parse)]
     reports: Vec<Wanted>,
 
+    /// Print the result to stdout as one JSON object once the run has ended
+    ///
+    /// It is what `quintet report --format json` prints. The run's id goes to stderr.
+    #[arg(long, conflicts_with = "json")]
+    pub pass_thru: bool,
+
     /// Tell GitHub nothing
     ///
     /// Where GITHUB_ACTIONS is `true`, failures and warnings become annotations, and
@@ -58,14 +64,20 @@ impl Wanted {
 }
 
 impl Args {
-    /// Tells of the run's end whoever wants to know. Where `json` events are on
-    /// stdout, annotations go to stderr, which GitHub reads as well.
+    /// Tells of the run's end whoever wants to know. Where `json` events or the
+    /// result are on stdout, annotations go to stderr, which GitHub reads as well.
     pub fn deliver(&self, ended: &Ended, state: &StateDir, json: bool) {
         let on_github = !self.no_github && is("GITHUB_ACTIONS", "true");
-        if self.reports.is_empty() && !on_github {
+        if self.reports.is_empty() && !on_github && !self.pass_thru {
             return;
         }
         let result = result_of(ended, state);
+        if self.pass_thru {
+            // Who does not read it does not want to know.
+            let _ = Format::Json
+                .render(&result)
+                .and_then(|text| io::stdout().write_all(text.as_bytes()));
+        }
         for Wanted { format, file } in &self.reports {
             let written = format
                 .render(&result)
@@ -76,7 +88,7 @@ impl Args {
             }
         }
         if on_github {
-            annotate(&result, json);
+            annotate(&result, json || self.pass_thru);
             summarize(&result);
         }
     }

@@ -23,6 +23,8 @@ use crate::view::summary;
 pub struct Manner {
     /// Events as JSON on stdout.
     pub json: bool,
+    /// The result will be on stdout, and nothing else.
+    pub result: bool,
     /// Every question is answered with yes.
     pub yes: bool,
     /// Nothing on stderr but errors.
@@ -121,6 +123,8 @@ impl Audience for Watcher {
         if self.manner.json {
             let stdout: Box<dyn Write> = Box::new(std::io::stdout().lock());
             self.programs = Some(Jsonl::new(stdout, run_id));
+        } else if self.manner.result {
+            let _ = writeln!(std::io::stderr(), "Run ID: {run_id}");
         } else {
             let _ = writeln!(std::io::stdout(), "Run ID: {run_id}");
         }

@@ -77,6 +77,7 @@ pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Fai
     let signals = Signals::listen().map_err(|error| Failure::new(Kind::Run, error))?;
     let manner = Manner {
         json: args.json,
+        result: args.after.pass_thru,
         yes: args.yes,
         quiet: global.quiet,
     };

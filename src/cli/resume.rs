@@ -141,6 +141,7 @@ pub fn drive(
     let signals = Signals::listen().map_err(|error| Failure::new(Kind::Run, error))?;
     let show = Show {
         json: manner.json,
+        result: manner.after.pass_thru,
         yes: manner.yes,
         quiet: global.quiet,
     };

@@ -29,6 +29,7 @@ pub mod progress;
 pub mod result;
 pub mod runs;
 pub mod status;
+pub mod step;
 pub mod style;
 pub mod summary;
 pub mod time;
