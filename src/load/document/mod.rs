@@ -1,14 +1,21 @@
-//! Documents: JSON, YAML and TOML as one kind of tree, with the place of everything.
+//! Documents: JSON, YAML, TOML and PowerShell data as one kind of tree, with the
+//! place of everything.
 //!
 //! The formats differ in how they are written and agree in what they say:
 //! objects, arrays, strings, numbers, true, false and null. A loader walks
 //! [`Node`]s and does not know which format it reads. Every node knows its
 //! [`Span`], because every message about a file must show the place.
 //!
+//! PowerShell data can also say the value of an environment variable, which is
+//! not known here. That is a kind of its own, [`Kind::Env`], and no text: who
+//! reads texts only will refuse it, and who fills it in knows that what comes of
+//! it is a value, in which nothing is to be replaced any more.
+//!
 //! This module does not know what a plan is.
 
 mod escape;
 mod json;
+mod psd1;
 mod tape;
 mod toml;
 mod yaml;
@@ -26,6 +33,8 @@ pub use tape::{MAX_BYTES, MAX_DEPTH};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Json,
+    /// A PowerShell data file.
+    Psd1,
     Toml,
     Yaml,
 }
@@ -36,6 +45,7 @@ impl Format {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         match extension.to_ascii_lowercase().as_str() {
             "json" => Format::Json,
+            "psd1" => Format::Psd1,
             "toml" => Format::Toml,
             "yaml" | "yml" => Format::Yaml,
             _ => Format::by_look(text),
@@ -47,6 +57,9 @@ impl Format {
         let first = lines.clone().next().unwrap_or("");
         if first.starts_with("//") || first.starts_with("/*") {
             return Format::Json;
+        }
+        if psd1::begins(text) {
+            return Format::Psd1;
         }
         let telling = lines.find(|line| !line.starts_with('#')).unwrap_or("");
         if telling.starts_with('{') {
@@ -143,6 +156,7 @@ pub fn parse<'t>(
     }
     let (tape, mut found) = match format {
         Format::Json => json::parse(text, file),
+        Format::Psd1 => psd1::parse(text, file),
         Format::Toml => toml::parse(text, file),
         Format::Yaml => yaml::parse(text, file),
     };
@@ -177,6 +191,8 @@ pub enum Kind {
     Bool,
     Number,
     Text,
+    /// A text that needs the environment: see [`Node::with_env`].
+    Env,
     Array,
     Object,
 }
@@ -241,6 +257,7 @@ impl<'d> Node<'d> {
             TokenKind::False | TokenKind::True => Kind::Bool,
             TokenKind::Number | TokenKind::AsideNumber => Kind::Number,
             TokenKind::Plain | TokenKind::Escaped | TokenKind::Aside => Kind::Text,
+            TokenKind::Env | TokenKind::Mixed => Kind::Env,
             TokenKind::Array | TokenKind::CutArray => Kind::Array,
             TokenKind::Object => Kind::Object,
         }
@@ -250,13 +267,18 @@ impl<'d> Node<'d> {
     /// object by its first character.
     pub fn span(self) -> Span {
         let token = self.doc.tape.token(self.at);
-        let container = matches!(self.kind(), Kind::Array | Kind::Object);
-        let range = if container {
-            let start = token.start as usize;
-            let first = self.doc.text[start..].chars().next();
-            start..start + first.map_or(0, char::len_utf8)
-        } else {
-            token.range()
+        let range = match token.kind() {
+            TokenKind::Array | TokenKind::CutArray | TokenKind::Object => {
+                let start = token.start as usize;
+                let first = self.doc.text[start..].chars().next();
+                start..start + first.map_or(0, char::len_utf8)
+            }
+            TokenKind::Mixed => {
+                let last = self.parts().last();
+                let end = last.map_or(token.start, |part| part.span().end);
+                token.start as usize..end as usize
+            }
+            _ => token.range(),
         };
         self.doc.span(range)
     }
@@ -298,6 +320,32 @@ impl<'d> Node<'d> {
             TokenKind::Escaped => Some(escape::unescape(&self.doc.text[token.range()]).into()),
             TokenKind::Aside => Some(Cow::Borrowed(self.doc.tape.side(self.at))),
             _ => None,
+        }
+    }
+
+    /// The text of a [`Kind::Env`] node, with the environment's values, which are
+    /// put in as they are. None where all of it is one variable that is not set.
+    pub fn with_env<'e>(self, env: impl Fn(&str) -> Option<&'e str>) -> Option<String> {
+        let name = |node: Node<'d>| &self.doc.text[self.doc.tape.token(node.at).range()];
+        match self.token_kind() {
+            TokenKind::Env => env(name(self)).map(str::to_owned),
+            TokenKind::Mixed => {
+                let value = |part: Node<'d>| match part.text() {
+                    Some(text) => text,
+                    None => env(name(part)).unwrap_or_default().to_owned().into(),
+                };
+                Some(self.parts().map(value).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// The texts and variables that a text with variables is made of.
+    fn parts(self) -> Items<'d> {
+        Items {
+            doc: self.doc,
+            next: self.inside(),
+            end: self.end(),
         }
     }
 
