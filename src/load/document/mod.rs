@@ -191,10 +191,18 @@ pub enum Kind {
     Bool,
     Number,
     Text,
-    /// A text that needs the environment: see [`Node::with_env`].
+    /// A text that needs the environment: see [`Node::pieces`].
     Env,
     Array,
     Object,
+}
+
+/// A piece of a text that needs the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece<'d> {
+    Text(Cow<'d, str>),
+    /// The value of the variable of this name.
+    Env(&'d str),
 }
 
 impl<'t> Document<'t> {
@@ -323,24 +331,20 @@ impl<'d> Node<'d> {
         }
     }
 
-    /// The text of a [`Kind::Env`] node, with the environment's values, which are
-    /// put in as they are. None where all of it is one variable that is not set.
-    pub fn with_env<'e>(self, env: impl Fn(&str) -> Option<&'e str>) -> Option<String> {
-        let name = |node: Node<'d>| &self.doc.text[self.doc.tape.token(node.at).range()];
+    /// What a [`Kind::Env`] node is made of; nothing where this is no such node.
+    /// A single variable is null where it is not set, and among other pieces empty.
+    pub fn pieces(self) -> Vec<Piece<'d>> {
+        let piece = |node: Node<'d>| match node.text() {
+            Some(text) => Piece::Text(text),
+            None => Piece::Env(&self.doc.text[self.doc.tape.token(node.at).range()]),
+        };
         match self.token_kind() {
-            TokenKind::Env => env(name(self)).map(str::to_owned),
-            TokenKind::Mixed => {
-                let value = |part: Node<'d>| match part.text() {
-                    Some(text) => text,
-                    None => env(name(part)).unwrap_or_default().to_owned().into(),
-                };
-                Some(self.parts().map(value).collect())
-            }
-            _ => None,
+            TokenKind::Env => vec![piece(self)],
+            TokenKind::Mixed => self.parts().map(piece).collect(),
+            _ => Vec::new(),
         }
     }
 
-    /// The texts and variables that a text with variables is made of.
     fn parts(self) -> Items<'d> {
         Items {
             doc: self.doc,

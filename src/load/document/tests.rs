@@ -25,7 +25,7 @@ fn value(node: Node<'_>) -> Value {
         Kind::Bool => node.bool().into(),
         Kind::Number => json!({ "number": node.number() }),
         Kind::Text => node.text().into(),
-        Kind::Env => json!({ "env": node.with_env(|_| Some("?")) }),
+        Kind::Env => json!({ "env": format!("{:?}", node.pieces()) }),
         Kind::Array => node.items().map(value).collect(),
         Kind::Object => node
             .entries()
