@@ -1,0 +1,3 @@
+//! Playbooks: which scripts run in which order and with what, written down.
+
+pub mod book;
