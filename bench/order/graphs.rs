@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use quintet::plan::{
-    Action, Command, OnAbort, Plan, Policy, Program, Rollback, Source, Step, StepIx, Text,
+    Action, Command, OnAbort, Plan, Policy, Program, Rollback, Step, StepIx, Text,
 };
 
 /// Something to be done: it takes so long, and needs these to be over.
@@ -66,51 +66,26 @@ impl Workflow {
         let policy = Arc::new(Policy::default());
         let steps = self.steps.iter().map(|work| step(work, &policy));
         Arc::new(Plan {
-            id: self.name.into(),
-            name: self.name.into(),
-            version: "1".into(),
-            description: String::new(),
-            metadata: Default::default(),
-            variables: Default::default(),
-            env: Vec::new(),
             max_concurrency: NonZeroU32::new(slots).expect("there is a slot"),
-            deadline: None,
             on_abort: OnAbort::Wait,
             rollback: Rollback::Never,
-            lock: None,
-            pools: Default::default(),
-            resources: Default::default(),
-            facts: Default::default(),
-            files: Vec::new(),
-            origins: Vec::new(),
-            before: None,
             steps: steps.collect(),
+            ..Plan::new(self.name)
         })
     }
 }
 
 fn step(work: &Work, policy: &Arc<Policy>) -> Step {
+    let action = Action::Command(Box::new(Command {
+        program: Program::Argv([Text::from("true")].into()),
+        cwd: "/".into(),
+        env: [].into(),
+        stdin: None,
+    }));
     Step {
-        id: work.id.as_str().into(),
-        name: None,
-        action: Action::Command(Box::new(Command {
-            program: Program::Argv([Text::from("true")].into()),
-            cwd: "/".into(),
-            env: [].into(),
-            stdin: None,
-        })),
         needs: work.needs.iter().map(|need| StepIx::new(*need)).collect(),
-        after: [].into(),
-        fallback_of: None,
-        absent: None,
-        when: None,
         policy: policy.clone(),
-        tags: [].into(),
-        holds: None,
-        confirm: None,
-        undo: None,
-        about: None,
-        source: Source::default(),
+        ..Step::new(work.id.as_str(), action)
     }
 }
 

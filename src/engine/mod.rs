@@ -300,6 +300,10 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
 
     /// Drives the run to its end.
     ///
+    /// While it is recorded that the run stops, the executor is held: what waits
+    /// behind a running step begins of itself, and would do so after the record
+    /// if the orders to stop were late, in an engine that is frozen, say.
+    ///
     /// # Errors
     /// See [`EngineError`]. Steps that run are left to their supervisors.
     pub fn drive(&mut self) -> Result<RunOutcome, EngineError> {
@@ -310,7 +314,14 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
         let mut standstill = Standstill::default();
         loop {
             self.heed_log(&mut standstill)?;
-            for request in self.world.requests() {
+            let requests = self.world.requests();
+            let mut held = requests
+                .iter()
+                .any(|request| matches!(request, Request::Stop { .. }));
+            if held {
+                self.executor.pause();
+            }
+            for request in requests {
                 standstill.hear(&request);
                 self.take_request(request)?;
             }
@@ -323,9 +334,16 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
                     break;
                 }
                 for command in commands {
+                    if matches!(command, Command::Halt { .. }) {
+                        held = true;
+                        self.executor.pause();
+                    }
                     self.obey(command, &mut standstill)?;
                 }
                 now = self.world.now();
+            }
+            if held && !self.run.is_paused() {
+                self.executor.unpause();
             }
             if let RunPhase::Finished(outcome) = *self.run.phase()
                 && self.is_recorded(&mut standstill)?

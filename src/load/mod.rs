@@ -10,6 +10,7 @@
 
 pub mod document;
 pub mod plan_file;
+pub mod playbook;
 
 use std::collections::BTreeMap;
 use std::fs::File;

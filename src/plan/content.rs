@@ -96,6 +96,9 @@ impl Plan {
             facts: self.facts.clone(),
             files: self.files.clone(),
             origins: self.origins.clone(),
+            order: self.order,
+            min_succeeded: self.min_succeeded,
+            notices: self.notices.clone(),
             before: self.before.clone(),
             steps: Vec::new(),
         }

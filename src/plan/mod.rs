@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -110,6 +110,15 @@ pub struct Plan {
     /// Those of these files that lie on a disk, as they were then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<Origin>,
+    /// Which of several ready steps goes first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub order: Order,
+    /// The run fails if fewer of its steps succeed, however they were to be taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_succeeded: Option<u32>,
+    /// What people are told of the run as a whole, in the order of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
     /// The plan that a run went by before it went on by this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Arc<Plan>>,
@@ -117,6 +126,36 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan without steps that says nothing but its id: one step at a time,
+    /// and the default for all else.
+    pub fn new(id: impl Into<String>) -> Self {
+        let id = id.into();
+        Plan {
+            name: id.clone(),
+            id,
+            version: "1".into(),
+            description: String::new(),
+            metadata: BTreeMap::new(),
+            variables: BTreeMap::new(),
+            env: Vec::new(),
+            max_concurrency: NonZeroU32::MIN,
+            deadline: None,
+            on_abort: OnAbort::default(),
+            rollback: Rollback::default(),
+            lock: None,
+            pools: BTreeMap::new(),
+            resources: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            files: Vec::new(),
+            origins: Vec::new(),
+            order: Order::default(),
+            min_succeeded: None,
+            notices: Vec::new(),
+            before: None,
+            steps: Vec::new(),
+        }
+    }
+
     /// All step indices, in the plan's own order.
     pub fn indices(&self) -> impl DoubleEndedIterator<Item = StepIx> + ExactSizeIterator + use<> {
         (0..self.steps.len() as u32).map(StepIx)
@@ -148,6 +187,45 @@ pub struct Origin {
     pub cwd: String,
 }
 
+/// Values by name, of any kind that a file can write down. Who looks a name up
+/// finds it in any case of letters.
+pub type Scope = BTreeMap<Box<str>, serde_json::Value>;
+
+/// Something that people are told once in a run. It is printed, and has no
+/// effect on anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub on: Moment,
+    pub level: Level,
+    /// One line or more; data, never a format.
+    pub message: Box<str>,
+}
+
+/// When a [`Notice`] is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// Before the first step.
+    Start,
+    /// The run succeeded.
+    Success,
+    /// The run succeeded with something to look at: a warning, or a failure
+    /// that it tolerates.
+    Warning,
+    /// The run did not succeed.
+    Failure,
+}
+
+/// How a [`Notice`] is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Info,
+    Success,
+    Warning,
+    Error,
+}
+
 /// One thing to do.
 ///
 /// Kept lean on purpose: a plan may have 100,000 of these, so what few steps
@@ -176,6 +254,11 @@ pub struct Step {
     /// Runs only if this holds; skipped otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Box<Condition>>,
+    /// What the condition's names mean for this step, where that is not the same
+    /// for the whole plan or is more than a text. It stands before the plan's
+    /// variables. Shared by all steps of a stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Arc<Scope>>,
     pub policy: Arc<Policy>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub tags: Box<[Box<str>]>,
@@ -193,6 +276,34 @@ pub struct Step {
     pub about: Option<Box<About>>,
     /// Where the step is written.
     pub source: Source,
+}
+
+/// The policy of steps that say nothing of it, shared by all of them.
+static USUAL: LazyLock<Arc<Policy>> = LazyLock::new(Arc::default);
+
+impl Step {
+    /// A step that says only what it does. It waits for nothing, and is written
+    /// nowhere.
+    pub fn new(id: impl Into<Box<str>>, action: Action) -> Self {
+        Step {
+            id: id.into(),
+            name: None,
+            action,
+            needs: Box::default(),
+            after: Box::default(),
+            fallback_of: None,
+            absent: None,
+            when: None,
+            scope: None,
+            policy: Arc::clone(&USUAL),
+            tags: Box::default(),
+            holds: None,
+            confirm: None,
+            undo: None,
+            about: None,
+            source: Source::default(),
+        }
+    }
 }
 
 /// What a step does.
@@ -361,6 +472,17 @@ pub enum Rollback {
     /// When the run failed or was canceled.
     OnFailureOrCancel,
     Never,
+}
+
+/// Which of several ready steps of one priority goes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// The one with the longest remaining path, as far as the past tells.
+    #[default]
+    LongestFirst,
+    /// The one that the plan has first: its order means something to its author.
+    Written,
 }
 
 /// A lock held by a whole run.

@@ -286,6 +286,11 @@ fn finish(run: &RunState, why: Option<Stopping>) -> Command {
         Some((Stopping::Abort, _)) | None => {}
     }
     if failures.is_empty() && why.is_none() {
+        let succeeded = run.counts().succeeded;
+        if let Some(wanted) = run.plan.min_succeeded.filter(|min| succeeded < *min) {
+            let reason = Reason::TooFewSucceeded { succeeded, wanted };
+            return finish(RunOutcome::Failed, reason);
+        }
         let warnings = run.tolerated_failures().len() as u32;
         return finish(RunOutcome::Succeeded, Reason::AllDone { warnings });
     }
@@ -306,5 +311,39 @@ pub fn exit_code(outcome: RunOutcome, reason: &Reason, strict: bool) -> i32 {
         (RunOutcome::Canceled, Reason::Request { by }) if by == "SIGTERM" => 143,
         (RunOutcome::Canceled, _) => 130,
         (RunOutcome::Quarantined, _) => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::event::Kind;
+    use crate::view::testing::{self, Story, exited};
+
+    /// A41.
+    #[test]
+    fn a_run_of_which_too_little_succeeded_has_failed() {
+        for (wanted, outcome) in [(2, RunOutcome::Succeeded), (3, RunOutcome::Failed)] {
+            let mut plan = testing::plan(&["a", "b", "c"]);
+            plan.min_succeeded = Some(wanted);
+            testing::policy(&mut plan, "c", |policy| policy.critical = false);
+            let story = Story::of(plan, |id, _| (exited(i32::from(id == "c")), 1));
+            let last = story.events.last().map(|event| &event.kind);
+            let Some(Kind::RunFinished {
+                outcome: ended,
+                reason,
+            }) = last
+            else {
+                panic!("it has ended: {last:?}");
+            };
+            assert_eq!(*ended, outcome, "{reason}");
+            if outcome == RunOutcome::Failed {
+                let too_few = Reason::TooFewSucceeded {
+                    succeeded: 2,
+                    wanted: 3,
+                };
+                assert_eq!(*reason, too_few);
+            }
+        }
     }
 }

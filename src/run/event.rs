@@ -478,6 +478,8 @@ pub enum Reason {
     AllDone { warnings: u32 },
     /// These steps failed and their failure counts.
     StepsFailed { steps: Vec<String> },
+    /// Nothing failed that counts, but too little succeeded.
+    TooFewSucceeded { succeeded: u32, wanted: u32 },
     /// Nothing runs and nothing can: the steps that wait, and on what.
     Stuck { steps: Vec<String> },
     /// A text asks for an output that no step has put out.
@@ -543,6 +545,10 @@ impl fmt::Display for Reason {
                 write!(f, "every step ended well but {warnings} that may fail")
             }
             Reason::StepsFailed { steps } => write!(f, "failed: {}", steps.join(", ")),
+            Reason::TooFewSucceeded { succeeded, wanted } => write!(
+                f,
+                "{succeeded} steps succeeded, and the plan wants at least {wanted}"
+            ),
             Reason::Stuck { steps } => {
                 write!(
                     f,

@@ -91,12 +91,10 @@ impl Facts for Known<'_> {
         match path {
             ["prev" | "steps", id, field @ ..] => self.step(id, field),
             ["env", name] => self.env(name),
-            ["vars", name] => text(self.run.plan.variables.get(*name).map(String::as_str)),
-            [name] => match self.run.plan.variables.get(*name) {
-                Some(value) => text(Some(value)),
-                None => self.outside(name),
-            },
-            _ => Value::Null,
+            ["vars", name] => self.variable(name).unwrap_or(Value::Null),
+            [name] => self.variable(name).unwrap_or_else(|| self.outside(name)),
+            [name, within @ ..] => self.part_of(name, within),
+            [] => Value::Null,
         }
     }
 }
@@ -122,6 +120,34 @@ impl Known<'_> {
             ["outputs", key] => text(self.run.output(id, key)),
             _ => Value::Null,
         }
+    }
+
+    /// The step's own meaning of the name, then the plan's.
+    fn variable(&self, name: &str) -> Option<Value> {
+        let own = self.own(name).map(Value::from);
+        own.or_else(|| Some(text(Some(self.run.plan.variables.get(name)?))))
+    }
+
+    /// What the step's scope says of the name, in any case of letters.
+    fn own(&self, name: &str) -> Option<&serde_json::Value> {
+        let scope = self.run.plan[self.ix].scope.as_deref()?;
+        scope.get(name).or_else(|| {
+            let mut all = scope.iter();
+            all.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
+        })
+    }
+
+    /// A field of a value that has fields.
+    fn part_of(&self, name: &str, within: &[&str]) -> Value {
+        let field = |value: Option<&serde_json::Value>| value.map_or(Value::Null, Value::from);
+        field(
+            within
+                .iter()
+                .try_fold(self.own(name), |value, key| {
+                    Some(value?.as_object()?.get(*key))
+                })
+                .flatten(),
+        )
     }
 
     /// The step's own environment, then the plan's, then the outside world's.
@@ -154,4 +180,45 @@ impl Known<'_> {
 
 fn text(value: Option<&str>) -> Value {
     value.map_or(Value::Null, |value| Value::Text(value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::view::testing;
+
+    /// A26.
+    #[test]
+    fn a_step_means_by_a_name_what_its_scope_says_and_then_what_the_plan_says() {
+        let mut plan = testing::plan(&["a", "b"]);
+        let said = [("Environment", "Production"), ("Where", "here")];
+        plan.variables = said.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let scope = serde_json::json!({
+            "Environment": "Lab",
+            "Features": ["HyperV", "Docker"],
+            "Skip": false,
+            "HyperV": {"Switch": "internal", "Cpus": 4},
+        });
+        let scope: crate::plan::Scope = serde_json::from_value(scope).expect("an object");
+        plan.steps[0].scope = Some(Arc::new(scope));
+        let run = RunState::new(Arc::new(plan));
+        let judged = |ix: usize, text: &str| {
+            let when = Condition::parse(text).expect("a condition");
+            holds(&run, StepIx::new(ix), &when)
+        };
+        for text in [
+            "Environment -eq 'lab'",
+            "$environment -eq 'Lab' -and vars.Environment == 'Lab'",
+            "Features -contains 'docker' -and $Features.Count -eq 2",
+            "$Skip -ne $true -and -not $Skip",
+            "Where -eq 'here'",
+            "HyperV.Switch -eq 'internal' -and HyperV.Cpus -gt 3 -and HyperV.Gone -eq $null",
+        ] {
+            assert!(judged(0, text), "{text}");
+        }
+        assert!(judged(1, "Environment -eq 'Production'"));
+        assert!(!judged(1, "Features -contains 'Docker'"));
+    }
 }

@@ -4,7 +4,8 @@
 //! remaining path is the longest: it and the chain of steps behind it, each
 //! with the time that it is expected to take. What holds up the most is begun
 //! first, so that the run is not left, at its end, with one long chain and idle
-//! slots. Where nothing is known of the past, it is the plan's own order.
+//! slots. Where nothing is known of the past, or the plan's own order means
+//! something (`plan::Order`), it is that.
 //!
 //! The order is part of the run's state and never changes while an engine
 //! drives the run. A resumed engine may know more of the past and have another
@@ -18,7 +19,7 @@ use std::cmp::Reverse;
 
 use super::expect::{Expected, Usual};
 use crate::plan::graph::{Graph, waits};
-use crate::plan::{Plan, StepIx};
+use crate::plan::{self, Plan, StepIx};
 
 /// Handing a slot its next step before it asks saves it a tenth of a
 /// millisecond or less. To a step longer than this that is nothing.
@@ -68,7 +69,10 @@ impl Order {
         if own.is_empty() && !any_priority() {
             return Order::default();
         }
-        let path = graph.remaining_paths(plan, own);
+        let path = match plan.order {
+            plan::Order::LongestFirst => graph.remaining_paths(plan, own),
+            plan::Order::Written => Vec::new(),
+        };
         let mut keys: Vec<(Reverse<i32>, Reverse<u64>, StepIx)> = plan
             .indices()
             .map(|ix| {
@@ -392,5 +396,20 @@ mod tests {
         let order = Order::new(&plan, &Graph::new(&plan), &usual);
         let steps: Vec<&str> = order.steps.iter().map(|ix| &*plan[*ix].id).collect();
         assert_eq!(steps, ["urgent", "b", "long", "behind", "a"]);
+    }
+
+    /// A11.
+    #[test]
+    fn where_the_plans_order_means_something_the_past_does_not_change_it() {
+        let mut plan = testing::plan(&["a", "b", "long", "urgent"]);
+        testing::policy(&mut plan, "urgent", |policy| policy.priority = 1);
+        plan.order = plan::Order::Written;
+        let mut usual = Usual::nothing();
+        usual.note(StepIx::new(2), 60_000);
+        let order = Order::new(&plan, &Graph::new(&plan), &usual);
+        let turns = [3, 0, 1, 2].map(StepIx::new);
+        let found = [0, 1, 2, 3].map(|turn| order.step(Turn(turn)));
+        assert_eq!(found, turns);
+        assert!(order.lasts(StepIx::new(2)));
     }
 }

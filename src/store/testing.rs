@@ -63,25 +63,6 @@ pub(crate) fn plan(ids: &[&str]) -> Plan {
         "id": "PLAN-1", "name": "One", "version": "1", "max_concurrency": 1, "steps": [],
     }))
     .unwrap();
-    plan.steps = ids
-        .iter()
-        .map(|id| Step {
-            id: (*id).into(),
-            name: None,
-            action: Action::Group,
-            needs: [].into(),
-            after: [].into(),
-            fallback_of: None,
-            absent: None,
-            when: None,
-            policy: Default::default(),
-            tags: [].into(),
-            holds: None,
-            confirm: None,
-            undo: None,
-            about: None,
-            source: Default::default(),
-        })
-        .collect();
+    plan.steps = ids.iter().map(|id| Step::new(*id, Action::Group)).collect();
     plan
 }

@@ -38,55 +38,30 @@ pub fn plan(steps: &[&str]) -> Plan {
         step_of(id, needs, n)
     });
     Plan {
-        id: "TEST".into(),
         name: "A test".into(),
-        version: "1".into(),
-        description: String::new(),
-        metadata: Default::default(),
-        variables: Default::default(),
-        env: Vec::new(),
         max_concurrency: NonZeroU32::new(2).expect("two is not zero"),
-        deadline: None,
-        on_abort: Default::default(),
-        rollback: Default::default(),
-        lock: None,
-        pools: Default::default(),
-        resources: Default::default(),
-        facts: Default::default(),
         files: vec!["test.json".into()],
-        origins: Vec::new(),
-        before: None,
         steps: steps.collect(),
+        ..Plan::new("TEST")
     }
 }
 
 fn step_of(id: &str, needs: Vec<StepIx>, n: usize) -> Step {
     let words = ["echo", id].map(Text::from);
+    let action = Action::Command(Box::new(Command {
+        program: Program::Argv(Box::new(words)),
+        cwd: "/work".into(),
+        env: Box::default(),
+        stdin: None,
+    }));
     Step {
-        id: id.into(),
-        name: None,
-        action: Action::Command(Box::new(Command {
-            program: Program::Argv(Box::new(words)),
-            cwd: "/work".into(),
-            env: Box::default(),
-            stdin: None,
-        })),
         needs: needs.into(),
-        after: Box::default(),
-        fallback_of: None,
-        absent: None,
-        when: None,
-        policy: Arc::new(Policy::default()),
-        tags: Box::default(),
-        holds: None,
-        confirm: None,
-        undo: None,
-        about: None,
         source: Source {
             file: 0,
             line: n as u32 + 1,
             column: 1,
         },
+        ..Step::new(id, action)
     }
 }
 

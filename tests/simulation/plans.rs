@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quintet::plan::{
     Absent, Action, Command, Condition, Holds, OnAbort, OnFailure, Plan, Policy, Program, Retry,
-    Rollback, Source, Step, StepIx, Undo,
+    Rollback, Step, StepIx, Undo,
 };
 
 use crate::rng::Rng;
@@ -77,25 +77,9 @@ pub fn edited(rng: &mut Rng, plan: &Plan) -> Plan {
 
 pub fn empty(steps: Vec<Step>) -> Plan {
     Plan {
-        id: "sim".into(),
-        name: "sim".into(),
-        version: "1".into(),
-        description: String::new(),
-        metadata: Default::default(),
-        variables: Default::default(),
-        env: Vec::new(),
-        max_concurrency: NonZeroU32::MIN,
-        deadline: None,
-        on_abort: OnAbort::Wait,
         rollback: Rollback::Never,
-        lock: None,
-        pools: Default::default(),
-        resources: Default::default(),
-        facts: Default::default(),
-        files: Vec::new(),
-        origins: Vec::new(),
-        before: None,
         steps,
+        ..Plan::new("sim")
     }
 }
 
@@ -136,20 +120,15 @@ fn step(rng: &mut Rng, at: usize, needs: Vec<StepIx>, after: Vec<StepIx>) -> Ste
         grace: Duration::from_millis(rng.below(8)),
         ..Policy::default()
     };
+    let action = match rng.chance(8) {
+        true => Action::Group,
+        false => Action::Command(Box::new(command())),
+    };
     Step {
-        id: format!("s{at}").into(),
-        name: None,
-        action: match rng.chance(8) {
-            true => Action::Group,
-            false => Action::Command(Box::new(command())),
-        },
         needs: needs.into(),
         after: after.into(),
-        fallback_of: None,
         absent: rng.chance(6).then_some(Absent::NotSelected),
-        when: None,
         policy: Arc::new(policy),
-        tags: [].into(),
         holds: rng.chance(25).then(|| holds(rng)),
         confirm: rng.chance(6).then(|| "sure?".into()),
         undo: rng.chance(25).then(|| {
@@ -162,8 +141,7 @@ fn step(rng: &mut Rng, at: usize, needs: Vec<StepIx>, after: Vec<StepIx>) -> Ste
                 },
             })
         }),
-        about: None,
-        source: Source::default(),
+        ..Step::new(format!("s{at}"), action)
     }
 }
 

@@ -10,7 +10,7 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quintet::plan::{Action, OnFailure, Plan, Policy, Retry, Source, Step, StepIx};
+use quintet::plan::{Action, OnFailure, Plan, Policy, Retry, Step, StepIx};
 use quintet::run::{Exit, Outcome, RunState};
 
 use crate::life::{Again, Life, lead};
@@ -159,22 +159,11 @@ fn plan(case: &Case) -> Arc<Plan> {
             ..Policy::default()
         };
         let needs = (0..case.graph.len()).filter(|need| needs >> need & 1 == 1);
+        let action = Action::Command(Box::new(plans::command()));
         Step {
-            id: format!("s{at}").into(),
-            name: None,
-            action: Action::Command(Box::new(plans::command())),
             needs: needs.map(StepIx::new).collect(),
-            after: [].into(),
-            fallback_of: None,
-            absent: None,
-            when: None,
             policy: Arc::new(policy),
-            tags: [].into(),
-            holds: None,
-            confirm: None,
-            undo: None,
-            about: None,
-            source: Source::default(),
+            ..Step::new(format!("s{at}"), action)
         }
     };
     let steps = case.graph.iter().enumerate().map(step).collect();

@@ -77,21 +77,8 @@ fn plan(ids: &[&str]) -> Plan {
     plan.steps = ids
         .iter()
         .map(|id| Step {
-            id: (*id).into(),
             name: Some(format!("Step {id}").into()),
-            action: Action::Group,
-            needs: [].into(),
-            after: [].into(),
-            fallback_of: None,
-            absent: None,
-            when: None,
-            policy: Arc::default(),
-            tags: [].into(),
-            holds: None,
-            confirm: None,
-            undo: None,
-            about: None,
-            source: Default::default(),
+            ..Step::new(*id, Action::Group)
         })
         .collect();
     plan

@@ -104,26 +104,15 @@ pub fn lower(walk: &mut Walk<'_>, root: &Record<'_>, stem: &str) -> (Plan, Defau
         .and_then(|node| plan_id(walk, node))
         .unwrap_or_else(|| stem.to_owned());
     let mut plan = Plan {
-        name: plain(walk, root.named("name"), "name").unwrap_or_else(|| id.clone()),
-        id,
         version: plain(walk, root.named("version"), "version").unwrap_or_else(|| "1".into()),
         description: plain(walk, root.named("description"), "description").unwrap_or_default(),
         metadata: metadata(walk, root),
         variables: walk.scope.values(),
-        env: Vec::new(),
-        max_concurrency: NonZeroU32::MIN,
-        deadline: None,
-        on_abort: OnAbort::default(),
-        rollback: Rollback::default(),
-        lock: None,
-        pools: BTreeMap::new(),
-        resources: BTreeMap::new(),
-        facts: BTreeMap::new(),
-        files: Vec::new(),
-        origins: Vec::new(),
-        before: None,
-        steps: Vec::new(),
+        ..Plan::new(id)
     };
+    if let Some(name) = plain(walk, root.named("name"), "name") {
+        plan.name = name;
+    }
     let mut defaults = Defaults {
         timeout: Some(DEFAULT_TIMEOUT),
         grace: DEFAULT_GRACE,

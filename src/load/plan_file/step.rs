@@ -134,11 +134,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
         self.references(record, path);
         let action = self.action(record, path);
         Step {
-            id: id.into(),
             name: self.boxed(record, NAME, path),
-            needs: Box::default(),
-            after: Box::default(),
-            fallback_of: None,
             absent: (!is(record.get(ENABLED), true)).then_some(Absent::Disabled),
             when: self.condition(record, path),
             policy: self.policy(record, path),
@@ -148,7 +144,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             undo: self.undo(record, &action, path),
             about: self.about(record, path),
             source: self.locator.locate(place.start),
-            action,
+            ..Step::new(id, action)
         }
     }
 

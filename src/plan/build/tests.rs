@@ -1,7 +1,5 @@
 //! What a builder makes of steps that name each other, well and badly.
 
-use std::num::NonZeroU32;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -31,21 +29,8 @@ impl Sketch {
     fn add(&mut self, id: &str, links: &str, change: impl FnOnce(&mut Step)) {
         let policy = self.builder.policy(Policy::default());
         let mut step = Step {
-            id: id.into(),
-            name: None,
-            action: Action::Group,
-            needs: Box::default(),
-            after: Box::default(),
-            fallback_of: None,
-            absent: None,
-            when: None,
             policy,
-            tags: Box::default(),
-            holds: None,
-            confirm: None,
-            undo: None,
-            about: None,
-            source: crate::plan::Source::default(),
+            ..Step::new(id, Action::Group)
         };
         change(&mut step);
         let at = self.place();
@@ -105,27 +90,7 @@ fn line(problem: &Problem) -> String {
 }
 
 fn header() -> Plan {
-    Plan {
-        id: "p".into(),
-        name: "p".into(),
-        version: "1".into(),
-        description: String::new(),
-        metadata: BTreeMap::new(),
-        variables: BTreeMap::new(),
-        env: Vec::new(),
-        max_concurrency: NonZeroU32::MIN,
-        deadline: None,
-        on_abort: Default::default(),
-        rollback: Default::default(),
-        lock: None,
-        pools: BTreeMap::new(),
-        resources: BTreeMap::new(),
-        facts: BTreeMap::new(),
-        files: Vec::new(),
-        origins: Vec::new(),
-        before: None,
-        steps: Vec::new(),
-    }
+    Plan::new("p")
 }
 
 fn ixs(list: &[usize]) -> Box<[StepIx]> {

@@ -132,6 +132,22 @@ impl Value {
     }
 }
 
+impl From<&serde_json::Value> for Value {
+    /// What is written down, as conditions see it. An object is the text of it:
+    /// it is there, and nothing more can be asked of it as a whole.
+    fn from(written: &serde_json::Value) -> Self {
+        match written {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(b) => Value::Bool(*b),
+            // Numbers that no f64 is near enough to are still numbers.
+            serde_json::Value::Number(n) => n.as_f64().map_or(Value::Null, Value::Number),
+            serde_json::Value::String(text) => Value::Text(text.clone()),
+            serde_json::Value::Array(items) => Value::List(items.iter().map(Value::from).collect()),
+            serde_json::Value::Object(_) => Value::Text(written.to_string()),
+        }
+    }
+}
+
 const LIST_AND_ONE: Mismatch = "a list is equal only to a list; ask what it contains";
 
 fn same_text(a: &str, b: &str, fold: bool) -> bool {

@@ -1,0 +1,6 @@
+//! Playbooks: which scripts run in which order and with what, written down.
+
+pub mod book;
+mod condition;
+mod scope;
+mod template;
