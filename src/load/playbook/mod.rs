@@ -2,5 +2,6 @@
 
 pub mod book;
 mod condition;
+pub mod jobs;
 mod scope;
 mod template;

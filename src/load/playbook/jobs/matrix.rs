@@ -1,0 +1,184 @@
+//! A matrix: its axes multiplied, some combinations taken away and some added.
+//!
+//! In GitHub's order of things: the product of the axes, the last changing first;
+//! without what `exclude` fits; then each of `include` is put into every
+//! combination that it contradicts in no axis, or where there is none, becomes one.
+
+use serde_json::Value;
+
+use super::Notes;
+use super::fields::{self, Fields};
+use crate::load::document::{Kind, Node};
+use crate::load::playbook::template;
+use crate::plan::problem::{Problem, Problems, Span};
+
+/// More combinations than these are a mistake, and cost more than they are worth.
+const MOST: usize = 256;
+
+/// Values by name, in the order of the file.
+type Record = Vec<(String, Value)>;
+
+/// One combination of a matrix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Combination {
+    pub values: Record,
+    /// Where the matrix is written.
+    pub at: Span,
+}
+
+impl Combination {
+    /// What tells it from others: `linux, 3.12`.
+    pub fn label(&self) -> String {
+        let values = self.values.iter().map(|(_, value)| template::shown(value));
+        let values: Vec<String> = values.collect();
+        values.join(", ")
+    }
+}
+
+struct Axis {
+    name: String,
+    values: Vec<Value>,
+}
+
+/// The combinations of a job's matrix; `None` where it has none, or none that can
+/// be made sense of.
+pub fn read(strategy: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Vec<Combination>> {
+    let entry = strategy.take("matrix", notes)?;
+    let node = entry.value;
+    let path = format!("{}.matrix", strategy.path());
+    if node.kind() == Kind::Text {
+        let message = format!("{path}: a matrix that is made by an expression is not known");
+        let problem = Problem::error(message).at(node.span(), "");
+        notes.problems.push(problem.help("write out its axes"));
+        return None;
+    }
+    let mut fields = Fields::of(node, path.clone(), notes.problems)?;
+    let exclude = records(&mut fields, "exclude", notes);
+    let include = records(&mut fields, "include", notes);
+    let axes = axes(fields, notes.problems)?;
+    let at = entry.key_span();
+    let most = |count: Option<usize>, problems: &mut Problems| match count {
+        Some(count) if count <= MOST => Some(()),
+        _ => {
+            let message = format!("{path}: more than {MOST} combinations");
+            problems.push(Problem::error(message).at(at, ""));
+            None
+        }
+    };
+    let sizes = axes.iter().map(|axis| axis.values.len());
+    let product = sizes.fold(Some(1usize), |all, n| all?.checked_mul(n));
+    most(product, notes.problems)?;
+    let mut all = if axes.is_empty() {
+        Vec::new()
+    } else {
+        multiply(&axes)
+    };
+    all.retain(|values| !exclude.iter().any(|fields| fits(fields, values)));
+    add(&mut all, &axes, include);
+    most(Some(all.len()), notes.problems)?;
+    if all.is_empty() {
+        let message = format!("{path}: there is no combination");
+        notes.problems.push(Problem::error(message).at(at, ""));
+        return None;
+    }
+    let combination = |values| Combination { values, at };
+    Some(all.into_iter().map(combination).collect())
+}
+
+fn axes(mut fields: Fields<'_>, problems: &mut Problems) -> Option<Vec<Axis>> {
+    let mut axes = Some(Vec::new());
+    for entry in fields.rest() {
+        let node = entry.value;
+        if node.kind() != Kind::Array || node.item_count() == 0 {
+            let message = format!("{}.{}: expected a list of values", fields.path(), entry.key);
+            problems.push(Problem::error(message).at(node.span(), ""));
+            axes = None;
+            continue;
+        }
+        let values = node.items().map(|item| fields::value(item, problems));
+        let axis = Axis {
+            values: values.collect(),
+            name: entry.key.into_owned(),
+        };
+        axes = axes.map(|mut axes| {
+            axes.push(axis);
+            axes
+        });
+    }
+    axes
+}
+
+/// The objects of a list.
+fn records(fields: &mut Fields<'_>, name: &str, notes: &mut Notes<'_>) -> Vec<Record> {
+    let Some(entry) = fields.take(name, notes) else {
+        return Vec::new();
+    };
+    let record = |item: Node<'_>| {
+        let entries = item.entries().map(|entry| {
+            let value = fields::value(entry.value, notes.problems);
+            (entry.key.into_owned(), value)
+        });
+        (item.kind() == Kind::Object).then(|| entries.collect())
+    };
+    let records: Option<Vec<_>> = match entry.value.kind() {
+        Kind::Array => entry.value.items().map(record).collect(),
+        _ => None,
+    };
+    records.unwrap_or_else(|| {
+        let message = format!("{}.{name}: expected a list of objects", fields.path());
+        notes
+            .problems
+            .push(Problem::error(message).at(entry.value.span(), ""));
+        Vec::new()
+    })
+}
+
+fn multiply(axes: &[Axis]) -> Vec<Record> {
+    let mut all = vec![Record::new()];
+    for axis in axes {
+        let with = |values: &Record, value: &Value| {
+            let mut values = values.clone();
+            values.push((axis.name.clone(), value.clone()));
+            values
+        };
+        all = all
+            .iter()
+            .flat_map(|values| axis.values.iter().map(move |value| with(values, value)))
+            .collect();
+    }
+    all
+}
+
+/// Whether the record has just this value for the name.
+fn has(values: &[(String, Value)], field: &(String, Value)) -> bool {
+    values.iter().any(|value| value == field)
+}
+
+/// Whether every field has the value that the combination has.
+fn fits(fields: &[(String, Value)], values: &[(String, Value)]) -> bool {
+    fields.iter().all(|field| has(values, field))
+}
+
+fn add(all: &mut Vec<Record>, axes: &[Axis], include: Vec<Record>) {
+    // What was included by itself is not added to.
+    let product = all.len();
+    for fields in include {
+        let is_axis = |name: &str| axes.iter().any(|axis| axis.name == name);
+        let own: Vec<_> = fields.iter().filter(|(name, _)| is_axis(name)).collect();
+        let mut added = false;
+        for values in &mut all[..product] {
+            if own.iter().all(|field| has(values, field)) {
+                for (name, value) in &fields {
+                    match values.iter_mut().find(|(known, _)| known == name) {
+                        Some((_, known)) => *known = value.clone(),
+                        None => values.push((name.clone(), value.clone())),
+                    }
+                }
+                added = true;
+            }
+        }
+        if !added {
+            all.push(fields);
+        }
+    }
+}
