@@ -15,6 +15,7 @@
 
 mod escape;
 mod json;
+mod path;
 mod psd1;
 mod tape;
 mod toml;
@@ -22,10 +23,11 @@ mod yaml;
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::path::Path;
+use std::path::Path as FilePath;
 
 use crate::plan::problem::{Problem, Span};
 
+pub use path::Path;
 use tape::{At, Kind as TokenKind, Tape};
 pub use tape::{MAX_BYTES, MAX_DEPTH};
 
@@ -41,7 +43,7 @@ pub enum Format {
 
 impl Format {
     /// By the file's extension, and where that says nothing by how the text begins.
-    pub fn of(path: &Path, text: &str) -> Format {
+    pub fn of(path: &FilePath, text: &str) -> Format {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         match extension.to_ascii_lowercase().as_str() {
             "json" => Format::Json,

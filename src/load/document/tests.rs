@@ -343,7 +343,7 @@ fn xf08_encodings() {
 
 #[test]
 fn the_format_is_the_extension_or_the_look() {
-    let of = |name: &str, text: &str| Format::of(Path::new(name), text);
+    let of = |name: &str, text: &str| Format::of(FilePath::new(name), text);
     assert_eq!(of("a.json", "a: 1"), Format::Json);
     assert_eq!(of("a.YML", "{}"), Format::Yaml);
     assert_eq!(of("a.toml", ""), Format::Toml);

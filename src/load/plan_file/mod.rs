@@ -25,9 +25,8 @@ use crate::plan::build::Builder;
 use crate::plan::problem::{Locator, Problem, Sources};
 use crate::plan::variables::Scope;
 
-use super::document::{self, Document, Format, Node};
+use super::document::{self, Document, Format, Node, Path};
 use super::{Loaded, Lowered, Refusal, Request};
-use record::Path;
 use step::Steps;
 use walk::Walk;
 

@@ -5,9 +5,7 @@
 //! left out; so whoever takes the values afterwards takes them as they are and
 //! goes on, and one wrong field does not hide the next.
 
-use std::fmt;
-
-use crate::load::document::{Entry, Kind, Node};
+use crate::load::document::{Entry, Kind, Node, Path};
 use crate::plan::build::quoted;
 use crate::plan::name::nearest;
 use crate::plan::problem::{Problem, Problems, Span};
@@ -17,62 +15,6 @@ use super::table::{Field, MOST_SECONDS, Shape};
 
 /// No table has more fields than this.
 const MOST_FIELDS: usize = 48;
-
-/// Where a value is, in the words of the file: `steps[3].timeout_sec`.
-#[derive(Clone, Copy)]
-pub enum Path<'p> {
-    Root,
-    Field(&'p Path<'p>, &'p str),
-    Item(&'p Path<'p>, usize),
-    /// The item of `steps` at this index, and its id.
-    Step(usize, &'p str),
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Path::Root => Ok(()),
-            Path::Field(Path::Root, name) => write!(f, "{}", Printable(name)),
-            Path::Field(owner, name) => write!(f, "{owner}.{}", Printable(name)),
-            Path::Item(owner, index) => write!(f, "{owner}[{index}]"),
-            Path::Step(index, _) => write!(f, "steps[{index}]"),
-        }
-    }
-}
-
-/// A key of the file's, fit to print.
-struct Printable<'a>(&'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars().take(60) {
-            match c {
-                ' '..='~' => write!(f, "{c}")?,
-                _ => write!(f, "{}", c.escape_debug())?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Path<'_> {
-    /// The step that this is in.
-    pub fn step(&self) -> Option<&str> {
-        match self {
-            Path::Root => None,
-            Path::Field(owner, _) | Path::Item(owner, _) => owner.step(),
-            Path::Step(_, id) => Some(id),
-        }
-    }
-
-    /// A message about what is here.
-    pub fn says(&self, message: impl fmt::Display) -> String {
-        match self {
-            Path::Root => message.to_string(),
-            path => format!("{path}: {message}"),
-        }
-    }
-}
 
 /// Some fields of a table.
 #[derive(Clone, Copy)]
@@ -493,18 +435,5 @@ mod tests {
             meant(&GLOBALS, "default_timeout"),
             Some("default_timeout_sec")
         );
-    }
-
-    #[test]
-    fn paths_are_spelt_as_in_the_file() {
-        let step = Path::Step(3, "a");
-        let args = Path::Field(&step, "args");
-        assert_eq!(Path::Item(&args, 0).to_string(), "steps[3].args[0]");
-        assert_eq!(Path::Item(&args, 0).step(), Some("a"));
-        assert_eq!(
-            Path::Field(&Path::Root, "glo\u{1b}bals").to_string(),
-            "glo\\u{1b}bals"
-        );
-        assert_eq!(Path::Root.says("x"), "x");
     }
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::load::Request;
-use crate::load::document::{Kind, Node};
+use crate::load::document::{Kind, Node, Path};
 use crate::plan::build::quoted;
 use crate::plan::condition::Condition;
 use crate::plan::problem::{Problem, Problems, Span};
 use crate::plan::variables::Scope;
 use crate::plan::{Part, Text};
 
-use super::record::{self, Hints, NO_HINTS, Path, Record};
+use super::record::{self, Hints, NO_HINTS, Record};
 use super::table::Field;
 
 /// Environment variables, in the order of the file.
