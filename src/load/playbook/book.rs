@@ -11,6 +11,7 @@
 
 use serde_json::Value;
 
+use crate::plan::Moment;
 use crate::plan::problem::Span;
 
 /// Something that is written in a file, and where.
@@ -194,21 +195,12 @@ pub struct Check {
 /// What people are told of the whole run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
-    pub on: On,
+    pub on: Moment,
     /// With templates.
     pub message: Said<String>,
     pub level: Option<Said<String>>,
     /// Where to; the console and the log where nothing is said.
     pub channels: Vec<Said<String>>,
-}
-
-/// When people are told something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum On {
-    Start,
-    Success,
-    Failure,
-    Warning,
 }
 
 /// What counts as the success of the whole.

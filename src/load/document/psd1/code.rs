@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::number;
 use super::{Bracket, Next, Scanner, Stop};
 use crate::load::document::tape::Kind;
+use crate::plan::variables::is_name;
 
 const KEYWORDS: &[&str] = &[
     "begin",
@@ -109,10 +110,10 @@ pub(super) fn dollar(text: &str, at: usize, limit: usize) -> Dollar {
     }
 }
 
-/// Where the name begins in `env:NAME`.
+/// Where the name begins in `env:NAME`, which is one that every system can have.
 fn in_environment(variable: &str) -> Option<usize> {
     let scope = variable.get(..4)?;
-    (scope.eq_ignore_ascii_case("env:") && variable.len() > 4).then_some(4)
+    (scope.eq_ignore_ascii_case("env:") && is_name(&variable[4..])).then_some(4)
 }
 
 /// What a value must be for a cast to leave it as it is.

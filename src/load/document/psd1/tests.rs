@@ -178,7 +178,7 @@ fn numbers_are_kept_in_decimal() {
 #[test]
 fn a31_the_environment_is_a_value_of_its_own() {
     let text = concat!(
-        "@{ a = $env:CI; b = \"$env:HOME/x ${env:A B}`n$Env:N\"; ",
+        "@{ a = $env:CI; b = \"$env:HOME/x ${env:A_B}`n$Env:N\"; ",
         "c = [string]$env:UNSET; d = \"x${env:UNSET}y\"; e = \"it costs $env:\" }"
     );
     let mut problems = Vec::new();
@@ -203,11 +203,11 @@ fn a31_the_environment_is_a_value_of_its_own() {
         [
             ("CI", vec![Piece::Env("CI")]),
             (
-                "$env:HOME/x ${env:A B}`n$Env:N",
+                "$env:HOME/x ${env:A_B}`n$Env:N",
                 vec![
                     Piece::Env("HOME"),
                     text("/x "),
-                    Piece::Env("A B"),
+                    Piece::Env("A_B"),
                     text("\n"),
                     Piece::Env("N"),
                 ]

@@ -6,9 +6,8 @@
 
 use serde_json::Value;
 
-use super::Notes;
-use super::fields::{self, Fields};
-use crate::load::document::{Kind, Node};
+use crate::load::document::{Kind, Node, Path};
+use crate::load::playbook::fields::{self, Fields};
 use crate::load::playbook::template;
 use crate::plan::problem::{Problem, Problems, Span};
 
@@ -42,32 +41,30 @@ struct Axis {
 
 /// The combinations of a job's matrix; `None` where it has none, or none that can
 /// be made sense of.
-pub fn read(strategy: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Vec<Combination>> {
-    let entry = strategy.take("matrix", notes)?;
-    let node = entry.value;
-    let path = format!("{}.matrix", strategy.path());
+pub fn read(strategy: &mut Fields<'_, '_>, problems: &mut Problems) -> Option<Vec<Combination>> {
+    let node = strategy.take(&["matrix"], problems)?;
+    let path = Path::Field(strategy.path, "matrix");
     if node.kind() == Kind::Text {
-        let message = format!("{path}: a matrix that is made by an expression is not known");
+        let message = path.says("a matrix that is made by an expression is not known");
         let problem = Problem::error(message).at(node.span(), "");
-        notes.problems.push(problem.help("write out its axes"));
+        problems.push(problem.help("write out its axes"));
         return None;
     }
-    let mut fields = Fields::of(node, path.clone(), notes.problems)?;
-    let exclude = records(&mut fields, "exclude", notes);
-    let include = records(&mut fields, "include", notes);
-    let axes = axes(fields, notes.problems)?;
-    let at = entry.key_span();
-    let most = |count: Option<usize>, problems: &mut Problems| match count {
+    let mut fields = Fields::of(node, &path, problems);
+    let exclude = records(&mut fields, "exclude", problems);
+    let include = records(&mut fields, "include", problems);
+    let axes = axes(fields, problems)?;
+    let at = node.span();
+    let mut most = |count: Option<usize>| match count {
         Some(count) if count <= MOST => Some(()),
         _ => {
-            let message = format!("{path}: more than {MOST} combinations");
+            let message = path.says(format!("more than {MOST} combinations"));
             problems.push(Problem::error(message).at(at, ""));
             None
         }
     };
     let sizes = axes.iter().map(|axis| axis.values.len());
-    let product = sizes.fold(Some(1usize), |all, n| all?.checked_mul(n));
-    most(product, notes.problems)?;
+    most(sizes.fold(Some(1usize), |all, n| all?.checked_mul(n)))?;
     let mut all = if axes.is_empty() {
         Vec::new()
     } else {
@@ -75,60 +72,62 @@ pub fn read(strategy: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Vec<Comb
     };
     all.retain(|values| !exclude.iter().any(|fields| fits(fields, values)));
     add(&mut all, &axes, include);
-    most(Some(all.len()), notes.problems)?;
+    most(Some(all.len()))?;
     if all.is_empty() {
-        let message = format!("{path}: there is no combination");
-        notes.problems.push(Problem::error(message).at(at, ""));
+        let problem = Problem::error(path.says("there is no combination"));
+        problems.push(problem.at(at, ""));
         return None;
     }
     let combination = |values| Combination { values, at };
     Some(all.into_iter().map(combination).collect())
 }
 
-fn axes(mut fields: Fields<'_>, problems: &mut Problems) -> Option<Vec<Axis>> {
+/// The axes, which are all that is left of the matrix.
+fn axes(fields: Fields<'_, '_>, problems: &mut Problems) -> Option<Vec<Axis>> {
+    let path = fields.path;
     let mut axes = Some(Vec::new());
-    for entry in fields.rest() {
-        let node = entry.value;
-        if node.kind() != Kind::Array || node.item_count() == 0 {
-            let message = format!("{}.{}: expected a list of values", fields.path(), entry.key);
-            problems.push(Problem::error(message).at(node.span(), ""));
-            axes = None;
-            continue;
+    for named in fields.named() {
+        match named.value.value {
+            Value::Array(values) if !values.is_empty() => {
+                if let Some(axes) = &mut axes {
+                    let name = named.name.value;
+                    axes.push(Axis { name, values });
+                }
+            }
+            _ => {
+                let message =
+                    Path::Field(path, &named.name.value).says("expected a list of values");
+                problems.push(Problem::error(message).at(named.value.at, ""));
+                axes = None;
+            }
         }
-        let values = node.items().map(|item| fields::value(item, problems));
-        let axis = Axis {
-            values: values.collect(),
-            name: entry.key.into_owned(),
-        };
-        axes = axes.map(|mut axes| {
-            axes.push(axis);
-            axes
-        });
     }
     axes
 }
 
 /// The objects of a list.
-fn records(fields: &mut Fields<'_>, name: &str, notes: &mut Notes<'_>) -> Vec<Record> {
-    let Some(entry) = fields.take(name, notes) else {
+fn records(
+    fields: &mut Fields<'_, '_>,
+    name: &'static str,
+    problems: &mut Problems,
+) -> Vec<Record> {
+    let Some(node) = fields.take(&[name], problems) else {
         return Vec::new();
     };
     let record = |item: Node<'_>| {
         let entries = item.entries().map(|entry| {
-            let value = fields::value(entry.value, notes.problems);
+            let value = fields::value(entry.value);
             (entry.key.into_owned(), value)
         });
         (item.kind() == Kind::Object).then(|| entries.collect())
     };
-    let records: Option<Vec<_>> = match entry.value.kind() {
-        Kind::Array => entry.value.items().map(record).collect(),
+    let records: Option<Vec<_>> = match node.kind() {
+        Kind::Array => node.items().map(record).collect(),
         _ => None,
     };
     records.unwrap_or_else(|| {
-        let message = format!("{}.{name}: expected a list of objects", fields.path());
-        notes
-            .problems
-            .push(Problem::error(message).at(entry.value.span(), ""));
+        let path = Path::Field(fields.path, name);
+        fields::unfit(node, "a list of objects", &path, problems);
         Vec::new()
     })
 }

@@ -9,27 +9,31 @@
 //! Nothing is filled in here. A combination is a variable of its stage, `matrix`,
 //! so that a value of the matrix is never read as a part of the file.
 
-mod fields;
 mod matrix;
 mod needs;
 mod step;
 
 use serde_json::Value;
 
-use crate::load::document::{Entry, Kind, Node};
+use crate::load::document::{Entry, Kind, Node, Path};
 use crate::plan::build::quoted;
 use crate::plan::problem::{Problem, Problems};
 
-use super::book::{Named, Needs, Policy, Said, Stage};
-use fields::Fields;
+use super::book::{Named, Needs, Playbook, Said, Stage};
+use super::fields::{self, Fields};
+use super::head::{environment, policy};
 use matrix::Combination;
 
-/// What reading jobs adds to, beside stages.
-pub struct Notes<'p> {
-    pub problems: &'p mut Problems,
-    /// Keys that change nothing.
-    pub idle: &'p mut Vec<Said<String>>,
-}
+/// What jobs of workflows have, that nothing here acts on.
+const IDLE: &[&str] = &[
+    "concurrency",
+    "container",
+    "defaults",
+    "permissions",
+    "runson",
+    "services",
+    "shell",
+];
 
 /// One job as it is written, with its combinations.
 struct Job {
@@ -40,79 +44,65 @@ struct Job {
 
 /// Reads what stands under `jobs`: stages, each behind those that it needs.
 ///
-/// What is wrong is added to the notes' problems, and what is left is good for
-/// finding more.
-pub fn read(node: Node<'_>, notes: &mut Notes<'_>) -> Vec<Stage> {
+/// What is wrong is added to the problems, and what is left is good for finding
+/// more.
+pub fn read(node: Node<'_>, path: &Path<'_>, book: &mut Playbook, problems: &mut Problems) {
     if node.kind() != Kind::Object {
-        let problem = Problem::error("jobs: expected an object with a job for each name");
-        notes.problems.push(problem.at(node.span(), ""));
-        return Vec::new();
+        fields::unfit(node, "an object with a job for each name", path, problems);
+        return;
     }
-    let jobs: Vec<Job> = node.entries().map(|entry| job(&entry, notes)).collect();
+    let mut jobs = Vec::new();
+    for entry in node.entries() {
+        let path = Path::Field(path, &entry.key);
+        jobs.push(job(&entry, &path, book, problems));
+    }
     if jobs.is_empty() {
-        let problem = Problem::error("jobs: there are none");
-        notes.problems.push(problem.at(node.span(), ""));
+        let problem = Problem::error(path.says("there are none"));
+        problems.push(problem.at(node.span(), ""));
     }
-    needs::in_order(jobs, notes.problems)
-        .into_iter()
-        .flat_map(|job| job.stages)
-        .collect()
+    let jobs = needs::in_order(jobs, problems);
+    book.stages
+        .extend(jobs.into_iter().flat_map(|job| job.stages));
 }
 
-/// Reads how scripts are run, which jobs say for their steps and `defaults` for
-/// all jobs.
-fn policy(fields: &mut Fields<'_>, notes: &mut Notes<'_>) -> Policy {
-    let seconds = fields.value("timeout", notes);
-    let minutes = fields.value("timeout-minutes", notes);
-    let minutes = minutes.and_then(|minutes| step::seconds(minutes, notes.problems));
-    Policy {
-        continue_on_error: fields.value("continue-on-error", notes),
-        timeout: seconds.or(minutes),
-        retries: fields.value("retries", notes),
-        retry_delay: fields.value("retry-delay", notes),
-    }
-}
-
-fn job(entry: &Entry<'_>, notes: &mut Notes<'_>) -> Job {
+fn job(entry: &Entry<'_>, path: &Path<'_>, book: &mut Playbook, problems: &mut Problems) -> Job {
     let key = Said::new(entry.key.to_string(), entry.key_span());
-    check_key(&key, "a job", notes.problems);
-    let path = format!("jobs.{}", entry.key);
-    let mut job = Job {
-        key: key.clone(),
-        needs: Vec::new(),
-        stages: Vec::new(),
-    };
-    let Some(mut fields) = Fields::of(entry.value, path, notes.problems) else {
-        return job;
-    };
-    job.needs = fields.texts("needs", notes);
-    let name = fields.text("name", notes).unwrap_or_else(|| key.clone());
-    let mut stage = Stage::new(name, false);
+    check_key(&key, "a job", problems);
+    let mut fields = Fields::of(entry.value, path, problems);
+    let needs = fields.texts(&["needs"], problems).unwrap_or_default();
+    if entry.value.kind() != Kind::Object {
+        let stages = Vec::new();
+        return Job { key, needs, stages };
+    }
+    let name = fields.text(&["name"], problems);
+    let mut stage = Stage::new(name.unwrap_or_else(|| key.clone()), false);
     stage.at = key.at;
-    stage.key = key;
-    stage.needs = Needs::Keys(job.needs.clone());
-    stage.description = fields.text("description", notes);
-    stage.condition = step::condition(&mut fields, notes);
-    stage.variables = fields.values("variables", notes);
-    stage.env = fields.values("env", notes);
-    stage.policy = policy(&mut fields, notes);
-    stage.outputs = fields.values("outputs", notes);
-    stage.items = step::all(&mut fields, notes);
-    let combinations = match fields.object("strategy", notes) {
-        Some(mut strategy) => {
-            stage.max_concurrency = strategy.value("max-parallel", notes);
-            let combinations = matrix::read(&mut strategy, notes);
-            strategy.finish(notes);
-            combinations
+    stage.key = key.clone();
+    stage.needs = Needs::Keys(needs.clone());
+    stage.description = fields.text(&["description"], problems);
+    stage.condition = step::condition(&mut fields, problems);
+    stage.variables = fields.values(&["variables"], problems);
+    stage.env = environment(&mut fields, problems);
+    policy(&mut stage.policy, &mut fields, problems);
+    stage.outputs = fields.values(&["outputs"], problems);
+    stage.items = step::all(&mut fields, book, problems);
+    let mut stages = vec![stage];
+    if let Some(node) = fields.take(&["strategy"], problems) {
+        let path = Path::Field(path, "strategy");
+        let mut strategy = Fields::of(node, &path, problems);
+        stages[0].max_concurrency = strategy.value(&["maxparallel"], problems);
+        if let Some(combinations) = matrix::read(&mut strategy, problems) {
+            stages = combinations
+                .iter()
+                .map(|c| instance(&stages[0], c))
+                .collect();
         }
-        None => None,
-    };
-    fields.finish(notes);
-    job.stages = match combinations {
-        None => vec![stage],
-        Some(combinations) => combinations.iter().map(|c| instance(&stage, c)).collect(),
-    };
-    job
+        let rest = strategy.rest(&["failfast"], problems);
+        book.idle.extend(rest);
+    }
+    let rest = fields.rest(IDLE, problems);
+    book.idle.extend(rest);
+    Job { key, needs, stages }
 }
 
 /// A job's stage for one combination of its matrix.

@@ -2,107 +2,101 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
-use super::fields::{self, Fields};
-use super::{Notes, check_key, policy};
-use crate::load::document::{Entry, Kind, Node};
-use crate::load::playbook::book::{Does, Item, Language, Said};
+use super::{check_key, environment, policy};
+use crate::load::document::{Kind, Node, Path};
+use crate::load::playbook::book::{Does, Item, Language, Playbook, Said};
+use crate::load::playbook::fields::{self, Fields};
 use crate::load::playbook::template;
 use crate::plan::build::quoted;
 use crate::plan::name::folded;
 use crate::plan::problem::{Problem, Problems, Span};
 
 /// What a step may say to do.
-const DOES: &str = "a step has one of run, script and uses";
+const DOES: &str = "a step has one of \"run\", \"script\" and \"uses\"";
 
 /// Reads the steps of a job.
-pub fn all(job: &mut Fields<'_>, notes: &mut Notes<'_>) -> Vec<Item> {
-    let path = format!("{}.steps", job.path());
-    let entry = job.take("steps", notes);
-    let steps = entry.as_ref().map(|entry| entry.value);
-    let Some(steps) = steps.filter(|steps| steps.kind() == Kind::Array && steps.item_count() > 0)
-    else {
-        let at = entry.map_or_else(|| job.at(), |entry| entry.value.span());
-        let problem = Problem::error(format!("{path}: expected a list of steps"));
-        notes.problems.push(problem.at(at, ""));
+pub fn all(job: &mut Fields<'_, '_>, book: &mut Playbook, problems: &mut Problems) -> Vec<Item> {
+    let path = Path::Field(job.path, "steps");
+    let steps = job.take(&["steps"], problems);
+    let listed = |steps: &Node<'_>| steps.kind() == Kind::Array && steps.item_count() > 0;
+    let Some(node) = steps.filter(listed) else {
+        let at = steps.map_or(job.at, Node::span);
+        let problem = Problem::error(path.says("expected a list of steps"));
+        problems.push(problem.at(at, ""));
         return Vec::new();
     };
     let mut items = Vec::new();
-    for (ix, node) in steps.items().enumerate() {
-        items.extend(step(node, format!("{path}[{ix}]"), notes));
+    for (index, node) in node.items().enumerate() {
+        items.extend(step(node, &Path::Item(&path, index), book, problems));
     }
-    check_ids(&items, notes.problems);
+    check_ids(&items, problems);
     items
 }
 
-fn step(node: Node<'_>, path: String, notes: &mut Notes<'_>) -> Option<Item> {
-    let mut fields = Fields::of(node, path, notes.problems)?;
-    let does = does(&mut fields, notes);
-    let mut item = Item::new(does?, node.span());
-    item.id = fields.text("id", notes);
-    if let Some(id) = &item.id {
-        check_key(id, "a step", notes.problems);
+fn step(
+    node: Node<'_>,
+    path: &Path<'_>,
+    book: &mut Playbook,
+    problems: &mut Problems,
+) -> Option<Item> {
+    let mut fields = Fields::of(node, path, problems);
+    if node.kind() != Kind::Object {
+        return None;
     }
-    item.name = fields.text("name", notes);
-    item.description = fields.text("description", notes);
-    item.condition = condition(&mut fields, notes);
-    item.parameters = fields.values("with", notes);
-    item.parameters.extend(fields.values("parameters", notes));
-    item.variables = fields.values("variables", notes);
-    item.env = fields.values("env", notes);
-    item.policy = policy(&mut fields, notes);
-    fields.finish(notes);
+    let mut item = Item::new(does(&mut fields, problems)?, node.span());
+    item.id = fields.text(&["id"], problems);
+    if let Some(id) = &item.id {
+        check_key(id, "a step", problems);
+    }
+    item.name = fields.text(&["name"], problems);
+    item.description = fields.text(&["description"], problems);
+    item.condition = condition(&mut fields, problems);
+    item.parameters = fields.values(&["with"], problems);
+    item.parameters
+        .extend(fields.values(&["parameters"], problems));
+    item.variables = fields.values(&["variables"], problems);
+    item.env = environment(&mut fields, problems);
+    policy(&mut item.policy, &mut fields, problems);
+    let rest = fields.rest(&["outputs", "workingdirectory"], problems);
+    book.idle.extend(rest);
     Some(item)
 }
 
 /// The condition of a job or a step: `if: success()`, `if: ${{ success() }}`,
 /// `if: true`.
-pub fn condition(fields: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Said<String>> {
-    let entry = fields.take("if", notes)?;
-    match (entry.value.bool(), fields::text(entry.value)) {
-        (Some(truth), _) => Some(Said::new(truth.to_string(), entry.value.span())),
-        (None, Some(text)) => Some(text),
-        (None, None) => {
-            let message = format!("{}.if: expected a condition", fields.path());
-            let problem = Problem::error(message).at(entry.value.span(), "");
-            notes.problems.push(problem);
-            None
-        }
+pub fn condition(fields: &mut Fields<'_, '_>, problems: &mut Problems) -> Option<Said<String>> {
+    let node = fields.take(&["if"], problems)?;
+    match node.bool() {
+        Some(truth) => Some(Said::new(truth.to_string(), node.span())),
+        None => fields::text(node, &Path::Field(fields.path, "if"), problems),
     }
 }
 
 /// What a step does. None where it says nothing that is known, which has been
 /// reported then.
-fn does(fields: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Does> {
-    let run = fields.take("run", notes);
-    let script = fields.take("script", notes);
-    let uses = fields.take("uses", notes);
-    let shell = fields.text("shell", notes);
-    let shell = shell.and_then(|shell| language(&shell, notes.problems));
-    let path = fields.path();
-    match (run, script, uses) {
-        (Some(run), None, None) => self::run(&run, shell, path, notes.problems),
-        (None, Some(script), None) => self::script(&script, shell, path, notes.problems),
-        (None, None, Some(uses)) => playbook(&uses, path, notes.problems),
-        (None, None, None) => {
-            let message = format!("{path}: nothing to do; {DOES}");
-            notes
-                .problems
-                .push(Problem::error(message).at(fields.at(), ""));
+fn does(fields: &mut Fields<'_, '_>, problems: &mut Problems) -> Option<Does> {
+    let said = ["run", "script", "uses"].map(|name| fields.take(&[name], problems));
+    let shell = fields.text(&["shell"], problems);
+    let shell = shell.and_then(|shell| language(&shell, problems));
+    let path = fields.path;
+    match said {
+        [Some(node), None, None] => run(node, shell, &Path::Field(path, "run"), problems),
+        [None, Some(node), None] => script(node, shell, &Path::Field(path, "script"), problems),
+        [None, None, Some(node)] => playbook(node, &Path::Field(path, "uses"), problems),
+        [None, None, None] => {
+            let problem = Problem::error(path.says("nothing says what it does"));
+            problems.push(problem.at(fields.at, "").help(DOES));
             None
         }
-        (first, second, third) => {
-            let message = format!("{path}: more than one thing to do; {DOES}");
-            let mut places = [first, second, third].into_iter().flatten();
-            let mut problem = Problem::error(message);
-            if let Some(entry) = places.next() {
-                problem = problem.at(entry.key_span(), "");
+        several => {
+            let mut problem = Problem::error(path.says("several things say what it does"));
+            for node in several.into_iter().flatten() {
+                problem = match problem.at {
+                    None => problem.at(node.span(), ""),
+                    Some(_) => problem.also(node.span(), ""),
+                };
             }
-            for entry in places {
-                problem = problem.also(entry.key_span(), "");
-            }
-            notes.problems.push(problem);
+            problems.push(problem.help(DOES));
             None
         }
     }
@@ -110,45 +104,34 @@ fn does(fields: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Does> {
 
 /// `run`: scripts by number or as a selection; with `shell`, a program.
 fn run(
-    entry: &Entry<'_>,
+    node: Node<'_>,
     shell: Option<Language>,
-    path: &str,
+    path: &Path<'_>,
     problems: &mut Problems,
 ) -> Option<Does> {
-    let tokens = match entry.value.kind() {
-        Kind::Array => entry.value.items().map(fields::text).collect(),
-        _ => fields::text(entry.value).map(|text| vec![text]),
-    };
-    let Some(tokens) = tokens.filter(|tokens: &Vec<_>| !tokens.is_empty()) else {
-        let message = format!("{path}.run: expected a script's number or a selection");
-        problems.push(Problem::error(message).at(entry.value.span(), ""));
-        return None;
-    };
+    let tokens = fields::texts(node, path, problems);
     if let (Some(language), [text]) = (shell, tokens.as_slice()) {
         return code(text.clone(), language, path, problems);
     }
     if let Some(token) = tokens.iter().find(|token| !is_selection(&token.value)) {
-        let message = format!("{path}.run: {} selects no scripts", quoted(&token.value));
+        let message = path.says(format!("{} selects no scripts", quoted(&token.value)));
         let help = "scripts are selected as `0402`, `0401-0404`, `04*`, `stage:Testing`; what is a \
                     program by itself says which with `shell: bash`, `pwsh` or `python`";
         problems.push(Problem::error(message).at(token.at, "").help(help));
         return None;
     }
-    Some(Does::Select(tokens.into_iter().flat_map(split).collect()))
+    let tokens: Vec<_> = tokens.into_iter().flat_map(split).collect();
+    (!tokens.is_empty()).then_some(Does::Select(tokens))
 }
 
 /// `script`: a script of the folder; a text that is none is a program.
 fn script(
-    entry: &Entry<'_>,
+    node: Node<'_>,
     shell: Option<Language>,
-    path: &str,
+    path: &Path<'_>,
     problems: &mut Problems,
 ) -> Option<Does> {
-    let Some(text) = fields::text(entry.value) else {
-        let message = format!("{path}.script: expected a script's name");
-        problems.push(Problem::error(message).at(entry.value.span(), ""));
-        return None;
-    };
+    let text = fields::text(node, path, problems)?;
     if shell.is_none() && is_file(&text.value) {
         return Some(Does::Script(padded(text)));
     }
@@ -156,33 +139,29 @@ fn script(
 }
 
 /// `uses: playbook:NAME`.
-fn playbook(entry: &Entry<'_>, path: &str, problems: &mut Problems) -> Option<Does> {
-    let text = entry.value.text().unwrap_or_default();
+fn playbook(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Option<Does> {
+    let text = fields::text(node, path, problems)?.value;
     let name = text.strip_prefix("playbook:").map(str::trim);
-    match name.filter(|name| !name.is_empty()) {
-        Some(name) => {
-            let start = name.as_ptr() as usize - text.as_ptr() as usize;
-            let at = entry.value.part(start..start + name.len());
-            Some(Does::Playbook(Said::new(name.to_owned(), at)))
-        }
-        None => {
-            let message = format!("{path}.uses: {} is not known here", quoted(&text));
-            let problem = Problem::error(message).at(entry.value.span(), "");
-            problems.push(problem.help("another playbook is used as `playbook:NAME`"));
-            None
-        }
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        let start = text.len() - text["playbook:".len()..].trim_start().len();
+        let at = node.part(start..start + name.len());
+        return Some(Does::Playbook(Said::new(name.to_owned(), at)));
     }
+    let message = path.says(format!("{} is not known here", quoted(&text)));
+    let problem = Problem::error(message).at(node.span(), "");
+    problems.push(problem.help("another playbook is used as `playbook:NAME`"));
+    None
 }
 
 /// A program's text. Values do not belong into it: they would be read as code.
 fn code(
     text: Said<String>,
     language: Language,
-    path: &str,
+    path: &Path<'_>,
     problems: &mut Problems,
 ) -> Option<Does> {
     if template::has_holes(&text.value) || text.value.contains("${{") {
-        let message = format!("{path}: a value within a program's text would be code");
+        let message = path.says("a value within a program's text would be code");
         let problem = Problem::error(message).at(text.at, "");
         problems.push(problem.help("hand it over with `env`, and read the variable there"));
         return None;
@@ -243,19 +222,6 @@ fn is_file(text: &str) -> bool {
     let one_word = !text.is_empty() && !text.contains(['\n', '\r', ' ', ';', '$', '(', '|', '&']);
     let file = std::path::Path::new(text).extension().is_some();
     one_word && (file || text.starts_with(|c: char| c.is_ascii_digit()))
-}
-
-/// Minutes as seconds.
-pub fn seconds(minutes: Said<Value>, problems: &mut Problems) -> Option<Said<Value>> {
-    let seconds = minutes.value.as_f64().map(|minutes| minutes * 60.0);
-    match seconds.and_then(serde_json::Number::from_f64) {
-        Some(seconds) => Some(Said::new(Value::Number(seconds), minutes.at)),
-        None => {
-            let problem = Problem::error("expected a number of minutes").at(minutes.at, "");
-            problems.push(problem);
-            None
-        }
-    }
 }
 
 /// Two steps of a job cannot have one id.
