@@ -46,6 +46,15 @@ const IDLE: &[&str] = &[
     "onerror",
 ];
 
+/// What real playbooks would also tell of.
+const OTHER_MOMENTS: &[&str] = &[
+    "oncoveragebelow",
+    "oncoveragefailure",
+    "onprcreated",
+    "onstagecomplete",
+    "ontestfailure",
+];
+
 /// Reads all but the stages, which are taken already.
 pub fn read(book: &mut Playbook, mut root: Fields<'_, '_>, problems: &mut Problems) {
     book.name = book.name.take().or(root.text(&["name"], problems));
@@ -276,7 +285,7 @@ fn notices(book: &mut Playbook, root: &mut Fields<'_, '_>, problems: &mut Proble
         let mut fields = Fields::of(node, &path, problems);
         told(book, &mut fields, problems);
         fields.skip(&["channels", "minimal"]);
-        let rest = fields.rest(&[], problems);
+        let rest = fields.rest(OTHER_MOMENTS, problems);
         book.idle.extend(rest);
     }
     told(book, root, problems);
