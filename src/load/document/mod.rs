@@ -12,6 +12,7 @@ mod json;
 mod path;
 mod tape;
 mod toml;
+mod value;
 mod yaml;
 
 use std::borrow::Cow;

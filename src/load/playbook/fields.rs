@@ -93,7 +93,7 @@ impl<'d, 'p> Fields<'d, 'p> {
         problems: &mut Problems,
     ) -> Option<Said<Value>> {
         let node = self.take(names, problems)?;
-        Some(Said::new(value(node), node.span()))
+        Some(Said::new(node.to_value(), node.span()))
     }
 
     /// One text or a list of them.
@@ -188,28 +188,7 @@ pub fn values(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Value
 fn named(entry: &Entry<'_>) -> Named {
     Named {
         name: Said::new(entry.key.to_string(), entry.key_span()),
-        value: Said::new(value(entry.value), entry.value.span()),
-    }
-}
-
-/// What is written, as a value.
-pub fn value(node: Node<'_>) -> Value {
-    match node.kind() {
-        Kind::Null => Value::Null,
-        Kind::Bool => node.bool().into(),
-        Kind::Number => {
-            // Some formats have numbers that JSON cannot say, such as 0402.
-            let written = node.number().unwrap_or_default();
-            let number = serde_json::from_str(written).ok();
-            number.filter(Value::is_number).unwrap_or(written.into())
-        }
-        Kind::Text => node.text().unwrap_or_default().into(),
-        Kind::Array => node.items().map(value).collect(),
-        Kind::Object => {
-            let entries = node.entries();
-            let fields = entries.map(|entry| (entry.key.to_string(), value(entry.value)));
-            Value::Object(fields.collect())
-        }
+        value: Said::new(entry.value.to_value(), entry.value.span()),
     }
 }
 

@@ -164,7 +164,7 @@ fn inputs(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Vec<Input
                 input.choices = choices;
             }
         } else if !entry.value.is_null() {
-            let default = fields::value(entry.value);
+            let default = entry.value.to_value();
             input.default = Some(Said::new(default, entry.value.span()));
         }
         inputs.push(input);
