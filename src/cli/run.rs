@@ -57,13 +57,14 @@ enum Durable {
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     if args.dry_run {
         let ready = args.target.ready(global, args.json)?;
+        let ready = ready.for_looking(global, args.json);
         plan::show(&ready.plan, global, args.json);
         return Ok(ExitCode::SUCCESS);
     }
     // First of all, while this process is small and has one thread: what exists
     // now exists in every supervisor.
     let zygote = Zygote::fork().map_err(|error| Failure::new(Kind::Run, error))?;
-    let ready = args.target.ready(global, false)?;
+    let ready = args.target.ready(global, false)?.for_running()?;
     let mut plan = ready.plan;
     if let Some(most) = args.max_concurrency {
         plan.max_concurrency = most;

@@ -19,6 +19,7 @@ mod path;
 mod psd1;
 mod tape;
 mod toml;
+mod value;
 mod yaml;
 
 use std::borrow::Cow;

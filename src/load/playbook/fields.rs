@@ -10,7 +10,7 @@
 
 use serde_json::Value;
 
-use crate::load::document::{Entry, Kind, Node, Path, Piece};
+use crate::load::document::{Entry, Kind, Node, Path};
 use crate::plan::build::quoted;
 use crate::plan::name::{folded, nearest};
 use crate::plan::problem::{Problem, Problems, Span};
@@ -93,7 +93,7 @@ impl<'d, 'p> Fields<'d, 'p> {
         problems: &mut Problems,
     ) -> Option<Said<Value>> {
         let node = self.take(names, problems)?;
-        Some(Said::new(value(node), node.span()))
+        Some(Said::new(node.to_value(), node.span()))
     }
 
     /// One text or a list of them.
@@ -160,7 +160,7 @@ fn plain(name: &str) -> String {
 pub fn text(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Option<Said<String>> {
     let text = match node.kind() {
         Kind::Text => node.text().unwrap_or_default().into_owned(),
-        Kind::Env => environment(node),
+        Kind::Env => node.template(),
         Kind::Number => node.number().unwrap_or_default().to_owned(),
         _ => {
             unfit(node, "a text", path, problems);
@@ -192,40 +192,8 @@ pub fn values(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Value
 fn named(entry: &Entry<'_>) -> Named {
     Named {
         name: Said::new(entry.key.to_string(), entry.key_span()),
-        value: Said::new(value(entry.value), entry.value.span()),
+        value: Said::new(entry.value.to_value(), entry.value.span()),
     }
-}
-
-/// What is written, as a value.
-pub fn value(node: Node<'_>) -> Value {
-    match node.kind() {
-        Kind::Null => Value::Null,
-        Kind::Bool => node.bool().into(),
-        Kind::Number => {
-            // Some formats have numbers that JSON cannot say, such as 0402.
-            let written = node.number().unwrap_or_default();
-            let number = serde_json::from_str(written).ok();
-            number.filter(Value::is_number).unwrap_or(written.into())
-        }
-        Kind::Text => node.text().unwrap_or_default().into(),
-        Kind::Env => environment(node).into(),
-        Kind::Array => node.items().map(value).collect(),
-        Kind::Object => {
-            let entries = node.entries();
-            let fields = entries.map(|entry| (entry.key.to_string(), value(entry.value)));
-            Value::Object(fields.collect())
-        }
-    }
-}
-
-/// PowerShell's `$env:NAME` is the template `{{env.NAME}}`, which is filled with
-/// a value like any other.
-fn environment(node: Node<'_>) -> String {
-    let template = |piece| match piece {
-        Piece::Text(text) => text,
-        Piece::Env(name) => format!("{{{{env.{name}}}}}").into(),
-    };
-    node.pieces().into_iter().map(template).collect()
 }
 
 /// Reports a value that is of another kind than is wanted.

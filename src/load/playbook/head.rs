@@ -46,6 +46,15 @@ const IDLE: &[&str] = &[
     "onerror",
 ];
 
+/// What real playbooks would also tell of.
+const OTHER_MOMENTS: &[&str] = &[
+    "oncoveragebelow",
+    "oncoveragefailure",
+    "onprcreated",
+    "onstagecomplete",
+    "ontestfailure",
+];
+
 /// Reads all but the stages, which are taken already.
 pub fn read(book: &mut Playbook, mut root: Fields<'_, '_>, problems: &mut Problems) {
     book.name = book.name.take().or(root.text(&["name"], problems));
@@ -171,7 +180,7 @@ fn inputs(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Vec<Input
                 input.choices = choices;
             }
         } else if !entry.value.is_null() {
-            let default = fields::value(entry.value);
+            let default = entry.value.to_value();
             input.default = Some(Said::new(default, entry.value.span()));
         }
         inputs.push(input);
@@ -292,7 +301,7 @@ fn notices(book: &mut Playbook, root: &mut Fields<'_, '_>, problems: &mut Proble
         let mut fields = Fields::of(node, &path, problems);
         told(book, &mut fields, problems);
         fields.skip(&["channels", "minimal"]);
-        let rest = fields.rest(&[], problems);
+        let rest = fields.rest(OTHER_MOMENTS, problems);
         book.idle.extend(rest);
     }
     told(book, root, problems);

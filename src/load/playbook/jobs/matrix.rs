@@ -116,7 +116,7 @@ fn records(
     };
     let record = |item: Node<'_>| {
         let entries = item.entries().map(|entry| {
-            let value = fields::value(entry.value);
+            let value = entry.value.to_value();
             (entry.key.into_owned(), value)
         });
         (item.kind() == Kind::Object).then(|| entries.collect())
