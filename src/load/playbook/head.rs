@@ -75,7 +75,13 @@ pub fn read(book: &mut Playbook, mut root: Fields<'_, '_>, problems: &mut Proble
     policy(&mut book.policy, &mut root, problems);
     let concurrency = root.value(&["maxconcurrency"], problems);
     book.max_concurrency = book.max_concurrency.take().or(concurrency);
-    for name in ["options", "parallelization", "errorhandling", "defaults"] {
+    for name in [
+        "options",
+        "configuration",
+        "parallelization",
+        "errorhandling",
+        "defaults",
+    ] {
         if let Some(node) = root.take(&[name], problems) {
             options(book, node, &Path::Field(root.path, name), problems);
         }

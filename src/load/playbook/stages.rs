@@ -61,7 +61,7 @@ pub fn read(root: &mut Fields<'_, '_>, book: &mut Playbook, problems: &mut Probl
                 problems,
             );
         }
-    } else if let Some(node) = root.take(&["sequence", "steps"], problems) {
+    } else if let Some(node) = root.take(&["sequence", "steps", "scripts"], problems) {
         let path = Path::Field(root.path, "sequence");
         let name = Said::new("Sequence".into(), node.span());
         let items = items(node, &path, book, problems);
@@ -197,7 +197,7 @@ fn work(
     let mut any = false;
     for names in [
         &["prescript"][..],
-        &["sequence", "sequences", "scripts", "steps"],
+        &["sequence", "sequences", "scripts", "steps", "jobs"],
         &["inline"],
         &["script"],
         &["command"],

@@ -525,3 +525,56 @@ fn a40_what_changes_nothing_is_told() {
         ]
     );
 }
+
+/// The playbook, its problems, and the keys that change nothing.
+fn playbook(text: &str) -> (Playbook, Vec<String>) {
+    let mut found = Vec::new();
+    let document = document::parse(text, Format::Yaml, 0, &mut found).expect("a document");
+    let mut problems = Problems::default();
+    let book = crate::load::playbook::read(document.root(), &mut problems);
+    let problems = problems.into_vec().into_iter().map(|p| p.message);
+    (book.expect("a playbook"), problems.collect())
+}
+
+/// A31, A40: jobs within a playbook of the third generation, and by themselves.
+#[test]
+fn a40_a_playbook_of_jobs_says_the_rest_as_others_do() {
+    let (book, problems) = playbook(
+        r#"
+metadata: {name: release, description: Builds and tests, version: "3.0"}
+orchestration:
+  env: {LEVEL: book}
+  defaults: {timeout: 120, retries: 1, continueOnError: false}
+  concurrency: {maxConcurrency: 3}
+  jobs:
+    test: {needs: build, steps: [{run: "0402"}]}
+    build: {steps: [{run: "0001"}]}
+validation: {preConditions: [{name: ready, condition: "IsLinux"}]}
+notifications: {onFailure: {message: broken}}
+"#,
+    );
+    assert_eq!(problems, Vec::<String>::new());
+    assert_eq!(word(&book.name), Some("release"));
+    assert_eq!(word(&book.version), Some("3.0"));
+    assert_eq!(pairs(&book.env), [("LEVEL", json!("book"))]);
+    assert_eq!(plain(&book.policy.timeout), Some(json!(120)));
+    assert_eq!(plain(&book.policy.retries), Some(json!(1)));
+    assert_eq!(plain(&book.max_concurrency), Some(json!(3)));
+    assert_eq!(names(&book.stages), ["build", "test"]);
+    assert_eq!((book.before.len(), book.notices.len()), (1, 1));
+
+    let (book, problems) = playbook("name: x\nenv: {A: b}\njobs: {a: {steps: [{run: '0402'}]}}");
+    assert_eq!(problems, Vec::<String>::new());
+    assert_eq!(names(&book.stages), ["a"]);
+    assert_eq!(pairs(&book.env), [("A", json!("b"))]);
+
+    let both = "orchestration: {stages: [{sequence: '0001'}], jobs: {a: {steps: [{run: '0402'}]}}}";
+    assert_eq!(
+        playbook(both).1,
+        ["orchestration: there are stages and jobs"]
+    );
+    assert_eq!(
+        playbook("orchestration: {profiles: {}}").1,
+        ["orchestration: \"stages\" or \"jobs\" is missing"]
+    );
+}
