@@ -142,6 +142,14 @@ impl Scope {
         scope
     }
 
+    /// This, knowing the items that `other` knows.
+    pub fn with_steps_of(&self, other: &Scope) -> Scope {
+        Scope {
+            steps: Arc::clone(&other.steps),
+            ..self.clone()
+        }
+    }
+
     /// The id of the step that the item `id` is.
     pub fn step(&self, id: &str) -> Option<&str> {
         self.steps.get(&folded(id)).map(|step| &**step)
@@ -194,7 +202,8 @@ impl Scope {
     /// judged with, and so need not be known before the run.
     pub fn spelled(&self, name: &str) -> Option<&str> {
         let known = self.names.get(&folded(name))?;
-        matches!(known.found, Found::Filled(Filled::Value(_))).then_some(&known.spelled)
+        let value = matches!(known.found, Found::Filled(Filled::Value(_)));
+        (value && known.from != From::Context).then_some(&known.spelled)
     }
 
     /// The values that scripts are told, and conditions are judged with.
@@ -336,6 +345,14 @@ fn check_input(input: &Input, known: &Known, findings: &mut Findings) {
 }
 
 impl Findings {
+    /// With the problems that were found before.
+    pub fn after(problems: Problems) -> Self {
+        Findings {
+            problems,
+            missed: BTreeSet::new(),
+        }
+    }
+
     /// A34: a name that nobody knows is empty, which is told once.
     pub fn missed(&mut self, name: &str, at: Span) {
         if self.missed.insert(folded(name)) {

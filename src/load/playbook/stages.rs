@@ -17,7 +17,7 @@
 use crate::load::document::{Kind, Node, Path};
 use crate::plan::problem::{Problem, Problems};
 
-use super::book::{Does, Item, Language, Playbook, Said, Stage, Values};
+use super::book::{Does, Item, Language, Playbook, Said, Stage};
 use super::fields::{self, Fields};
 use super::head::{environment, policy};
 

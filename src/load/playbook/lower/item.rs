@@ -1,0 +1,337 @@
+//! One unit of a stage: a script, code of the playbook's own, or another playbook.
+
+use std::sync::Arc;
+
+use crate::load::Unmet;
+use crate::load::scripts::catalogue::ScriptIx;
+use crate::load::scripts::is_there;
+use crate::load::scripts::lower::{Usage, as_environment};
+use crate::plan::build::quoted;
+use crate::plan::name::folded;
+use crate::plan::problem::Problem;
+use crate::plan::{
+    About, Action, Condition, OnFailure, Policy, Retry, Scope as Values, Step, Text,
+};
+
+use super::super::book::{Does, Item, Language, Said, Stage};
+use super::super::code;
+use super::super::scope::Scope;
+use super::super::setting;
+use super::super::template::Filled;
+use super::stage::Entry;
+use super::{Making, Place, told_values};
+
+/// One thing that a stage runs.
+pub(super) struct Unit<'b> {
+    pub id: String,
+    pub item: &'b Item,
+    pub script: Option<ScriptIx>,
+}
+
+/// What a unit's steps wait for.
+struct Waits {
+    after: Vec<String>,
+    needs: Vec<String>,
+}
+
+impl Making<'_, '_> {
+    /// Makes the steps of a unit, and returns those that end it. `before` are
+    /// those of the unit before it, if it waits for one; `needed` is what its
+    /// script depends on.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn unit(
+        &mut self,
+        stage: &Stage,
+        unit: &Unit<'_>,
+        around: &mut Place,
+        entry: &Entry,
+        before: &[String],
+        needed: &[String],
+        regardless: bool,
+    ) -> Vec<String> {
+        let item = unit.item;
+        let mut place = Place {
+            scope: around.scope.with(&item.variables, self.findings),
+            policy: item.policy.within(&around.policy),
+            ..around.clone()
+        };
+        let env = self.env(&item.env, &place.scope);
+        place.env.extend(env);
+        let mut waits = Waits {
+            after: if before.is_empty() {
+                entry.after.clone()
+            } else {
+                Vec::new()
+            },
+            needs: if before.is_empty() {
+                entry.needs.clone()
+            } else {
+                Vec::new()
+            },
+        };
+        match entry.job {
+            true => waits.needs.extend_from_slice(before),
+            false => waits.after.extend_from_slice(before),
+        }
+        let mut always = regardless;
+        if let Some(said) = &item.condition {
+            let whose = format!(
+                "{} in the stage {}",
+                quoted(&unit.id),
+                quoted(&stage.name.value)
+            );
+            let all = [&waits.after[..], &waits.needs].concat();
+            if let Some(read) = self.condition(said, &whose, &place, &entry.earlier, &all) {
+                always |= read.regardless;
+                place.when.push(read.condition.text().to_owned());
+            }
+        }
+        if always {
+            waits.after.append(&mut waits.needs);
+        }
+        waits.needs.extend_from_slice(needed);
+        waits.after.retain(|id| !waits.needs.contains(id));
+        if let Some(id) = &item.id {
+            around.scope = around.scope.with_step(&id.value, &unit.id);
+        }
+        if let Does::Playbook(name) = &item.does {
+            return self.within(name, unit, &place, &waits);
+        }
+        let Some(mut step) = self.step(stage, unit, &place) else {
+            return Vec::new();
+        };
+        self.judge(&mut step, unit, entry.job, always);
+        step.name = item.name.as_ref().map(|said| said.value.as_str().into());
+        self.scripts += 1;
+        self.add(step, item.at, &waits.after, &waits.needs);
+        vec![unit.id.clone()]
+    }
+
+    /// What a failure of the step means, beyond what its policy says.
+    fn judge(&mut self, step: &mut Step, unit: &Unit<'_>, job: bool, always: bool) {
+        let mut policy = Policy::clone(&step.policy);
+        let goes_on = !policy.critical;
+        if unit.script.is_some_and(|ix| self.critical.contains(&ix)) {
+            policy.critical = true;
+            policy.on_failure = OnFailure::Abort;
+        } else if goes_on && self.all_critical {
+            policy.critical = true;
+        }
+        // A job that fails skips what needs it; what does not need it goes on.
+        if job && policy.on_failure == OnFailure::Abort {
+            policy.on_failure = OnFailure::SkipDependents;
+        }
+        policy.always |= always && job;
+        step.policy = self.lowering.builder.policy(policy);
+    }
+
+    fn step(&mut self, stage: &Stage, unit: &Unit<'_>, place: &Place) -> Option<Step> {
+        let item = unit.item;
+        let condition = self.all_of(&place.when);
+        let variables = told_values(&place.scope);
+        let mut env = self.differing(&variables);
+        env.extend(
+            place
+                .scope
+                .texts()
+                .into_iter()
+                .flat_map(|(name, text)| both(&name, &text)),
+        );
+        env.extend(place.env.iter().cloned());
+        let (parameters, texts) = self.parameters(item, &place.scope);
+        env.extend(
+            texts
+                .into_iter()
+                .flat_map(|(name, text)| both(&name, &text)),
+        );
+        let mut defaults = setting::defaults(&place.policy, &place.scope, self.findings);
+        if self.manner.continue_on_error == Some(true) {
+            defaults.continue_on_error = Some(true);
+        }
+        defaults.continue_on_error = defaults.continue_on_error.or(self.manner.continue_on_error);
+        let description = item.description.as_ref().map(|said| said.value.clone());
+        if let Some(ix) = unit.script {
+            let usage = Usage {
+                id: unit.id.clone(),
+                variables: Arc::new(variables),
+                parameters,
+                env,
+                condition,
+                stage: Some(stage.name.value.clone()),
+                description,
+                defaults,
+            };
+            return Some(self.lowering.step(self.catalogue.script(ix), usage));
+        }
+        let Does::Code { language, text } = &item.does else {
+            return None;
+        };
+        let code = code::lower(*language, text, &place.scope, self.findings)?;
+        self.need_interpreter(*language, &unit.id, text);
+        let goes_on = defaults.continue_on_error == Some(true);
+        let policy = Policy {
+            timeout: defaults.timeout.filter(|limit| !limit.is_zero()),
+            retry: Retry {
+                count: defaults.retries.unwrap_or(0),
+                delay: defaults.retry_delay.unwrap_or_default(),
+                ..Retry::default()
+            },
+            on_failure: if goes_on {
+                OnFailure::SkipDependents
+            } else {
+                OnFailure::Abort
+            },
+            critical: !goes_on,
+            ..Policy::default()
+        };
+        let mut step = self.plain_step(unit.id.clone(), code.program, policy);
+        if let Action::Command(command) = &mut step.action {
+            env.extend(as_environment(&parameters));
+            env.extend(code.env);
+            command.env = env.into();
+        }
+        if let Some(condition) = condition {
+            self.note(&condition, place);
+            step.when = Some(Box::new(condition));
+            step.scope = Some(Arc::new(variables));
+        }
+        step.about = Some(Box::new(About {
+            description: description.unwrap_or_default().into(),
+            stage: Some(stage.name.value.as_str().into()),
+            ..About::default()
+        }));
+        Some(step)
+    }
+
+    /// All conditions as one.
+    fn all_of(&mut self, when: &[String]) -> Option<Condition> {
+        let text = match when {
+            [] => return None,
+            [one] => one.clone(),
+            several => {
+                let several: Vec<String> = several.iter().map(|c| format!("({c})")).collect();
+                several.join(" and ")
+            }
+        };
+        // Each was read by itself; together they are only longer.
+        Condition::parse(&text).ok()
+    }
+
+    /// What a step is told beyond what the whole plan is told.
+    fn differing(&self, variables: &Values) -> Vec<(Box<str>, Text)> {
+        let base = told_values(&self.base);
+        let differs = |(name, value): &(&Box<str>, _)| base.get(*name) != Some(*value);
+        let own = variables.iter().filter(differs);
+        as_environment(
+            &own.map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    }
+
+    /// Parameters with their templates filled; what the command line gives goes
+    /// over them, as over everything. Those that wait for a step come as texts.
+    fn parameters(&mut self, item: &Item, scope: &Scope) -> (Values, Vec<(Box<str>, Text)>) {
+        let mut values = Values::new();
+        let mut texts = Vec::new();
+        for named in &item.parameters {
+            let name: Box<str> = named.name.value.as_str().into();
+            let given = self.given.iter().rev();
+            let given = given
+                .clone()
+                .find(|(given, _)| folded(given) == folded(&name));
+            let same = values
+                .keys()
+                .find(|known| folded(known) == folded(&name))
+                .cloned();
+            if let Some(same) = same {
+                values.remove(&same);
+            }
+            match given {
+                Some((_, value)) => {
+                    values.insert(name, value.clone());
+                }
+                None => match scope.fill(&named.value, self.findings) {
+                    Filled::Value(value) => {
+                        values.insert(name, value);
+                    }
+                    parts @ Filled::Parts(_) => texts.push((name, parts.into_text())),
+                },
+            }
+        }
+        (values, texts)
+    }
+
+    fn need_interpreter(&mut self, language: Language, id: &str, text: &Said<String>) {
+        let env = self.lowering.request.env.as_ref();
+        let path = env.and_then(|env| env.get("PATH"));
+        if !is_there(code::interpreter(language), path.map(String::as_str)) {
+            let problem = Problem::error(code::missing(language, id)).at(text.at, "");
+            let step = id.to_owned();
+            self.lowering.unmet.push(Unmet { step, problem });
+        }
+    }
+
+    /// Another playbook, in the place of a unit.
+    fn within(
+        &mut self,
+        name: &Said<String>,
+        unit: &Unit<'_>,
+        place: &Place,
+        waits: &Waits,
+    ) -> Vec<String> {
+        let key = folded(&name.value);
+        let library = self.library;
+        let Some(book) = library.get(&key) else {
+            return Vec::new();
+        };
+        if self.running.contains(&key) {
+            self.refuse(
+                format!("the playbook {} runs itself", quoted(&name.value)),
+                name.at,
+            );
+            return Vec::new();
+        }
+        let (parameters, _) = self.parameters(unit.item, &place.scope);
+        let given = parameters
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.clone()));
+        let given: Vec<_> = given.chain(self.given.clone()).collect();
+        let scope = Scope::new(&book.inputs, &given, self.findings);
+        let start = self.id(&format!("{}/start", unit.id));
+        let mut inner = Place {
+            prefix: format!("{}/", unit.id),
+            scope: scope.with(&book.variables, self.findings),
+            policy: place.policy.within(&book.policy),
+            env: place.env.clone(),
+            when: vec![format!("steps['{start}'].status == 'succeeded'")],
+        };
+        let env = self.env(&book.env, &inner.scope);
+        inner.env.extend(env);
+        self.start(&start, name, place, waits);
+        self.running.push(key);
+        let end = self.stages(book, &inner, std::slice::from_ref(&start));
+        self.running.pop();
+        end
+    }
+
+    /// The meeting point before all of another playbook. It waits for what the
+    /// unit waits for and has its condition, since the names in that mean
+    /// something else inside; what is inside runs only if it was reached.
+    fn start(&mut self, id: &str, name: &Said<String>, place: &Place, waits: &Waits) {
+        let mut step = Step::new(id, Action::Group);
+        if let Some(condition) = self.all_of(&place.when) {
+            self.note(&condition, place);
+            step.when = Some(Box::new(condition));
+            step.scope = Some(Arc::new(told_values(&place.scope)));
+        }
+        self.helpers += 1;
+        self.add(step, name.at, &waits.after, &waits.needs);
+    }
+}
+
+/// A text under both of the names in which scripts are told variables.
+fn both(name: &str, text: &Text) -> [(Box<str>, Text); 2] {
+    let name = name.replace('.', "_");
+    crate::load::scripts::lower::PREFIXES
+        .map(|prefix| (format!("{prefix}{name}").into(), text.clone()))
+}
