@@ -21,7 +21,7 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    fn succeeded(&self) -> String {
+    pub fn succeeded(&self) -> String {
         format!("steps['{}'].status == 'succeeded'", self.group)
     }
 

@@ -8,18 +8,23 @@ use crate::load::scripts::is_there;
 use crate::load::scripts::lower::{Usage, as_environment};
 use crate::plan::build::quoted;
 use crate::plan::name::folded;
-use crate::plan::problem::Problem;
+use crate::plan::problem::{Problem, Span};
 use crate::plan::{
     About, Action, Condition, OnFailure, Policy, Retry, Scope as Values, Step, Text,
 };
 
 use super::super::book::{Does, Item, Language, Said, Stage};
 use super::super::code;
+use super::super::condition::Earlier;
 use super::super::scope::Scope;
 use super::super::setting;
 use super::super::template::Filled;
 use super::stage::Entry;
-use super::{Making, Place, told_values};
+use super::{Making, Place, outermost, told_values};
+
+/// So often may playbooks run others, in all: each of a few that run the next
+/// twice doubles the plan.
+const MOST_SPLICED: usize = 1000;
 
 /// One thing that a stage runs.
 pub(super) struct Unit<'b> {
@@ -55,7 +60,7 @@ impl Making<'_, '_> {
             policy: item.policy.within(&around.policy),
             ..around.clone()
         };
-        let env = self.env(&item.env, &place.scope);
+        let env = self.env(&item.env, &mut place.scope);
         place.env.extend(env);
         let mut waits = Waits {
             after: if before.is_empty() {
@@ -69,9 +74,11 @@ impl Making<'_, '_> {
                 Vec::new()
             },
         };
-        match entry.job {
-            true => waits.needs.extend_from_slice(before),
-            false => waits.after.extend_from_slice(before),
+        waits.after.extend_from_slice(before);
+        if entry.job {
+            let chain = around.chain.iter();
+            let chain = chain.filter(|id| !self.tolerated.contains(*id));
+            waits.needs.extend(chain.cloned());
         }
         let mut always = regardless;
         if let Some(said) = &item.condition {
@@ -81,7 +88,7 @@ impl Making<'_, '_> {
                 quoted(&stage.name.value)
             );
             let all = [&waits.after[..], &waits.needs].concat();
-            if let Some(read) = self.condition(said, &whose, &place, &entry.earlier, &all) {
+            if let Some(read) = self.condition(said, &whose, &place, &all) {
                 always |= read.regardless;
                 place.when.push(read.condition.text().to_owned());
             }
@@ -94,17 +101,41 @@ impl Making<'_, '_> {
         if let Some(id) = &item.id {
             around.scope = around.scope.with_step(&id.value, &unit.id);
         }
-        if let Does::Playbook(name) = &item.does {
-            return self.within(name, unit, &place, &waits);
-        }
-        let Some(mut step) = self.step(stage, unit, &place) else {
-            return Vec::new();
+        let ended = match &item.does {
+            Does::Playbook(name) => self.within(name, unit, &place, &waits),
+            _ => {
+                let Some(mut step) = self.step(stage, unit, &place) else {
+                    return Vec::new();
+                };
+                self.judge(&mut step, unit, entry.job, always);
+                step.name = item.name.as_ref().map(|said| said.value.as_str().into());
+                self.scripts += 1;
+                self.add(step, item.at, &waits.after, &waits.needs);
+                vec![unit.id.clone()]
+            }
         };
-        self.judge(&mut step, unit, entry.job, always);
-        step.name = item.name.as_ref().map(|said| said.value.as_str().into());
-        self.scripts += 1;
-        self.add(step, item.at, &waits.after, &waits.needs);
-        vec![unit.id.clone()]
+        if entry.job {
+            self.stands_before(&ended, item, around, always && !regardless);
+        }
+        ended
+    }
+
+    /// Notes what a step of a job is for the steps after it. One that runs
+    /// whatever became of those before says nothing about them, so the next
+    /// waits for it and needs the one before it.
+    fn stands_before(&mut self, ended: &[String], item: &Item, around: &mut Place, whatever: bool) {
+        let goes_on = item.policy.continue_on_error.as_ref();
+        if setting::flag(goes_on, &around.scope, self.findings) == Some(true) {
+            self.tolerated.extend(ended.iter().cloned());
+        }
+        if !whatever {
+            around.chain = ended.to_vec();
+        }
+        around.earlier.extend(ended.iter().map(|id| Earlier {
+            key: String::new(),
+            group: id.clone(),
+            steps: vec![id.clone()],
+        }));
     }
 
     /// What a failure of the step means, beyond what its policy says.
@@ -127,7 +158,7 @@ impl Making<'_, '_> {
 
     fn step(&mut self, stage: &Stage, unit: &Unit<'_>, place: &Place) -> Option<Step> {
         let item = unit.item;
-        let condition = self.all_of(&place.when);
+        let condition = self.all_of(&place.when, stage.at);
         let variables = told_values(&place.scope);
         let mut env = self.differing(&variables);
         env.extend(
@@ -204,7 +235,7 @@ impl Making<'_, '_> {
     }
 
     /// All conditions as one.
-    fn all_of(&mut self, when: &[String]) -> Option<Condition> {
+    fn all_of(&mut self, when: &[String], at: Span) -> Option<Condition> {
         let text = match when {
             [] => return None,
             [one] => one.clone(),
@@ -213,8 +244,10 @@ impl Making<'_, '_> {
                 several.join(" and ")
             }
         };
-        // Each was read by itself; together they are only longer.
-        Condition::parse(&text).ok()
+        // Each was read by itself; together they are longer, and perhaps too long.
+        Condition::parse(&text)
+            .map_err(|error| self.refuse(error.message, at))
+            .ok()
     }
 
     /// What a step is told beyond what the whole plan is told.
@@ -284,11 +317,19 @@ impl Making<'_, '_> {
         let Some(book) = library.get(&key) else {
             return Vec::new();
         };
-        if self.running.contains(&key) {
-            self.refuse(
-                format!("the playbook {} runs itself", quoted(&name.value)),
-                name.at,
-            );
+        if let Some(first) = self.running.iter().position(|running| *running == key) {
+            let circle = self.running[first..].iter().chain([&key]);
+            let circle: Vec<String> = circle.map(|name| quoted(name)).collect();
+            let message = format!("playbooks run each other: {}", circle.join(" → "));
+            self.refuse(message, name.at);
+            return Vec::new();
+        }
+        self.spliced += 1;
+        if self.spliced > MOST_SPLICED {
+            if self.spliced == MOST_SPLICED + 1 {
+                let message = format!("other playbooks are run more than {MOST_SPLICED} times");
+                self.refuse(message, name.at);
+            }
             return Vec::new();
         }
         let (parameters, _) = self.parameters(unit.item, &place.scope);
@@ -296,36 +337,44 @@ impl Making<'_, '_> {
             .iter()
             .map(|(name, value)| (name.to_string(), value.clone()));
         let given: Vec<_> = given.chain(self.given.clone()).collect();
-        let scope = Scope::new(&book.inputs, &given, self.findings);
         let start = self.id(&format!("{}/start", unit.id));
         let mut inner = Place {
             prefix: format!("{}/", unit.id),
-            scope: scope.with(&book.variables, self.findings),
+            scope: outermost(book, &given, self.lowering.request, self.findings),
             policy: place.policy.within(&book.policy),
             env: place.env.clone(),
             when: vec![format!("steps['{start}'].status == 'succeeded'")],
+            ..Place::default()
         };
-        let env = self.env(&book.env, &inner.scope);
+        let env = self.env(&book.env, &mut inner.scope);
         inner.env.extend(env);
-        self.start(&start, name, place, waits);
+        self.point(&start, name.at, place, &waits.after, &waits.needs);
         self.running.push(key);
         let end = self.stages(book, &inner, std::slice::from_ref(&start));
         self.running.pop();
         end
     }
 
-    /// The meeting point before all of another playbook. It waits for what the
-    /// unit waits for and has its condition, since the names in that mean
-    /// something else inside; what is inside runs only if it was reached.
-    fn start(&mut self, id: &str, name: &Said<String>, place: &Place, waits: &Waits) {
+    /// A meeting point that is reached only where the conditions of its place
+    /// hold. Before another playbook it keeps what is inside from asking them
+    /// again, where their names mean something else; behind a job it says that
+    /// the job was not skipped.
+    pub(super) fn point(
+        &mut self,
+        id: &str,
+        at: Span,
+        place: &Place,
+        after: &[String],
+        needs: &[String],
+    ) {
         let mut step = Step::new(id, Action::Group);
-        if let Some(condition) = self.all_of(&place.when) {
+        if let Some(condition) = self.all_of(&place.when, at) {
             self.note(&condition, place);
             step.when = Some(Box::new(condition));
             step.scope = Some(Arc::new(told_values(&place.scope)));
         }
         self.helpers += 1;
-        self.add(step, name.at, &waits.after, &waits.needs);
+        self.add(step, at, after, needs);
     }
 }
 

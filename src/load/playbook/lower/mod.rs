@@ -5,7 +5,7 @@
 //!   failure that is tolerated does not skip the next stage, and one that is not
 //!   ends the run.
 //! - A job (a stage with `needs`) is reached only when all of it succeeded, and
-//!   what needs it is skipped otherwise.
+//!   what needs it is skipped otherwise, unless its condition asks for more.
 //! - A script's step is called `STAGE/0402_Run-UnitTests`: a script may stand in
 //!   several stages, and runs in each with that stage's variables.
 //! - What conditions ask of the outside world, and what must hold before and
@@ -31,6 +31,7 @@ use crate::plan::problem::{Problem, Span};
 use crate::plan::{Order, Plan, Rollback, Text};
 
 use super::book::{Named, Playbook, Policy, Said, Values};
+use super::condition::Earlier;
 use super::scope::{Findings, Scope};
 use super::template::Filled;
 use super::{profile, setting};
@@ -69,7 +70,7 @@ pub fn lower(
         }
     };
     let given = given(lowering.request, options);
-    let scope = Scope::new(&book.inputs, &given, findings).with(&book.variables, findings);
+    let scope = outermost(&book, &given, lowering.request, findings);
     let mut making = Making {
         library,
         catalogue: &folder.catalogue,
@@ -81,20 +82,39 @@ pub fn lower(
         ids: BTreeSet::new(),
         scripts: 0,
         helpers: 0,
+        tolerated: BTreeSet::new(),
         running: Vec::new(),
+        spliced: 0,
         lowering,
         findings,
     };
     making.success(&book, &scope);
-    let place = Place {
+    let mut place = Place {
         scope: scope.clone(),
         policy: book.policy.clone(),
         ..Place::default()
     };
+    // The whole plan has this environment, so that no step needs it again.
+    let env = making.env(&book.env, &mut place.scope);
     let start = making.before(&book, &place);
     let end = making.stages(&book, &place, &start);
     making.after(&book, &place, &end);
-    making.header(&book, &scope, folder, options)
+    making.header(&book, &scope, env, folder, options)
+}
+
+/// What is known before any stage of a playbook.
+fn outermost(
+    book: &Playbook,
+    given: &[(String, Value)],
+    request: &Request,
+    findings: &mut Findings,
+) -> Scope {
+    let scope = Scope::new(&book.inputs, given, findings);
+    let scope = match &request.env {
+        Some(env) => scope.in_environment(env.clone()),
+        None => scope,
+    };
+    scope.with(&book.variables, findings)
 }
 
 /// What the command line gives, the later over the earlier.
@@ -124,8 +144,12 @@ struct Making<'a, 'r> {
     scripts: u32,
     /// … and how many are meeting points and questions, which always succeed.
     helpers: u32,
+    /// Steps of jobs whose failure is for their job as if they had succeeded.
+    tolerated: BTreeSet<String>,
     /// The playbooks that are being made, the innermost last.
     running: Vec<String>,
+    /// How often a playbook stood in the place of an item.
+    spliced: usize,
     lowering: &'a mut Lowering<'r>,
     findings: &'a mut Findings,
 }
@@ -140,6 +164,10 @@ struct Place {
     env: Vec<(Box<str>, Text)>,
     /// The conditions of what is around, which hold here too.
     when: Vec<String>,
+    /// What conditions may ask about: stages before, and in a job its own steps.
+    earlier: Vec<Earlier>,
+    /// In a job: the last step that has to succeed for the next.
+    chain: Vec<String>,
 }
 
 impl Making<'_, '_> {
@@ -159,11 +187,15 @@ impl Making<'_, '_> {
         self.findings.problems.push(problem);
     }
 
-    /// Environment variables with their templates filled.
-    fn env(&mut self, values: &Values, scope: &Scope) -> Vec<(Box<str>, Text)> {
+    /// Environment variables with their templates filled, which from then on are
+    /// the scope's `env.NAME`.
+    fn env(&mut self, values: &Values, scope: &mut Scope) -> Vec<(Box<str>, Text)> {
         let mut env = Vec::new();
+        let around = scope.clone();
         for Named { name, value } in values {
-            let text = scope.fill(value, self.findings).into_text();
+            let filled = around.fill(value, self.findings);
+            *scope = scope.with_context(&format!("env.{}", name.value), filled.clone());
+            let text = filled.into_text();
             let nul = text.shown().contains('\0');
             if name.value.is_empty() || name.value.contains(['=', '\0']) || nul {
                 let name_of = quoted(&name.value);
@@ -207,6 +239,7 @@ impl Making<'_, '_> {
         &mut self,
         book: &Playbook,
         scope: &Scope,
+        own: Vec<(Box<str>, Text)>,
         folder: &Folder,
         options: &Options,
     ) -> Plan {
@@ -221,7 +254,7 @@ impl Making<'_, '_> {
             .unwrap_or(AT_ONCE);
         let variables = told_values(scope);
         let mut env = environment(&variables, manner.non_interactive, self.lowering.request);
-        env.extend(self.env(&book.env, scope));
+        env.extend(own);
         self.tell_idle(book);
         Plan {
             version: plain(&book.version).unwrap_or_else(|| "1".into()),
