@@ -110,7 +110,7 @@ enum Dollar<'a> {
 }
 
 /// How a variable stands in a text in double quotes, if one does.
-pub(super) fn variable_in(text: &str) -> Option<Dollar<'_>> {
+fn variable_in(text: &str) -> Option<Dollar<'_>> {
     let is_variable = |rest: &str| rest.starts_with(|c| is_start(c) || c == '{' || c == '(');
     let mut dollars = text.match_indices('$');
     let (at, _) = dollars.find(|(at, _)| {
