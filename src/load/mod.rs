@@ -40,7 +40,7 @@ pub struct Loader {
 pub static LOADERS: &[Loader] = &[
     Loader {
         name: "plan",
-        about: "a plan file: JSON, TOML or YAML with a list of steps",
+        about: "a plan file: JSON, TOML, YAML or PowerShell data with a list of steps",
         accepts: |path| !path.is_dir(),
         load: plan_file::load,
     },

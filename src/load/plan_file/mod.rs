@@ -1,4 +1,4 @@
-//! Plan files: the DAG of steps as JSON, TOML or YAML.
+//! Plan files: the DAG of steps as JSON, TOML, YAML or PowerShell data.
 //!
 //! Lowering is one walk over the document by the tables of `fields`, which
 //! are all that such a file may say. Three things are decided here and nowhere

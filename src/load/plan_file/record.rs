@@ -314,6 +314,9 @@ fn unfit(node: Node<'_>, shape: &Shape, path: &Path<'_>) -> Problem {
     }
 }
 
+/// What to write in place of PowerShell's `$env:NAME`.
+pub const ENV: &str = "a plan names it as '${env.NAME}', in single quotes";
+
 /// What would fit better, where that can be told from what is there.
 fn hint(node: Node<'_>, shape: &Shape) -> Option<String> {
     let text = node.text().unwrap_or_default();
@@ -330,6 +333,7 @@ fn hint(node: Node<'_>, shape: &Shape) -> Option<String> {
         Shape::List(Shape::Text | Shape::Word) if node.kind() == Kind::Text => {
             Some("put it into brackets: it is a list of one".into())
         }
+        Shape::Text | Shape::Word if node.kind() == Kind::Env => Some(ENV.into()),
         Shape::Text | Shape::Word if matches!(node.kind(), Kind::Number | Kind::Bool) => {
             Some("put it into quotes".into())
         }
@@ -366,6 +370,7 @@ fn found(node: Node<'_>) -> String {
         .into(),
         Kind::Number => format!("the number {}", node.number().unwrap_or_default()),
         Kind::Text => format!("the text {}", quoted(&node.text().unwrap_or_default())),
+        Kind::Env => "an environment variable of PowerShell".into(),
         Kind::Array => "a list".into(),
         Kind::Object => "an object".into(),
     }

@@ -272,6 +272,12 @@ impl<'r> Walk<'r> {
         match node.kind() {
             Kind::Null | Kind::Bool | Kind::Number => node.to_value(),
             Kind::Text => self.plain(node, path).into(),
+            Kind::Env => {
+                let message = path.says("PowerShell's environment is not read here");
+                let problem = Problem::error(message).at(node.span(), "");
+                self.problems.push(problem.help(record::ENV));
+                Value::Null
+            }
             Kind::Array => {
                 let items = node.items().enumerate();
                 items

@@ -1,7 +1,7 @@
 //! The fields of an object, as playbooks spell them.
 //!
-//! Keys count in any case of letters, and each field has several names, since
-//! playbooks of several years and hands are read. Unlike a plan file's, a
+//! Keys count in any style (`continue-on-error`, `ContinueOnError`), and each
+//! field has several names, since playbooks of several years and hands are read. Unlike a plan file's, a
 //! playbook's fields have no table: who reads an object takes what it knows
 //! out of it, and what is left over has no effect. That is told, and not
 //! refused, since playbooks carry much that was only ever meant for people; but
@@ -21,7 +21,7 @@ use super::book::{Named, Said, Values};
 pub struct Fields<'d, 'p> {
     pub at: Span,
     pub path: &'p Path<'p>,
-    /// With their keys in lower case.
+    /// With their keys in no style.
     left: Vec<(String, Entry<'d>)>,
     /// All names that were asked for.
     known: Vec<&'static str>,
@@ -36,7 +36,7 @@ impl<'d, 'p> Fields<'d, 'p> {
         Fields {
             at: node.span(),
             path,
-            left: node.entries().map(|e| (folded(&e.key), e)).collect(),
+            left: node.entries().map(|e| (plain(&e.key), e)).collect(),
             known: Vec::new(),
         }
     }
@@ -46,8 +46,8 @@ impl<'d, 'p> Fields<'d, 'p> {
         self.left.iter().any(|(key, _)| key == name)
     }
 
-    /// Takes the field that has one of these names, in lower case. Null is the
-    /// same as leaving it out.
+    /// Takes the field that has one of these names, which are in no style. Null
+    /// is the same as leaving it out.
     pub fn take(&mut self, names: &[&'static str], problems: &mut Problems) -> Option<Node<'d>> {
         self.known.extend(names);
         let mut found: Option<Entry<'d>> = None;
@@ -135,7 +135,7 @@ impl<'d, 'p> Fields<'d, 'p> {
                 true => None,
                 false => nearest(key, self.known.iter().copied()),
             };
-            match near.filter(|_| !key.starts_with("x-")) {
+            match near.filter(|_| !entry.key.starts_with("x-")) {
                 Some(near) => {
                     let message = self
                         .path
@@ -143,7 +143,7 @@ impl<'d, 'p> Fields<'d, 'p> {
                     let problem = Problem::error(message).at(entry.key_span(), "");
                     problems.push(problem.help(format!("did you mean \"{near}\"?")));
                 }
-                None if key.starts_with("x-") => {}
+                None if entry.key.starts_with("x-") => {}
                 None => rest.push(Said::new(path.to_string(), entry.key_span())),
             }
         }
@@ -151,17 +151,21 @@ impl<'d, 'p> Fields<'d, 'p> {
     }
 }
 
+/// A name without its style: in lower case, with no `-` and no `_` in it.
+fn plain(name: &str) -> String {
+    folded(name).replace(['-', '_'], "")
+}
+
 /// A text, or a number as it is written. None for anything else, which is reported.
 pub fn text(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Option<Said<String>> {
-    let text = match node.text() {
-        Some(text) => text.into_owned(),
-        None => match node.number() {
-            Some(number) => number.to_owned(),
-            None => {
-                unfit(node, "a text", path, problems);
-                return None;
-            }
-        },
+    let text = match node.kind() {
+        Kind::Text => node.text().unwrap_or_default().into_owned(),
+        Kind::Env => node.template(),
+        Kind::Number => node.number().unwrap_or_default().to_owned(),
+        _ => {
+            unfit(node, "a text", path, problems);
+            return None;
+        }
     };
     Some(Said::new(text, node.span()))
 }
@@ -199,6 +203,7 @@ pub fn unfit(node: Node<'_>, wanted: &str, path: &Path<'_>, problems: &mut Probl
         Kind::Bool => "true or false",
         Kind::Number => "a number",
         Kind::Text => "a text",
+        Kind::Env => "an environment variable",
         Kind::Array => "a list",
         Kind::Object => "an object",
     };

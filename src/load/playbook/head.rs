@@ -75,7 +75,13 @@ pub fn read(book: &mut Playbook, mut root: Fields<'_, '_>, problems: &mut Proble
     policy(&mut book.policy, &mut root, problems);
     let concurrency = root.value(&["maxconcurrency"], problems);
     book.max_concurrency = book.max_concurrency.take().or(concurrency);
-    for name in ["options", "parallelization", "errorhandling", "defaults"] {
+    for name in [
+        "options",
+        "configuration",
+        "parallelization",
+        "errorhandling",
+        "defaults",
+    ] {
         if let Some(node) = root.take(&[name], problems) {
             options(book, node, &Path::Field(root.path, name), problems);
         }
@@ -93,18 +99,34 @@ pub fn read(book: &mut Playbook, mut root: Fields<'_, '_>, problems: &mut Proble
 
 /// How scripts are run, under all the names it has.
 pub fn policy(policy: &mut Policy, fields: &mut Fields<'_, '_>, problems: &mut Problems) {
-    let go_on = fields.value(&["continueonerror", "continue-on-error"], problems);
+    let go_on = fields.value(&["continueonerror"], problems);
     let stop = fields.value(&["stoponerror", "required"], problems);
-    let timeout = ["timeout", "timeoutseconds", "timeout_seconds"];
+    let seconds = fields.value(&["timeout", "timeoutseconds"], problems);
+    let minutes = fields.value(&["timeoutminutes"], problems);
     let retries = ["retries", "retrycount", "maxretries"];
     let delay = ["retrydelay", "retrydelayseconds"];
     let own = Policy {
         continue_on_error: go_on.or_else(|| stop.map(|stop| not(stop, fields.path, problems))),
-        timeout: fields.value(&timeout, problems),
+        timeout: seconds
+            .or(minutes.and_then(|said| minutes_as_seconds(&said, fields.path, problems))),
         retries: fields.value(&retries, problems),
         retry_delay: fields.value(&delay, problems),
     };
     *policy = own.within(policy);
+}
+
+/// Minutes, in seconds.
+fn minutes_as_seconds(
+    minutes: &Said<Value>,
+    path: &Path<'_>,
+    problems: &mut Problems,
+) -> Option<Said<Value>> {
+    let seconds = minutes.value.as_f64().map(|minutes| minutes * 60.0);
+    if seconds.is_none() {
+        let message = path.says("expected a number of minutes");
+        problems.push(Problem::error(message).at(minutes.at, ""));
+    }
+    Some(Said::new(seconds?.into(), minutes.at))
 }
 
 /// The opposite of what is said.
@@ -219,7 +241,7 @@ fn changes(profile: &mut Profile, fields: &mut Fields<'_, '_>, problems: &mut Pr
 }
 
 /// The groups of options that some playbooks have instead of fields.
-fn options(book: &mut Playbook, node: Node<'_>, path: &Path<'_>, problems: &mut Problems) {
+pub fn options(book: &mut Playbook, node: Node<'_>, path: &Path<'_>, problems: &mut Problems) {
     let mut fields = Fields::of(node, path, problems);
     policy(&mut book.policy, &mut fields, problems);
     let concurrency = fields.value(&["maxconcurrency"], problems);

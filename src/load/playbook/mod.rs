@@ -13,6 +13,7 @@ mod condition;
 mod fields;
 pub mod find;
 mod head;
+mod jobs;
 mod lower;
 mod profile;
 pub mod save;

@@ -40,6 +40,8 @@ pub struct Scope {
     names: Arc<BTreeMap<String, Known>>,
     /// Steps by what their items are called, for `steps.ITEM.outputs.KEY`.
     steps: Arc<BTreeMap<String, Box<str>>>,
+    /// What `env.NAME` is where no playbook says so; without it nothing is known.
+    environment: Option<Arc<BTreeMap<String, String>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,7 +84,15 @@ impl Scope {
         }
         Scope {
             names: Arc::new(names),
-            steps: Arc::default(),
+            ..Scope::default()
+        }
+    }
+
+    /// This in an environment, whose variables are the names `env.NAME`.
+    pub fn in_environment(self, environment: BTreeMap<String, String>) -> Scope {
+        Scope {
+            environment: Some(Arc::new(environment)),
+            ..self
         }
     }
 
@@ -135,8 +145,8 @@ impl Scope {
     /// This, knowing the items that `other` knows.
     pub fn with_steps_of(&self, other: &Scope) -> Scope {
         Scope {
-            names: Arc::clone(&self.names),
             steps: Arc::clone(&other.steps),
+            ..self.clone()
         }
     }
 
@@ -145,8 +155,17 @@ impl Scope {
         self.steps.get(&folded(id)).map(|step| &**step)
     }
 
-    /// What a name stands for. After a dot comes a field of an object.
+    /// What a name stands for. After a dot comes a field of an object. Jobs say
+    /// `vars.NAME` and `inputs.NAME` for what has no two names here.
     pub fn find(&self, name: &str) -> Option<Found> {
+        let plain = name
+            .split_once('.')
+            .filter(|(owner, _)| ["inputs", "variables", "vars"].contains(&&*folded(owner)));
+        let found = self.find_as_written(name);
+        found.or_else(|| self.find_as_written(plain?.1))
+    }
+
+    fn find_as_written(&self, name: &str) -> Option<Found> {
         if let Some(known) = self.names.get(&folded(name)) {
             return Some(known.found.clone());
         }
@@ -248,6 +267,21 @@ impl Scope {
         }
     }
 
+    /// What a template makes of a name: what it stands for, or the value of an
+    /// environment variable, where one that is not set is nothing. Conditions do
+    /// not ask this: they are judged with the environment by its names.
+    pub fn find_or_env(&self, name: &str) -> Option<Found> {
+        self.find(name).or_else(|| self.variable(name))
+    }
+
+    fn variable(&self, name: &str) -> Option<Found> {
+        let name = name.strip_prefix("env.")?;
+        let value = self.environment.as_ref()?.get(name);
+        Some(value.map_or(Found::Nothing, |value| {
+            Found::Filled(Filled::Value(value.as_str().into()))
+        }))
+    }
+
     fn output(&self, name: &str) -> Option<Found> {
         let (steps, rest) = name.split_once('.')?;
         let (id, rest) = rest.split_once('.')?;
@@ -337,7 +371,7 @@ struct Here<'a> {
 
 impl Names for Here<'_> {
     fn find(&mut self, name: &str) -> Option<Found> {
-        self.scope.find(name)
+        self.scope.find_or_env(name)
     }
 
     fn missed(&mut self, name: &str) {
@@ -378,10 +412,10 @@ impl Names for Layer<'_> {
         let given = self.outer.names.get(&key).filter(|k| k.from == From::Given);
         let itself = self.open.last() == Some(&key);
         if given.is_some() || itself {
-            return self.outer.find(name);
+            return self.outer.find_or_env(name);
         }
         let Some(named) = self.own.get(&key).copied() else {
-            return self.outer.find(name);
+            return self.outer.find_or_env(name);
         };
         if self.open.contains(&key) || self.open.len() == MAX_DEPTH {
             let message = format!("the value of {} is made of itself", quoted(name));
@@ -551,5 +585,24 @@ mod tests {
                 "nothing gives a value to \"name\"",
             ]
         );
+    }
+
+    #[test]
+    fn jobs_name_variables_and_the_environment_in_their_way() {
+        let findings = &mut Findings::default();
+        let scope = Scope::new(&[input("who", Some(json!("me")))], &[], findings)
+            .with(&values(&[("A", json!("{{env.HOME}}"))]), findings);
+        assert_eq!(value(&scope, "inputs.who"), "me");
+        assert_eq!(value(&scope, "vars.a"), "");
+        assert_eq!(scope.find("vars.inputs.who"), None);
+        assert_eq!(scope.find("env.HOME"), None);
+        let environment = [("HOME".to_owned(), "/{{who}}".to_owned())].into();
+        let scope = Scope::default().in_environment(environment);
+        let scope = scope.with(&values(&[("A", json!("{{env.HOME}}/x"))]), findings);
+        assert_eq!(value(&scope, "vars.A"), "/{{who}}/x");
+        assert_eq!(scope.find("env.HOME"), None);
+        assert_eq!(scope.find_or_env("env.home"), Some(Found::Nothing));
+        let own = scope.with_context("env.HOME", Filled::Value("own".into()));
+        assert_eq!(value(&own, "env.HOME"), "own");
     }
 }

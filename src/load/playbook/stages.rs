@@ -1,5 +1,5 @@
 //! Playbooks of stages, and of one list of scripts: both generations, and what
-//! hands have made of them.
+//! hands have made of them. (Jobs stand where stages do, and are read in `jobs`.)
 //!
 //! ```text
 //! {"Sequence": ["0001", "02*", "!0208"]}
@@ -49,6 +49,8 @@ pub fn read(root: &mut Fields<'_, '_>, book: &mut Playbook, problems: &mut Probl
             book,
             problems,
         );
+    } else if let Some(node) = root.take(&["jobs"], problems) {
+        super::jobs::read(node, &Path::Field(root.path, "jobs"), book, problems);
     } else if root.has("sequences") {
         if let Some(node) = root.take(&["sequences"], problems) {
             list(
@@ -59,7 +61,7 @@ pub fn read(root: &mut Fields<'_, '_>, book: &mut Playbook, problems: &mut Probl
                 problems,
             );
         }
-    } else if let Some(node) = root.take(&["sequence", "steps"], problems) {
+    } else if let Some(node) = root.take(&["sequence", "steps", "scripts"], problems) {
         let path = Path::Field(root.path, "sequence");
         let name = Said::new("Sequence".into(), node.span());
         let items = items(node, &path, book, problems);
@@ -95,12 +97,26 @@ fn second_generation(root: &mut Fields<'_, '_>, book: &mut Playbook, problems: &
         book.profiles = super::head::profiles(node, &path, problems);
     }
     book.max_concurrency = fields.value(&["maxconcurrency"], problems);
+    book.env = environment(&mut fields, problems);
     policy(&mut book.policy, &mut fields, problems);
-    match fields.take(&["stages"], problems) {
-        Some(node) => list(node, &Path::Field(&path, "stages"), true, book, problems),
-        None => {
-            let problem = Problem::error(path.says("\"stages\" is missing"));
-            problems.push(problem.at(fields.at, "this needs it"));
+    for name in ["defaults", "concurrency"] {
+        if let Some(node) = fields.take(&[name], problems) {
+            super::head::options(book, node, &Path::Field(&path, name), problems);
+        }
+    }
+    let jobs = fields.take(&["jobs"], problems);
+    match (fields.take(&["stages"], problems), jobs) {
+        (Some(node), None) => list(node, &Path::Field(&path, "stages"), true, book, problems),
+        (None, Some(node)) => {
+            super::jobs::read(node, &Path::Field(&path, "jobs"), book, problems);
+        }
+        (Some(_), Some(node)) => {
+            let problem = Problem::error(path.says("there are stages and jobs"));
+            problems.push(problem.at(node.span(), "").help("keep one of the two"));
+        }
+        (None, None) => {
+            let problem = Problem::error(path.says("\"stages\" or \"jobs\" is missing"));
+            problems.push(problem.at(fields.at, "this needs one of them"));
         }
     }
     let rest = fields.rest(&[], problems);
@@ -181,7 +197,7 @@ fn work(
     let mut any = false;
     for names in [
         &["prescript"][..],
-        &["sequence", "sequences", "scripts", "steps"],
+        &["sequence", "sequences", "scripts", "steps", "jobs"],
         &["inline"],
         &["script"],
         &["command"],

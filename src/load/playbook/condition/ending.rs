@@ -7,6 +7,7 @@
 
 use super::Refused;
 use super::words::Reader;
+use crate::plan::name::folded;
 
 /// A stage that can be asked about.
 #[derive(Clone, Debug)]
@@ -39,6 +40,9 @@ fn joined(parts: Vec<String>, word: &str, none: &str) -> String {
 
 /// Reads a question about stages whose first word is `name`. False where it is none.
 pub(super) fn read(reader: &mut Reader<'_, '_>, name: &str, start: usize) -> Result<bool, Refused> {
+    if let Some(item) = of_item(name) {
+        return outcome(reader, item, start);
+    }
     if reader.rest().starts_with("()") {
         let earlier = reader.around.earlier;
         let failures = || earlier.iter().flat_map(Earlier::failed).collect();
@@ -50,6 +54,10 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, name: &str, start: usize) -> Res
                 "true",
             ),
             "failure" => joined(failures(), " or ", "false"),
+            "cancelled" => {
+                let message = "cancelled() is not known: what is canceled ends, and nothing begins";
+                return Err(Refused::new(start..reader.at + 2, message));
+            }
             _ => return Ok(false),
         };
         reader.regardless |= name != "success";
@@ -64,7 +72,9 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, name: &str, start: usize) -> Res
         return Ok(false);
     };
     let wanted = comparison(reader);
-    let earlier = reader.around.earlier.iter().filter(|e| e.key == key);
+    let key = folded(key);
+    let earlier = reader.around.earlier.iter();
+    let earlier = earlier.filter(|e| folded(&e.key) == key);
     let earlier: Vec<&Earlier> = earlier.collect();
     let (Some((equal, result)), false) = (wanted, earlier.is_empty()) else {
         let message = "a result is compared with 'success', 'failure' or 'skipped', and is that \
@@ -83,6 +93,34 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, name: &str, start: usize) -> Res
     reader.regardless = true;
     let not = if equal { "" } else { "not " };
     reader.write(start, &format!("({not}{written})"));
+    Ok(true)
+}
+
+/// The item whose outcome a name is.
+fn of_item(name: &str) -> Option<&str> {
+    name.strip_prefix("steps.")?.strip_suffix(".outcome")
+}
+
+/// `steps.ITEM.outcome == 'success'`, of an item before.
+fn outcome(reader: &mut Reader<'_, '_>, item: &str, start: usize) -> Result<bool, Refused> {
+    let wanted = comparison(reader);
+    let step = reader.around.scope.step(item).map(str::to_owned);
+    let (Some((equal, result)), Some(step)) = (wanted, step) else {
+        let message = "an outcome is compared with 'success', 'failure' or 'skipped', and is that \
+                       of a step with an id before this one";
+        return Err(Refused::new(start..reader.at, message));
+    };
+    let status = match result {
+        "success" => "succeeded",
+        "failure" => "failed",
+        other => other,
+    };
+    reader.regardless = true;
+    let operator = if equal { "==" } else { "!=" };
+    reader.write(
+        start,
+        &format!("steps['{step}'].status {operator} '{status}'"),
+    );
     Ok(true)
 }
 

@@ -386,7 +386,7 @@ fn a40_endings_of_other_jobs() {
         ("success()", ok.into(), false),
         ("always()", "true".into(), true),
         ("failure() && x == 'y'", format!("{bad} && x == 'y'"), true),
-        ("needs.build.result == 'success'", format!("({ok})"), true),
+        ("needs.Build.result == 'success'", format!("({ok})"), true),
         (
             "needs.build.result != \"failure\"",
             format!("(not {bad})"),
@@ -409,12 +409,16 @@ fn a40_endings_of_other_jobs() {
             "{text}"
         );
     }
-    let outcome = try_read(
+    for text in [
         "needs.nobody.result == 'success'",
-        &Scope::default(),
-        &earlier,
-    );
-    assert_eq!(outcome.read, None);
+        "steps.nobody.outcome == 'success'",
+        "needs.build.result == 'done'",
+        "cancelled()",
+    ] {
+        let outcome = try_read(text, &Scope::default(), &earlier);
+        assert_eq!(outcome.read, None, "{text}");
+        assert_eq!(outcome.problems.len(), 1, "{text}");
+    }
 }
 
 /// A40.
@@ -437,6 +441,14 @@ fn a40_items_are_asked_about_by_their_names_in_the_playbook() {
         ("steps['a/b'].exit_code == 0", "steps['a/b'].exit_code == 0"),
         ("prev.a.status == 'failed'", "prev.a.status == 'failed'"),
         ("env.CI == 'x' and vars.Y", "env.CI == 'x' and vars.Y"),
+        (
+            "steps.get.outcome == 'failure'",
+            "steps['job/0001_Get'].status == 'failed'",
+        ),
+        (
+            "${{ steps.get.outcome != 'success' }}",
+            "(steps['job/0001_Get'].status != 'succeeded')",
+        ),
     ] {
         let outcome = try_read(text, &scope, &[]);
         let read = outcome

@@ -125,7 +125,7 @@ impl<'a> Reader<'a, '_> {
         };
         let known = matches!(self.around.scope.find(hole.name), Some(Found::Filled(_)));
         if hole.default.is_none() || known {
-            if self.around.scope.find(hole.name).is_none() {
+            if self.around.scope.find_or_env(hole.name).is_none() {
                 self.findings.missed(hole.name, self.said.at);
             }
             return self.value_of(hole.name, start, "$");
