@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn what_is_no_setting_is_refused() {
         let scope = &scope();
-        let mut refused = |value: Value, set: fn(&Said<Value>, &Scope, &mut Findings)| {
+        let refused = |value: Value, set: fn(&Said<Value>, &Scope, &mut Findings)| {
             let mut findings = Findings::default();
             set(&said(value), scope, &mut findings);
             let problems = findings.problems.into_vec();

@@ -688,6 +688,34 @@ fn a03_scripts_that_do_not_exist_are_refused_where_they_are_written() {
     assert!(["0999", "{"].contains(&place), "{place}");
 }
 
+/// A3, A7: a stage that no script is in selects nothing, which is told.
+#[test]
+fn a07_stages_that_no_script_is_in_select_nothing() {
+    let folders = Folders::new();
+    let book = json!({"Sequence": ["stage:core", "stage:Prepare", "0001", "!0207"]});
+    let warnings = folders.warnings(&book);
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("Prepare"), "{warnings:?}");
+    let ids: Vec<_> = folders
+        .plan(&book)
+        .steps
+        .into_iter()
+        .map(|step| step.id)
+        .collect();
+    let expected = [
+        "sequence/0201_Install-Node",
+        "sequence/0001_One",
+        "sequence",
+    ];
+    assert_eq!(ids, expected.map(Box::from));
+    let missing = json!({"Sequence": ["0001", "0999"]});
+    let options = Options {
+        allow_missing: true,
+        ..Options::default()
+    };
+    assert_eq!(folders.plan_with(&missing, &options).steps.len(), 2);
+}
+
 /// Fields without effect are told together; misspelt ones are refused.
 #[test]
 fn a31_unknown_fields_are_told_once_and_misspelt_ones_refused() {

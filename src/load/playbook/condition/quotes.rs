@@ -103,14 +103,14 @@ pub(super) enum Quoted<'a> {
     Environment,
 }
 
-enum Dollar<'a> {
+pub(super) enum Dollar<'a> {
     Whole(&'a str),
     Environment,
     Part,
 }
 
 /// How a variable stands in a text in double quotes, if one does.
-pub(super) fn variable_in(text: &str) -> Option<Dollar<'_>> {
+fn variable_in(text: &str) -> Option<Dollar<'_>> {
     let is_variable = |rest: &str| rest.starts_with(|c| is_start(c) || c == '{' || c == '(');
     let mut dollars = text.match_indices('$');
     let (at, _) = dollars.find(|(at, _)| {

@@ -33,27 +33,42 @@ pub(super) struct Unit<'b> {
     pub script: Option<ScriptIx>,
 }
 
+/// When a unit's turn is.
+pub(super) struct Turn<'s> {
+    pub stage: &'s Stage,
+    pub entry: &'s Entry,
+    /// The steps that end the unit before it, if it waits for one.
+    pub before: Vec<String>,
+    /// The steps that its script depends on.
+    pub needed: Vec<String>,
+}
+
 /// What a unit's steps wait for.
 struct Waits {
     after: Vec<String>,
     needs: Vec<String>,
 }
 
+impl Turn<'_> {
+    fn waits(&self) -> Waits {
+        let entry = self.entry;
+        let (after, needs) = match self.before.is_empty() {
+            true => (entry.after.clone(), entry.needs.clone()),
+            false => (self.before.clone(), Vec::new()),
+        };
+        Waits { after, needs }
+    }
+}
+
 impl Making<'_, '_> {
-    /// Makes the steps of a unit, and returns those that end it. `before` are
-    /// those of the unit before it, if it waits for one; `needed` is what its
-    /// script depends on.
-    #[allow(clippy::too_many_arguments)]
+    /// Makes the steps of a unit, and returns those that end it.
     pub(super) fn unit(
         &mut self,
-        stage: &Stage,
         unit: &Unit<'_>,
+        turn: &Turn<'_>,
         around: &mut Place,
-        entry: &Entry,
-        before: &[String],
-        needed: &[String],
-        regardless: bool,
     ) -> Vec<String> {
+        let Turn { stage, entry, .. } = turn;
         let item = unit.item;
         let mut place = Place {
             scope: around.scope.with(&item.variables, self.findings),
@@ -62,25 +77,13 @@ impl Making<'_, '_> {
         };
         let env = self.env(&item.env, &mut place.scope);
         place.env.extend(env);
-        let mut waits = Waits {
-            after: if before.is_empty() {
-                entry.after.clone()
-            } else {
-                Vec::new()
-            },
-            needs: if before.is_empty() {
-                entry.needs.clone()
-            } else {
-                Vec::new()
-            },
-        };
-        waits.after.extend_from_slice(before);
+        let mut waits = turn.waits();
         if entry.job {
             let chain = around.chain.iter();
             let chain = chain.filter(|id| !self.tolerated.contains(*id));
             waits.needs.extend(chain.cloned());
         }
-        let mut always = regardless;
+        let mut always = entry.regardless;
         if let Some(said) = &item.condition {
             let whose = format!(
                 "{} in the stage {}",
@@ -96,7 +99,7 @@ impl Making<'_, '_> {
         if always {
             waits.after.append(&mut waits.needs);
         }
-        waits.needs.extend_from_slice(needed);
+        waits.needs.extend_from_slice(&turn.needed);
         waits.after.retain(|id| !waits.needs.contains(id));
         if let Some(id) = &item.id {
             around.scope = around.scope.with_step(&id.value, &unit.id);
@@ -115,7 +118,7 @@ impl Making<'_, '_> {
             }
         };
         if entry.job {
-            self.stands_before(&ended, item, around, always && !regardless);
+            self.stands_before(&ended, item, around, always && !entry.regardless);
         }
         ended
     }
@@ -253,12 +256,9 @@ impl Making<'_, '_> {
     /// What a step is told beyond what the whole plan is told.
     fn differing(&self, variables: &Values) -> Vec<(Box<str>, Text)> {
         let base = told_values(&self.base);
-        let differs = |(name, value): &(&Box<str>, _)| base.get(*name) != Some(*value);
-        let own = variables.iter().filter(differs);
-        as_environment(
-            &own.map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-        )
+        let mut own = variables.clone();
+        own.retain(|name, value| base.get(name) != Some(value));
+        as_environment(&own)
     }
 
     /// Parameters with their templates filled; what the command line gives goes

@@ -43,6 +43,8 @@ pub struct Options {
     /// Values of variables, over all that the playbook says.
     pub variables: crate::plan::Scope,
     pub manner: Manner,
+    /// Accept terms that no script matches.
+    pub allow_missing: bool,
 }
 
 /// Other playbooks that one runs, by name without regard to case.
@@ -75,6 +77,7 @@ pub fn lower(
         library,
         catalogue: &folder.catalogue,
         manner: &options.manner,
+        allow_missing: options.allow_missing,
         given,
         base: scope.clone(),
         critical: BTreeSet::new(),
@@ -131,6 +134,7 @@ struct Making<'a, 'r> {
     library: &'a Library,
     catalogue: &'a Catalogue,
     manner: &'a Manner,
+    allow_missing: bool,
     given: Vec<(String, Value)>,
     /// What every step is told by the plan's own environment.
     base: Scope,

@@ -2,16 +2,17 @@
 
 use std::num::NonZeroU32;
 
+use crate::load::scripts::catalogue::ScriptIx;
 use crate::load::scripts::needs::{self, Candidate, Meaning};
 use crate::plan::build::quoted;
 use crate::plan::name::folded;
-use crate::plan::problem::{Problem, Span};
+use crate::plan::problem::{Problem, Severity, Span};
 
-use super::super::book::{Does, Needs, Playbook, Stage};
+use super::super::book::{Does, Needs, Playbook, Said, Stage};
 use super::super::condition::Earlier;
 use super::super::setting;
 use super::super::template::Filled;
-use super::item::Unit;
+use super::item::{Turn, Unit};
 use super::{Making, Place, slug};
 
 /// A stage that was made.
@@ -38,6 +39,8 @@ pub(super) struct Entry {
     pub earlier: Vec<Earlier>,
     /// What must hold, unless its own condition asks what became of the others.
     pub when: Vec<String>,
+    /// Its condition is judged however what it waits for has ended.
+    pub regardless: bool,
 }
 
 impl Making<'_, '_> {
@@ -95,6 +98,7 @@ impl Making<'_, '_> {
             job: true,
             earlier: Vec::new(),
             when: Vec::new(),
+            regardless: false,
         };
         for other in made {
             if !keys.contains(&folded(&other.earlier.key)) {
@@ -158,13 +162,13 @@ impl Making<'_, '_> {
             place.when.append(&mut entry.when);
         }
         let conditional = place.when.len() > outer;
+        entry.regardless = regardless;
         let units = self.units(stage, &place);
         if units.is_empty() {
             self.ids.remove(&folded(&group));
             return None;
         }
-        let width = self.width(stage, &place, entry.job);
-        let steps = self.run(stage, &units, width, &mut place, &entry, regardless);
+        let steps = self.chains(stage, &units, &mut place, &entry);
         match entry.job {
             true => self.end_of_job(&group, stage, &place, &steps),
             false => self.group(&group, stage.at, &steps, &[]),
@@ -211,26 +215,29 @@ impl Making<'_, '_> {
         setting::at_least_one(most, &place.scope, self.findings)
     }
 
-    /// Makes the steps of all units. With a width, as many chains are made as
-    /// may run at once, and each unit stands in one.
-    fn run(
+    /// Makes the steps of all units: as many chains as may run at once, and each
+    /// unit stands in one; without a limit each is a chain by itself.
+    fn chains(
         &mut self,
         stage: &Stage,
         units: &[Unit<'_>],
-        width: Option<NonZeroU32>,
         place: &mut Place,
         entry: &Entry,
-        regardless: bool,
     ) -> Vec<String> {
+        let width = self.width(stage, place, entry.job);
         let width = width.map_or(units.len(), |width| width.get() as usize);
-        let mut lanes: Vec<Vec<String>> = vec![Vec::new(); width.min(units.len())];
+        let mut chains: Vec<Vec<String>> = vec![Vec::new(); width.min(units.len())];
         let mut all = Vec::new();
         for (at, unit) in units.iter().enumerate() {
-            let lane = at % lanes.len();
-            let needed = self.needed(at, units, width < units.len());
-            let before = std::mem::take(&mut lanes[lane]);
-            let ended = self.unit(stage, unit, place, entry, &before, &needed, regardless);
-            lanes[lane].clone_from(&ended);
+            let chain = at % chains.len();
+            let turn = Turn {
+                stage,
+                entry,
+                before: std::mem::take(&mut chains[chain]),
+                needed: self.needed(at, units, width < units.len()),
+            };
+            let ended = self.unit(unit, &turn, place);
+            chains[chain].clone_from(&ended);
             all.extend(ended);
         }
         all
@@ -311,11 +318,7 @@ impl Making<'_, '_> {
 
     /// What tokens of the selection language select: in the order of the tokens,
     /// ascending within each. What is left out is left out of all.
-    fn selected(
-        &mut self,
-        tokens: &[super::super::book::Said<String>],
-        place: &Place,
-    ) -> Vec<crate::load::scripts::catalogue::ScriptIx> {
+    fn selected(&mut self, tokens: &[Said<String>], place: &Place) -> Vec<ScriptIx> {
         let mut words: Vec<(String, Span)> = Vec::new();
         for token in tokens {
             let text = place.scope.plain(token, self.findings);
@@ -326,48 +329,40 @@ impl Making<'_, '_> {
             words.extend(parts.map(|part| (part.to_owned(), token.at)));
         }
         let out = |word: &str| word.starts_with(['!', '^']);
-        let leaves_out: Vec<String> = words
-            .iter()
-            .filter(|(word, _)| out(word))
-            .map(|(word, _)| word.clone())
-            .collect();
         let mut selected = Vec::new();
         for (word, at) in words.iter().filter(|(word, _)| !out(word)) {
-            match self.catalogue.select(std::slice::from_ref(word), false) {
-                Ok(found) => {
-                    for ix in found {
-                        if !selected.contains(&ix) {
-                            selected.push(ix);
-                        }
-                    }
+            for ix in self.matching(word, *at) {
+                if !selected.contains(&ix) {
+                    selected.push(ix);
                 }
-                Err(errors) => self.unselectable(errors, *at),
             }
         }
-        for word in &leaves_out {
-            let bare = word[1..].to_owned();
-            match self.catalogue.select(&[bare], false) {
-                Ok(found) => selected.retain(|ix| !found.contains(ix)),
-                Err(errors) => {
-                    let at = tokens
-                        .iter()
-                        .find(|token| token.value.contains(word.as_str()));
-                    let at = at.map_or(tokens[0].at, |token| token.at);
-                    self.unselectable(errors, at);
-                }
-            }
+        for (word, at) in words.iter().filter(|(word, _)| out(word)) {
+            let found = self.matching(&word[1..], *at);
+            selected.retain(|ix| !found.contains(ix));
         }
         selected
     }
 
-    fn unselectable(&mut self, errors: Vec<crate::plan::select::SelectError>, at: Span) {
+    /// What one term selects. One playbook is written for many folders, so a
+    /// stage or a tag that no script has selects nothing, which is told.
+    fn matching(&mut self, term: &str, at: Span) -> Vec<ScriptIx> {
+        let terms = [term.to_owned()];
+        let errors = match self.catalogue.select(&terms, self.allow_missing) {
+            Ok(found) => return found,
+            Err(errors) => errors,
+        };
+        let kinds = ["stage:", "tag:"];
+        let by_kind = kinds.iter().any(|kind| folded(term).starts_with(kind));
         for error in errors {
-            let problem = Problem::error(error.message).at(at, "");
-            self.findings.problems.push(match error.help {
-                Some(help) => problem.help(help),
-                None => problem,
-            });
+            let mut problem = Problem::error(error.message).at(at, "");
+            if by_kind || self.allow_missing {
+                problem.severity = Severity::Warning;
+            }
+            problem.help = error.help;
+            self.findings.problems.push(problem);
         }
+        Vec::new()
     }
 }
 
@@ -379,5 +374,6 @@ fn previous(before: Option<&Made>, end: &[String]) -> Entry {
         job: false,
         earlier: before.map(|m| m.earlier.clone()).into_iter().collect(),
         when: Vec::new(),
+        regardless: false,
     }
 }
