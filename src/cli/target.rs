@@ -18,7 +18,7 @@ use crate::view::diagnostic;
 /// What is to be run, and how much of it.
 #[derive(Debug, clap::Args)]
 pub struct Target {
-    /// A plan file (JSON, TOML or YAML), or a folder of numbered scripts
+    /// A plan file (JSON, TOML, YAML or PowerShell data), or a folder of numbered scripts
     pub target: PathBuf,
 
     /// Which steps: ids, globs, tag:T, stage:S, path:P, numbers and ranges, !x, +x, x+

@@ -11,6 +11,7 @@
 pub mod document;
 mod facts;
 pub mod plan_file;
+pub mod playbook;
 pub mod scripts;
 
 use std::collections::BTreeMap;
@@ -39,7 +40,7 @@ pub struct Loader {
 pub static LOADERS: &[Loader] = &[
     Loader {
         name: "plan",
-        about: "a plan file: JSON, TOML or YAML with a list of steps",
+        about: "a plan file: JSON, TOML, YAML or PowerShell data with a list of steps",
         accepts: |path| !path.is_dir(),
         load: plan_file::load,
     },

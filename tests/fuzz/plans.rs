@@ -1,4 +1,4 @@
-//! Plan files in all three formats: random bytes, good files that were damaged,
+//! Plan files in all formats: random bytes, good files that were damaged,
 //! and documents of the right shape with anything in them.
 
 use std::path::Path;
@@ -17,7 +17,7 @@ use quintet::view::diagnostic::{Style, render, to_json};
 use quintet::view::preview::Preview;
 use serde_json::{Map, Value, json};
 
-const NAMES: [&str; 4] = ["a.json", "a.toml", "a.yaml", "a"];
+const NAMES: [&str; 5] = ["a.json", "a.psd1", "a.toml", "a.yaml", "a"];
 
 fn request() -> Request {
     Request {
@@ -146,6 +146,15 @@ const PIECES: &[&str] = &[
     "${",
     "${GIVEN}",
     "${env.X}",
+    "@{",
+    "@(",
+    "@'\n",
+    "\n\"@",
+    "<#",
+    "$env:X",
+    "$(",
+    ";",
+    "`",
     "steps",
     "depends_on",
     "id",
@@ -471,14 +480,39 @@ fn xf04_a_great_deal_of_anything_in_a_file() {
         "\"\"\"",
         "${GIVEN}",
         "\"\\u0061",
+        "@{a=",
+        "@(",
+        "@(\n",
+        "(1,",
+        "1,",
+        "[a",
+        "[a\n",
+        "[int]",
+        "$(\n",
+        "${",
+        "$env:X",
+        "\"$(",
+        "@\"\n",
+        "<#",
+        "`",
+        "x\n\n",
+        "a=1;",
+        "a=1,2;",
     ];
-    for name in &NAMES[..3] {
+    for name in &NAMES[..4] {
         for piece in pieces {
             let text = piece.repeat((1 << 18) / piece.len());
-            let wrapped = format!("{{\"steps\":[{{\"id\":\"{text}\"}}]}}");
+            let texts = match *name {
+                "a.psd1" => [
+                    format!("@{{ steps = @({text}"),
+                    format!("@{{ steps = @{{ id = \"{text}\" }}"),
+                ],
+                _ => [format!("{{\"steps\":[{{\"id\":\"{text}\"}}]}}"), text],
+            };
             let began = Instant::now();
-            judge(name, &text);
-            judge(name, &wrapped);
+            for text in &texts {
+                judge(name, text);
+            }
             let took = began.elapsed();
             assert!(
                 took < Duration::from_secs(20),

@@ -25,8 +25,8 @@ fn every_good_file_is_a_plan_without_warnings() {
 }
 
 #[test]
-fn one_plan_in_three_formats_is_one_plan() {
-    let mut plans: Vec<Plan> = ["json", "toml", "yaml"]
+fn one_plan_in_four_formats_is_one_plan() {
+    let mut plans: Vec<Plan> = ["json", "psd1", "toml", "yaml"]
         .map(|extension| {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/good/full");
             load(&path.with_extension(extension), &request())
@@ -44,6 +44,7 @@ fn one_plan_in_three_formats_is_one_plan() {
     }
     assert_eq!(plans[0], plans[1]);
     assert_eq!(plans[0], plans[2]);
+    assert_eq!(plans[0], plans[3]);
 }
 
 #[test]
@@ -443,4 +444,29 @@ fn files_that_cannot_be_read_are_problems_too() {
             .message
             .ends_with("is no input that can be read")
     );
+}
+
+/// A plan names the environment in its own way, in which a default can stand.
+#[test]
+fn powershells_environment_is_no_text_of_a_plan() {
+    let text = concat!(
+        "@{ metadata = @{ a = $env:HOME }; steps = @(\n",
+        "@{ id = 'x'; command = \"$env:HOME/x\" }) }"
+    );
+    let refusal = load_str("plan.psd1", text, &request()).unwrap_err();
+    let problems: Vec<_> = refusal.problems.iter().map(|p| &*p.message).collect();
+    assert_eq!(
+        problems,
+        [
+            "metadata.a: PowerShell's environment is not read here",
+            "steps[0].command: expected a text, found an environment variable of PowerShell",
+        ]
+    );
+    for problem in &refusal.problems {
+        let help = problem.help.as_deref();
+        assert_eq!(
+            help,
+            Some("a plan names it as '${env.NAME}', in single quotes")
+        );
+    }
 }

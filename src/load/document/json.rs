@@ -136,13 +136,13 @@ impl<'t> Scanner<'t> {
                 match self.peek() {
                     Some(close @ (b']' | b'}')) => {
                         let message = "a comma before the closing bracket";
-                        let problem = self.problem(message, comma..comma + 1, "");
+                        let problem = self.writer.problem(message, comma..comma + 1, "");
                         self.mistake(problem.help("JSON allows no trailing comma: remove it"));
                         self.end(close)
                     }
                     Some(b',') => {
                         let here = self.pos..self.pos + 1;
-                        self.mistake(self.problem("two commas in a row", here, ""));
+                        self.mistake(self.writer.problem("two commas in a row", here, ""));
                         Ok(Next::Comma)
                     }
                     _ if object => Ok(Next::Key),
@@ -154,7 +154,10 @@ impl<'t> Scanner<'t> {
             Some(b'"' | b'{' | b'[' | b'0'..=b'9' | b'-' | b'a'..=b'z' | b'A'..=b'Z' | b'\'') => {
                 let before = self.bytes[..self.pos].trim_ascii_end().len();
                 let label = "expected a comma here";
-                self.mistake(self.problem("a comma is missing", before..before, label));
+                self.mistake(
+                    self.writer
+                        .problem("a comma is missing", before..before, label),
+                );
                 Ok(if object { Next::Key } else { Next::Value })
             }
             Some(_) => self.unexpected("a comma or a closing bracket"),
@@ -173,7 +176,9 @@ impl<'t> Scanner<'t> {
             }
             Some(b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$') => {
                 let word = self.word();
-                let problem = self.key_problem("a key without quotes", word.clone());
+                let problem = self
+                    .writer
+                    .key_problem("a key without quotes", word.clone());
                 self.mistake(problem.help("in JSON every key is in double quotes"));
                 self.writer.key(Kind::Plain, word);
             }
@@ -182,7 +187,7 @@ impl<'t> Scanner<'t> {
                 let range = self.pos..self.pos + self.char_len();
                 let found = self.text[range.clone()].escape_debug();
                 let message = format!("expected a key in double quotes, found \"{found}\"");
-                self.writer.report(self.key_problem(&message, range));
+                self.writer.report(self.writer.key_problem(&message, range));
                 return Err(Stop);
             }
         }
@@ -191,7 +196,7 @@ impl<'t> Scanner<'t> {
             Some(b':') => self.pos += 1,
             Some(b'=') => {
                 let here = self.pos..self.pos + 1;
-                let problem = self.problem("an equals sign after a key", here, "");
+                let problem = self.writer.problem("an equals sign after a key", here, "");
                 self.mistake(problem.help("JSON has a colon between key and value"));
                 self.pos += 1;
             }
@@ -199,7 +204,10 @@ impl<'t> Scanner<'t> {
             Some(b',' | b'}' | b']') => return self.unexpected("a colon and a value"),
             Some(_) => {
                 let label = "expected a colon here";
-                self.mistake(self.problem("a colon is missing", self.pos..self.pos, label));
+                self.mistake(
+                    self.writer
+                        .problem("a colon is missing", self.pos..self.pos, label),
+                );
             }
         }
         Ok(Next::Value)
@@ -216,6 +224,7 @@ impl<'t> Scanner<'t> {
                 expected as char, close as char
             );
             let problem = self
+                .writer
                 .problem(&message, self.pos..self.pos + 1, "this does not close")
                 .also(opened, "what was opened here");
             self.writer.report(problem);
@@ -255,7 +264,7 @@ impl<'t> Scanner<'t> {
                     let escape = check_escape(self.bytes, pos);
                     if let Err(message) = escape.fault {
                         let end = (pos + escape.len).min(self.bytes.len());
-                        self.mistake(self.problem(message, pos..end, ""));
+                        self.mistake(self.writer.problem(message, pos..end, ""));
                     }
                     pos += escape.len;
                 }
@@ -272,7 +281,7 @@ impl<'t> Scanner<'t> {
                         b'\t' => "a tab inside a string; write \\t".to_owned(),
                         code => format!("a control character inside a string; write \\u{code:04x}"),
                     };
-                    self.mistake(self.problem(&message, pos..pos + 1, ""));
+                    self.mistake(self.writer.problem(&message, pos..pos + 1, ""));
                     pos += 1;
                 }
             }
@@ -286,7 +295,9 @@ impl<'t> Scanner<'t> {
         match len {
             Some(len) if line[len] == quote => {
                 self.pos = start + len + 1;
-                let problem = self.problem("single quotes", start - 1..self.pos, "");
+                let problem = self
+                    .writer
+                    .problem("single quotes", start - 1..self.pos, "");
                 self.mistake(problem.help("JSON has strings in double quotes only"));
                 Ok(start..start + len)
             }
@@ -314,7 +325,7 @@ impl<'t> Scanner<'t> {
                 "\"{}\" is not a number of JSON",
                 &self.text[start..self.pos]
             );
-            let problem = self.problem(&message, start..self.pos, "");
+            let problem = self.writer.problem(&message, start..self.pos, "");
             let digits = written.strip_prefix(b"-").unwrap_or(written);
             self.mistake(match digits {
                 [b'0', b'0'..=b'9', ..] => problem.help("a number does not begin with 0"),
@@ -379,7 +390,7 @@ impl<'t> Scanner<'t> {
                 "strings are in double quotes".to_owned(),
             ),
         };
-        let problem = self.problem(&message, range.clone(), "").help(help);
+        let problem = self.writer.problem(&message, range.clone(), "").help(help);
         self.mistake(problem);
         self.writer
             .scalar(meant.map_or(Kind::Null, |(_, kind)| kind), range);
@@ -457,24 +468,6 @@ impl<'t> Scanner<'t> {
             .map_or(0, char::len_utf8)
     }
 
-    /// A problem at a place, told with the path to it.
-    fn problem(&self, message: &str, range: Range<usize>, label: &str) -> Problem {
-        let message = match self.writer.path() {
-            path if path.is_empty() => message.to_owned(),
-            path => format!("{path}: {message}"),
-        };
-        Problem::error(message).at(self.writer.span(range), label)
-    }
-
-    /// A problem with a key, told with the path to the object.
-    fn key_problem(&self, message: &str, range: Range<usize>) -> Problem {
-        let message = match self.writer.owner_path() {
-            path if path.is_empty() => message.to_owned(),
-            path => format!("{path}: {message}"),
-        };
-        Problem::error(message).at(self.writer.span(range), "")
-    }
-
     /// Reports something that can be read on from.
     fn mistake(&mut self, problem: Problem) {
         self.mistakes += 1;
@@ -484,7 +477,7 @@ impl<'t> Scanner<'t> {
     }
 
     fn stop<T>(&mut self, message: &str, range: Range<usize>, label: &str) -> Result<T, Stop> {
-        let problem = self.problem(message, range, label);
+        let problem = self.writer.problem(message, range, label);
         self.writer.report(problem);
         Err(Stop)
     }

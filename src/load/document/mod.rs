@@ -1,14 +1,22 @@
-//! Documents: JSON, YAML and TOML as one kind of tree, with the place of everything.
+//! Documents: JSON, YAML, TOML and PowerShell data as one kind of tree, with the
+//! place of everything.
 //!
 //! The formats differ in how they are written and agree in what they say:
 //! objects, arrays, strings, numbers, true, false and null. A loader walks
 //! [`Node`]s and does not know which format it reads. Every node knows its
 //! [`Span`], because every message about a file must show the place.
 //!
+//! PowerShell data can also say the value of an environment variable, which is
+//! not known here. That is a kind of its own, [`Kind::Env`], and no text: who
+//! reads texts only will refuse it, and who fills it in knows that what comes of
+//! it is a value, in which nothing is to be replaced any more.
+//!
 //! This module does not know what a plan is.
 
 mod escape;
 mod json;
+mod path;
+mod psd1;
 mod tape;
 mod toml;
 mod value;
@@ -16,10 +24,11 @@ mod yaml;
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::path::Path;
+use std::path::Path as FilePath;
 
 use crate::plan::problem::{Problem, Span};
 
+pub use path::Path;
 use tape::{At, Kind as TokenKind, Tape};
 pub use tape::{MAX_BYTES, MAX_DEPTH};
 
@@ -27,16 +36,19 @@ pub use tape::{MAX_BYTES, MAX_DEPTH};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Json,
+    /// A PowerShell data file.
+    Psd1,
     Toml,
     Yaml,
 }
 
 impl Format {
     /// By the file's extension, and where that says nothing by how the text begins.
-    pub fn of(path: &Path, text: &str) -> Format {
+    pub fn of(path: &FilePath, text: &str) -> Format {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
         match extension.to_ascii_lowercase().as_str() {
             "json" => Format::Json,
+            "psd1" => Format::Psd1,
             "toml" => Format::Toml,
             "yaml" | "yml" => Format::Yaml,
             _ => Format::by_look(text),
@@ -48,6 +60,9 @@ impl Format {
         let first = lines.clone().next().unwrap_or("");
         if first.starts_with("//") || first.starts_with("/*") {
             return Format::Json;
+        }
+        if psd1::begins(text) {
+            return Format::Psd1;
         }
         let telling = lines.find(|line| !line.starts_with('#')).unwrap_or("");
         if telling.starts_with('{') {
@@ -144,6 +159,7 @@ pub fn parse<'t>(
     }
     let (tape, mut found) = match format {
         Format::Json => json::parse(text, file),
+        Format::Psd1 => psd1::parse(text, file),
         Format::Toml => toml::parse(text, file),
         Format::Yaml => yaml::parse(text, file),
     };
@@ -178,8 +194,18 @@ pub enum Kind {
     Bool,
     Number,
     Text,
+    /// A text that needs the environment: see [`Node::pieces`].
+    Env,
     Array,
     Object,
+}
+
+/// A piece of a text that needs the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece<'d> {
+    Text(Cow<'d, str>),
+    /// The value of the variable of this name.
+    Env(&'d str),
 }
 
 impl<'t> Document<'t> {
@@ -242,6 +268,7 @@ impl<'d> Node<'d> {
             TokenKind::False | TokenKind::True => Kind::Bool,
             TokenKind::Number | TokenKind::AsideNumber => Kind::Number,
             TokenKind::Plain | TokenKind::Escaped | TokenKind::Aside => Kind::Text,
+            TokenKind::Env | TokenKind::Mixed => Kind::Env,
             TokenKind::Array | TokenKind::CutArray => Kind::Array,
             TokenKind::Object => Kind::Object,
         }
@@ -251,13 +278,18 @@ impl<'d> Node<'d> {
     /// object by its first character.
     pub fn span(self) -> Span {
         let token = self.doc.tape.token(self.at);
-        let container = matches!(self.kind(), Kind::Array | Kind::Object);
-        let range = if container {
-            let start = token.start as usize;
-            let first = self.doc.text[start..].chars().next();
-            start..start + first.map_or(0, char::len_utf8)
-        } else {
-            token.range()
+        let range = match token.kind() {
+            TokenKind::Array | TokenKind::CutArray | TokenKind::Object => {
+                let start = token.start as usize;
+                let first = self.doc.text[start..].chars().next();
+                start..start + first.map_or(0, char::len_utf8)
+            }
+            TokenKind::Mixed => {
+                let last = self.parts().last();
+                let end = last.map_or(token.start, |part| part.span().end);
+                token.start as usize..end as usize
+            }
+            _ => token.range(),
         };
         self.doc.span(range)
     }
@@ -299,6 +331,28 @@ impl<'d> Node<'d> {
             TokenKind::Escaped => Some(escape::unescape(&self.doc.text[token.range()]).into()),
             TokenKind::Aside => Some(Cow::Borrowed(self.doc.tape.side(self.at))),
             _ => None,
+        }
+    }
+
+    /// What a [`Kind::Env`] node is made of; nothing where this is no such node.
+    /// A single variable is null where it is not set, and among other pieces empty.
+    pub fn pieces(self) -> Vec<Piece<'d>> {
+        let piece = |node: Node<'d>| match node.text() {
+            Some(text) => Piece::Text(text),
+            None => Piece::Env(&self.doc.text[self.doc.tape.token(node.at).range()]),
+        };
+        match self.token_kind() {
+            TokenKind::Env => vec![piece(self)],
+            TokenKind::Mixed => self.parts().map(piece).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn parts(self) -> Items<'d> {
+        Items {
+            doc: self.doc,
+            next: self.inside(),
+            end: self.end(),
         }
     }
 

@@ -11,7 +11,7 @@
 //! level. Whoever walks that array frees the pieces behind, which is what keeps
 //! the memory for a large plan at the size of the plan.
 //!
-//! This module knows neither JSON, YAML nor TOML, and nothing of plans.
+//! This module knows none of the formats, and nothing of plans.
 
 use std::borrow::Cow;
 
@@ -55,9 +55,14 @@ pub(super) enum Kind {
     CutArray,
     /// Not a value: a place in the side buffer.
     Extra,
+    /// The value of an environment variable; the source holds its name.
+    Env,
+    /// A string with such values in it. The length counts the tokens within,
+    /// which are strings and [`Kind::Env`].
+    Mixed,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     Kind::Null,
     Kind::False,
     Kind::True,
@@ -70,6 +75,8 @@ const KINDS: [Kind; 12] = [
     Kind::Object,
     Kind::CutArray,
     Kind::Extra,
+    Kind::Env,
+    Kind::Mixed,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +144,7 @@ impl Tape {
         let ix = match token.kind() {
             Kind::CutArray => return self.cuts[token.len()].end,
             Kind::Aside | Kind::AsideNumber => at.ix + 2,
-            Kind::Array | Kind::Object => at.ix + 1 + token.len() as u32,
+            Kind::Array | Kind::Object | Kind::Mixed => at.ix + 1 + token.len() as u32,
             _ => at.ix + 1,
         };
         At { ix, ..at }
@@ -208,6 +215,15 @@ impl Open {
     }
 }
 
+/// A piece of a string that the environment has a part in.
+#[derive(Debug)]
+pub(super) enum MixedPart {
+    /// Where it is written, and what it says.
+    Literal(std::ops::Range<usize>, String),
+    /// Where the variable's name is written.
+    Env(std::ops::Range<usize>),
+}
+
 /// A key of an object that is not closed yet.
 #[derive(Clone, Copy, Debug)]
 struct Key {
@@ -228,6 +244,8 @@ pub(super) struct Writer<'t> {
     open: Vec<Open>,
     keys: Vec<Key>,
     may_cut: bool,
+    /// Keys that differ only in case are the same key.
+    folds_case: bool,
     problems: Problems,
 }
 
@@ -242,7 +260,16 @@ impl<'t> Writer<'t> {
             open: Vec::new(),
             keys: Vec::new(),
             may_cut,
+            folds_case: false,
             problems: Problems::default(),
+        }
+    }
+
+    /// For formats in which `Name` and `name` are the same key.
+    pub fn folding_case(self) -> Self {
+        Writer {
+            folds_case: true,
+            ..self
         }
     }
 
@@ -354,6 +381,47 @@ impl<'t> Writer<'t> {
             .extend_from_within(from.ix as usize..to.ix as usize);
     }
 
+    /// Writes a string with values of environment variables in it.
+    pub fn mixed(&mut self, start: usize, parts: &[MixedPart]) {
+        let at = self.piece.len();
+        self.push(Token::new(Kind::Mixed, start, 0));
+        for part in parts {
+            match part {
+                MixedPart::Literal(range, value) => {
+                    self.push_aside(Kind::Aside, range.clone(), value);
+                }
+                MixedPart::Env(name) => self.push(Token::new(Kind::Env, name.start, name.len())),
+            }
+        }
+        let within = self.piece.len() - at - 1;
+        self.piece[at] = Token::new(Kind::Mixed, start, within);
+    }
+
+    /// Opens an array around the value from `at` to here: it has turned out to
+    /// be the first of a list that has no bracket.
+    pub fn wrap(&mut self, at: At) {
+        debug_assert!(!self.may_cut);
+        let start = self.token(at).start as usize;
+        let token = Token::new(Kind::Array, start, 0);
+        self.piece.insert(at.ix as usize, token);
+        self.open.push(Open {
+            at,
+            object: false,
+            cut: false,
+            items: 1,
+            keys: self.keys.len(),
+        });
+    }
+
+    /// Puts the items of the array at `at`, which ends here, in its place.
+    /// Does nothing where that is no array.
+    pub fn splice(&mut self, at: At) {
+        debug_assert!(!self.may_cut);
+        if self.piece.get(at.ix as usize).map(|token| token.kind()) == Some(Kind::Array) {
+            self.piece.remove(at.ix as usize);
+        }
+    }
+
     /// The finished tape.
     pub fn finish(mut self) -> (Tape, Vec<Problem>) {
         while !self.open.is_empty() {
@@ -375,6 +443,16 @@ impl<'t> Writer<'t> {
     pub fn owner_path(&self) -> String {
         let keys = self.open.last().map_or(0, |open| open.keys);
         self.path_before(keys)
+    }
+
+    /// A problem at a place, told with the path to it.
+    pub fn problem(&self, message: &str, range: std::ops::Range<usize>, label: &str) -> Problem {
+        Problem::error(led_by(self.path(), message)).at(self.span(range), label)
+    }
+
+    /// A problem with a key, told with the path to the object.
+    pub fn key_problem(&self, message: &str, range: std::ops::Range<usize>) -> Problem {
+        Problem::error(led_by(self.owner_path(), message)).at(self.span(range), "")
     }
 
     /// Notes a problem.
@@ -439,11 +517,21 @@ impl<'t> Writer<'t> {
         }
     }
 
+    /// What makes two keys the same.
+    fn key_identity(&self, key: Key) -> Cow<'_, str> {
+        let text = self.key_text(key);
+        if self.folds_case {
+            text.to_lowercase().into()
+        } else {
+            text
+        }
+    }
+
     fn check_keys(&mut self, from: usize) {
         let mut found = Vec::new();
         let keys = &self.keys[from..];
         let plain = keys.iter().all(|k| k.token.kind() == Kind::Plain);
-        if plain && keys.len() <= FEW_KEYS {
+        if plain && !self.folds_case && keys.len() <= FEW_KEYS {
             let bytes = self.text.as_bytes();
             for (i, key) in keys.iter().enumerate() {
                 let same = |k: &&Key| {
@@ -458,7 +546,7 @@ impl<'t> Writer<'t> {
             return;
         }
         let mut sorted: Vec<(Cow<'_, str>, Key)> =
-            keys.iter().map(|k| (self.key_text(*k), *k)).collect();
+            keys.iter().map(|k| (self.key_identity(*k), *k)).collect();
         sorted.sort_by(|a, b| (&a.0, a.1.token.start).cmp(&(&b.0, b.1.token.start)));
         let found: Vec<Problem> = sorted
             .windows(2)
@@ -479,5 +567,14 @@ impl<'t> Writer<'t> {
             .at(self.span(second.token.range()), "given again here")
             .also(self.span(first.token.range()), "first given here")
             .help("remove one of the two")
+    }
+}
+
+/// The message behind the path that it is about.
+fn led_by(path: String, message: &str) -> String {
+    if path.is_empty() {
+        message.to_owned()
+    } else {
+        format!("{path}: {message}")
     }
 }

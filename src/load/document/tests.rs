@@ -1,4 +1,4 @@
-//! What the three readers say, and that they say the same.
+//! What the readers say, and that they say the same.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// The document as a plain value, and what is wrong with it.
-fn read(text: &str, format: Format) -> (Option<Value>, Vec<String>) {
+pub(in crate::load::document) fn read(text: &str, format: Format) -> (Option<Value>, Vec<String>) {
     let mut problems = Vec::new();
     let value = parse(text, format, 0, &mut problems).map(|doc| value(doc.root()));
     let messages = problems.iter().map(|p| {
@@ -25,6 +25,7 @@ fn value(node: Node<'_>) -> Value {
         Kind::Bool => node.bool().into(),
         Kind::Number => json!({ "number": node.number() }),
         Kind::Text => node.text().into(),
+        Kind::Env => json!({ "env": format!("{:?}", node.pieces()) }),
         Kind::Array => node.items().map(value).collect(),
         Kind::Object => node
             .entries()
@@ -34,13 +35,13 @@ fn value(node: Node<'_>) -> Value {
     }
 }
 
-fn good(text: &str, format: Format) -> Value {
+pub(in crate::load::document) fn good(text: &str, format: Format) -> Value {
     let (value, problems) = read(text, format);
     assert_eq!(problems, Vec::<String>::new());
     value.unwrap()
 }
 
-fn wrong(text: &str, format: Format) -> Vec<String> {
+pub(in crate::load::document) fn wrong(text: &str, format: Format) -> Vec<String> {
     let (_, problems) = read(text, format);
     assert!(!problems.is_empty(), "accepted: {text}");
     problems
@@ -184,6 +185,10 @@ fn xf04_nesting_has_an_end_in_every_format() {
     assert!(wrong(&dotted, Format::Toml).len() <= ENOUGH_TO_READ);
     let header = format!("[a{}]", ".a".repeat(deep));
     assert!(wrong(&header, Format::Toml).len() <= ENOUGH_TO_READ);
+    for open in ["@(", "(", ",", "@{a=", "@(1,", "(1,", "[string]", "$(", "{"] {
+        let value = format!("@{{ a = {}", open.repeat(deep));
+        assert!(!wrong(&value, Format::Psd1).is_empty());
+    }
     let at_the_limit = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
     good(&at_the_limit, Format::Json);
 }
@@ -319,6 +324,12 @@ fn xf08_encodings() {
         json!({"a": {"number": "1"}, "b": "x"})
     );
 
+    let marked = decode(b"\xef\xbb\xbf@{\r\na = 1\r\nb = 'x'\r\n}\r\n".to_vec(), 0).unwrap();
+    assert_eq!(
+        good(&marked, Format::Psd1),
+        json!({"a": {"number": "1"}, "b": "x"})
+    );
+
     let NotText { shown, problem } = *decode(b"{\n\"a\xff\xfe\": 1}\n".to_vec(), 0).unwrap_err();
     assert_eq!(
         problem.message,
@@ -332,10 +343,13 @@ fn xf08_encodings() {
 
 #[test]
 fn the_format_is_the_extension_or_the_look() {
-    let of = |name: &str, text: &str| Format::of(Path::new(name), text);
+    let of = |name: &str, text: &str| Format::of(FilePath::new(name), text);
     assert_eq!(of("a.json", "a: 1"), Format::Json);
     assert_eq!(of("a.YML", "{}"), Format::Yaml);
     assert_eq!(of("a.toml", ""), Format::Toml);
+    assert_eq!(of("a.PSD1", ""), Format::Psd1);
+    assert_eq!(of("a", "<# why\n#>\n# c\n@{\n}"), Format::Psd1);
+    assert_eq!(of("a", "<# never closed @{"), Format::Yaml);
     assert_eq!(of("a", "\n {\"a\": 1}"), Format::Json);
     assert_eq!(of("a", "// c\n{}"), Format::Json);
     assert_eq!(of("a", "# c\n{}"), Format::Json);
@@ -398,7 +412,7 @@ fn a_part_of_a_text_has_its_own_place() {
     assert_eq!(spans, ["te", "esc\\taped"]);
 }
 
-/// Values that all three formats can say. TOML has no null.
+/// Values that all formats can say. TOML has no null.
 fn any_value() -> impl Strategy<Value = Value> {
     let word = "[ -~äß✓\u{1F600}\\n\\t\"\\\\]{0,12}";
     let scalar = prop_oneof![
@@ -452,15 +466,62 @@ fn as_yaml(value: &Value, indent: usize, out: &mut String) {
     }
 }
 
+/// PowerShell data. An array of one array has a comma that keeps the two apart.
+fn as_psd1(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("$null"),
+        Value::Bool(truth) => out.push_str(&format!("${truth}")),
+        Value::Number(number) => out.push_str(&number.to_string()),
+        Value::String(text) => out.push_str(&format!("'{}'", text.replace('\'', "''"))),
+        Value::Array(items) => {
+            out.push_str("@(");
+            if let [Value::Array(_)] = items.as_slice() {
+                out.push(',');
+            }
+            for (i, item) in items.iter().enumerate() {
+                out.push_str(if i > 0 { ", " } else { " " });
+                as_psd1(item, out);
+            }
+            out.push(')');
+        }
+        Value::Object(map) => {
+            out.push_str("@{");
+            for (key, value) in map {
+                out.push_str(&format!("\n'{}' = ", key.replace('\'', "''")));
+                as_psd1(value, out);
+            }
+            out.push('}');
+        }
+    }
+}
+
+/// Whether keys differ in more than case, as PowerShell's have to.
+fn keys_differ(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().all(keys_differ),
+        Value::Object(map) => {
+            let keys: std::collections::BTreeSet<_> =
+                map.keys().map(|key| key.to_lowercase()).collect();
+            keys.len() == map.len() && map.values().all(keys_differ)
+        }
+        _ => true,
+    }
+}
+
 proptest! {
     #[test]
-    fn the_three_formats_read_the_same(document in any_value()) {
+    fn the_formats_read_the_same(document in any_value()) {
         let expected = shown(&document);
         prop_assert_eq!(&good(&document.to_string(), Format::Json), &expected);
         prop_assert_eq!(&good(&format!("{document:#}"), Format::Json), &expected);
         let mut yaml = String::new();
         as_yaml(&document, 0, &mut yaml);
         prop_assert_eq!(&good(&yaml, Format::Yaml), &expected, "{}", yaml);
+        if keys_differ(&document) {
+            let mut psd1 = String::new();
+            as_psd1(&document, &mut psd1);
+            prop_assert_eq!(&good(&psd1, Format::Psd1), &expected, "{}", psd1);
+        }
         let toml = ::toml::to_string(&document).unwrap();
         prop_assert_eq!(&good(&toml, Format::Toml), &expected, "{}", toml);
     }
@@ -477,7 +538,7 @@ proptest! {
     #[test]
     fn no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         match decode(bytes, 0) {
-            Ok(text) => for format in [Format::Json, Format::Toml, Format::Yaml] {
+            Ok(text) => for format in [Format::Json, Format::Psd1, Format::Toml, Format::Yaml] {
                 read(&text, format);
             },
             Err(not_text) => {
@@ -490,8 +551,22 @@ proptest! {
     }
 
     #[test]
+    fn no_likely_data_file_makes_the_reader_panic(
+        text in "[@{}()\\[\\],;=$`\"'#<>|&a1x.:\\- \\n\\r\u{a0}é]{0,60}"
+    ) {
+        for text in [format!("@{{a={text}"), format!("@{{a=\"{text}\"}}"), format!("@{{{text}}}")] {
+            let mut problems = Vec::new();
+            parse(&text, Format::Psd1, 0, &mut problems).map(|doc| value(doc.root()));
+            for (span, _) in problems.iter().filter_map(|p| p.at.as_ref()) {
+                let (start, end) = (span.start as usize, span.end as usize);
+                prop_assert!(text.get(start..end).is_some(), "{:?}", problems);
+            }
+        }
+    }
+
+    #[test]
     fn no_likely_text_makes_a_reader_panic(text in "[\\[\\]{}:,\"'#&*!|>=.\\-a1 \\n\\\\é/]{0,40}") {
-        for format in [Format::Json, Format::Toml, Format::Yaml] {
+        for format in [Format::Json, Format::Psd1, Format::Toml, Format::Yaml] {
             let mut problems = Vec::new();
             parse(&text, format, 0, &mut problems).map(|doc| value(doc.root()));
             for (span, _) in problems.iter().filter_map(|p| p.at.as_ref()) {

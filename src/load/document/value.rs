@@ -2,22 +2,34 @@
 
 use serde_json::{Number, Value};
 
-use super::{Kind, Node};
+use super::{Kind, Node, Piece};
 
 impl Node<'_> {
     /// The node and all in it. Documents are bounded in depth, and so is this.
+    /// A text that needs the environment is [`template`](Node::template).
     pub fn to_value(self) -> Value {
         match self.kind() {
             Kind::Null => Value::Null,
             Kind::Bool => self.bool().into(),
             Kind::Number => number(self.number().unwrap_or_default()),
             Kind::Text => self.text().into(),
+            Kind::Env => self.template().into(),
             Kind::Array => self.items().map(Node::to_value).collect(),
             Kind::Object => self
                 .entries()
                 .map(|entry| (entry.key.into_owned(), entry.value.to_value()))
                 .collect(),
         }
+    }
+
+    /// A [`Kind::Env`] node with a hole `{{env.NAME}}` for each variable: what a
+    /// playbook itself would write, and fills with a value like any other.
+    pub fn template(self) -> String {
+        let template = |piece| match piece {
+            Piece::Text(text) => text,
+            Piece::Env(name) => format!("{{{{env.{name}}}}}").into(),
+        };
+        self.pieces().into_iter().map(template).collect()
     }
 }
 

@@ -273,13 +273,7 @@ impl<'t> Reader<'t> {
     }
 
     fn refuse(&mut self, message: &str, range: Range<usize>, label: &str) -> Result<(), Stop> {
-        let path = self.writer.path();
-        let message = if path.is_empty() {
-            message.to_owned()
-        } else {
-            format!("{path}: {message}")
-        };
-        let problem = Problem::error(message).at(self.writer.span(range), label);
+        let problem = self.writer.problem(message, range, label);
         self.writer.report(problem);
         Err(Stop)
     }

@@ -6,13 +6,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::load::document::{Entry, Kind, Node};
+use crate::load::document::{Entry, Kind, Node, Path};
 use crate::plan::problem::Problem;
 use crate::plan::variables::{self, Declaration};
 use crate::plan::{OnAbort, OnRestart, Part, Plan, Rollback, RunLock, Text};
 
 use super::fields::{GLOBALS, LOCK, VARIABLE};
-use super::record::{self, Path, Record};
+use super::record::{self, Record};
 use super::walk::{Env, Walk, count, limit, seconds, word};
 
 /// A run of a plan that sets no timeouts still ends some day.

@@ -1,4 +1,4 @@
-//! Plan files: the DAG of steps as JSON, TOML or YAML.
+//! Plan files: the DAG of steps as JSON, TOML, YAML or PowerShell data.
 //!
 //! Lowering is one walk over the document by the tables of `fields`, which
 //! are all that such a file may say. Three things are decided here and nowhere
@@ -25,9 +25,8 @@ use crate::plan::build::Builder;
 use crate::plan::problem::{Locator, Problem, Sources};
 use crate::plan::variables::Scope;
 
-use super::document::{self, Document, Format, Node};
+use super::document::{self, Document, Format, Node, Path};
 use super::{Loaded, Lowered, Refusal, Request};
-use record::Path;
 use step::Steps;
 use walk::Walk;
 

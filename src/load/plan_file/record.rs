@@ -5,9 +5,7 @@
 //! left out; so whoever takes the values afterwards takes them as they are and
 //! goes on, and one wrong field does not hide the next.
 
-use std::fmt;
-
-use crate::load::document::{Entry, Kind, Node};
+use crate::load::document::{Entry, Kind, Node, Path};
 use crate::plan::build::quoted;
 use crate::plan::name::nearest;
 use crate::plan::problem::{Problem, Problems, Span};
@@ -17,62 +15,6 @@ use super::table::{Field, MOST_SECONDS, Shape};
 
 /// No table has more fields than this.
 const MOST_FIELDS: usize = 48;
-
-/// Where a value is, in the words of the file: `steps[3].timeout_sec`.
-#[derive(Clone, Copy)]
-pub enum Path<'p> {
-    Root,
-    Field(&'p Path<'p>, &'p str),
-    Item(&'p Path<'p>, usize),
-    /// The item of `steps` at this index, and its id.
-    Step(usize, &'p str),
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Path::Root => Ok(()),
-            Path::Field(Path::Root, name) => write!(f, "{}", Printable(name)),
-            Path::Field(owner, name) => write!(f, "{owner}.{}", Printable(name)),
-            Path::Item(owner, index) => write!(f, "{owner}[{index}]"),
-            Path::Step(index, _) => write!(f, "steps[{index}]"),
-        }
-    }
-}
-
-/// A key of the file's, fit to print.
-struct Printable<'a>(&'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars().take(60) {
-            match c {
-                ' '..='~' => write!(f, "{c}")?,
-                _ => write!(f, "{}", c.escape_debug())?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Path<'_> {
-    /// The step that this is in.
-    pub fn step(&self) -> Option<&str> {
-        match self {
-            Path::Root => None,
-            Path::Field(owner, _) | Path::Item(owner, _) => owner.step(),
-            Path::Step(_, id) => Some(id),
-        }
-    }
-
-    /// A message about what is here.
-    pub fn says(&self, message: impl fmt::Display) -> String {
-        match self {
-            Path::Root => message.to_string(),
-            path => format!("{path}: {message}"),
-        }
-    }
-}
 
 /// Some fields of a table.
 #[derive(Clone, Copy)]
@@ -372,6 +314,9 @@ fn unfit(node: Node<'_>, shape: &Shape, path: &Path<'_>) -> Problem {
     }
 }
 
+/// What to write in place of PowerShell's `$env:NAME`.
+pub const ENV: &str = "a plan names it as '${env.NAME}', in single quotes";
+
 /// What would fit better, where that can be told from what is there.
 fn hint(node: Node<'_>, shape: &Shape) -> Option<String> {
     let text = node.text().unwrap_or_default();
@@ -388,6 +333,7 @@ fn hint(node: Node<'_>, shape: &Shape) -> Option<String> {
         Shape::List(Shape::Text | Shape::Word) if node.kind() == Kind::Text => {
             Some("put it into brackets: it is a list of one".into())
         }
+        Shape::Text | Shape::Word if node.kind() == Kind::Env => Some(ENV.into()),
         Shape::Text | Shape::Word if matches!(node.kind(), Kind::Number | Kind::Bool) => {
             Some("put it into quotes".into())
         }
@@ -424,6 +370,7 @@ fn found(node: Node<'_>) -> String {
         .into(),
         Kind::Number => format!("the number {}", node.number().unwrap_or_default()),
         Kind::Text => format!("the text {}", quoted(&node.text().unwrap_or_default())),
+        Kind::Env => "an environment variable of PowerShell".into(),
         Kind::Array => "a list".into(),
         Kind::Object => "an object".into(),
     }
@@ -488,18 +435,5 @@ mod tests {
             meant(&GLOBALS, "default_timeout"),
             Some("default_timeout_sec")
         );
-    }
-
-    #[test]
-    fn paths_are_spelt_as_in_the_file() {
-        let step = Path::Step(3, "a");
-        let args = Path::Field(&step, "args");
-        assert_eq!(Path::Item(&args, 0).to_string(), "steps[3].args[0]");
-        assert_eq!(Path::Item(&args, 0).step(), Some("a"));
-        assert_eq!(
-            Path::Field(&Path::Root, "glo\u{1b}bals").to_string(),
-            "glo\\u{1b}bals"
-        );
-        assert_eq!(Path::Root.says("x"), "x");
     }
 }

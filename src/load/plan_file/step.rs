@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::load::document::{Kind, Node};
+use crate::load::document::{Kind, Node, Path};
 use crate::plan::build::{Builder, Links};
 use crate::plan::condition::Condition;
 use crate::plan::problem::{Locator, Problem, Span};
@@ -14,7 +14,7 @@ use crate::plan::{
 
 use super::fields::{POOL, RETRY, STEP, UI_HINTS, UNDO, VERDICTS};
 use super::header::{Defaults, amounts, bytes, is};
-use super::record::{self, Fields, Hints, NO_HINTS, Path, Record};
+use super::record::{self, Fields, Hints, NO_HINTS, Record};
 use super::table::at;
 use super::walk::{Env, Walk, count, limit, seconds};
 

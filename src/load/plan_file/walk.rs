@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::load::document::{Kind, Node};
+use crate::load::document::{Kind, Node, Path};
 use crate::load::{Request, facts};
 use crate::plan::build::quoted;
 use crate::plan::condition::Condition;
@@ -16,7 +16,7 @@ use crate::plan::problem::{Problem, Problems, Span};
 use crate::plan::variables::Scope;
 use crate::plan::{Part, Text};
 
-use super::record::{self, Hints, NO_HINTS, Path, Record};
+use super::record::{self, Hints, NO_HINTS, Record};
 use super::table::Field;
 
 /// Environment variables, in the order of the file.
@@ -272,6 +272,12 @@ impl<'r> Walk<'r> {
         match node.kind() {
             Kind::Null | Kind::Bool | Kind::Number => node.to_value(),
             Kind::Text => self.plain(node, path).into(),
+            Kind::Env => {
+                let message = path.says("PowerShell's environment is not read here");
+                let problem = Problem::error(message).at(node.span(), "");
+                self.problems.push(problem.help(record::ENV));
+                Value::Null
+            }
             Kind::Array => {
                 let items = node.items().enumerate();
                 items

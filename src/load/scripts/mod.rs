@@ -10,7 +10,7 @@ pub mod config;
 mod folder;
 mod header;
 pub mod lower;
-mod needs;
+pub(super) mod needs;
 mod runner;
 mod sequence;
 
