@@ -20,6 +20,7 @@ mod list;
 mod logs;
 mod output;
 mod plan;
+mod prune;
 mod recorded;
 mod replan;
 mod resume;
@@ -99,6 +100,7 @@ verbs! {
     Why => why,
     Graph => graph,
     List => list,
+    Prune => prune,
     Completions => completions,
 }
 
