@@ -179,9 +179,16 @@ fn xd08_five_million_events_are_looked_at_in_no_time_and_pruned_in_nobodys_way()
     };
     eprintln!("xd08: alone: {}", told(&alone));
     eprintln!("xd08: beside {pruned:?}: {}", told(&beside));
-    // The last few are the disk's, and the machine's other users'.
-    let usual = beside[beside.len() * 99 / 100];
-    assert!(usual < Duration::from_millis(50), "commits take {usual:?}");
+    // The last few are the disk's, and the machine's other users'; so is what a
+    // commit takes with nobody beside it, and for how long one who prunes is kept
+    // from ending its transaction. More than that one nobody waits for.
+    let bound = pruned.longest.max(Duration::from_millis(50));
+    let usual = |took: &[Duration]| took[took.len() * 99 / 100];
+    let (alone, beside) = (usual(&alone), usual(&beside));
+    assert!(
+        beside < alone + bound,
+        "commits take {beside:?}, alone {alone:?}"
+    );
 }
 
 /// How long a run's commits take, again and again while something else goes on;
