@@ -31,6 +31,7 @@ mod output;
 mod plan;
 mod playbook;
 mod powershell;
+mod prune;
 mod recorded;
 mod replan;
 mod report;
@@ -118,6 +119,7 @@ verbs! {
     Graph => graph,
     List => list,
     Show => show,
+    Prune => prune,
     Completions => completions,
 }
 
