@@ -262,6 +262,18 @@ fn about(rows: &[Row], what: &What) -> Option<Set> {
     (!must_exist || !found.is_empty()).then_some(found)
 }
 
+/// Whether the term is a number that begins two parts of ids that differ.
+fn stands_in_several_names(rows: &[Row], what: &What) -> bool {
+    let What::Number(number) = what else {
+        return false;
+    };
+    let parts = rows.iter().flat_map(|row| row.id.split('/'));
+    let names: BTreeSet<&str> = parts
+        .filter(|part| digits(part) == [number.to_string()])
+        .collect();
+    names.len() > 1
+}
+
 /// Adds to `set` whatever `related(inside, outside)` draws in, until nothing changes.
 fn grown(rows: &[Row], mut set: Set, related: &dyn Fn(usize, usize) -> bool) -> Set {
     loop {
@@ -288,6 +300,9 @@ fn naive(rows: &[Row], terms: &[Term]) -> Option<Set> {
     let stands_in = |a: usize, b: usize| rows[b].fallback_of == Some(a);
     let (mut included, mut excluded) = (Set::new(), Set::new());
     for term in terms {
+        if !term.exclude && stands_in_several_names(rows, &term.what) {
+            return None;
+        }
         let own = about(rows, &term.what)?;
         let mut set = own.clone();
         if term.up {

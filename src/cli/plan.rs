@@ -26,6 +26,7 @@ pub struct Args {
 
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let ready = args.target.ready(global, args.json)?;
+    let ready = ready.for_looking(global, args.json);
     show(&ready.plan, global, args.json);
     // The process is about to end, and its end frees a large plan at once.
     std::mem::forget(ready);

@@ -35,13 +35,14 @@ pub struct Args {
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     if args.dry_run {
         let ready = args.target.ready(global, args.begin.json)?;
+        let ready = ready.for_looking(global, args.begin.json);
         plan::show(&ready.plan, global, args.begin.json);
         return Ok(ExitCode::SUCCESS);
     }
     // First of all, while this process is small and has one thread: what exists
     // now exists in every supervisor.
     let zygote = Zygote::fork().map_err(|error| Failure::new(Kind::Run, error))?;
-    let ready = args.target.ready(global, false)?;
+    let ready = args.target.ready(global, false)?.for_running()?;
     let begun = Begun {
         zygote,
         plan: ready.plan,

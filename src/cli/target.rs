@@ -1,24 +1,24 @@
 //! From a target on the command line to the plan that it means: loaded, with
 //! the variables and the selection that were given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
 use super::error::{Failure, Kind};
 use super::global::Global;
-use crate::load::{self, Request};
+use crate::load::{self, Request, Unmet};
 use crate::plan::Plan;
 use crate::plan::graph::Graph;
-use crate::plan::problem::{Problem, Sources};
+use crate::plan::problem::{Problem, Severity, Sources};
 use crate::plan::select::{self, Range, SelectError, Selection};
 use crate::view::diagnostic;
 
 /// What is to be run, and how much of it.
 #[derive(Debug, clap::Args)]
 pub struct Target {
-    /// A plan file: JSON, TOML or YAML
+    /// A plan file (JSON, TOML or YAML), or a folder of numbered scripts
     pub target: PathBuf,
 
     /// Which steps: ids, globs, tag:T, stage:S, path:P, numbers and ranges, !x, +x, x+
@@ -69,7 +69,35 @@ pub struct Ready {
     pub plan: Plan,
     pub secrets: BTreeMap<String, String>,
     pub warnings: Vec<Problem>,
+    /// What the selected steps need and this machine has not.
+    pub unmet: Vec<Problem>,
     pub sources: Sources,
+}
+
+impl Ready {
+    /// Refuses to run where something is missing that the run would need.
+    ///
+    /// # Errors
+    /// Something is; it has been said.
+    pub fn for_running(self) -> Result<Self, Failure> {
+        if self.unmet.is_empty() {
+            return Ok(self);
+        }
+        say(&self.unmet, &self.sources, false);
+        Err(Failure::told(Kind::Usage))
+    }
+
+    /// Says what a run would be refused for, where nothing runs.
+    pub fn for_looking(self, global: &Global, json: bool) -> Self {
+        if !global.quiet && !json {
+            let mut unmet = self.unmet.clone();
+            for problem in &mut unmet {
+                problem.severity = Severity::Warning;
+            }
+            say(&unmet, &self.sources, false);
+        }
+        self
+    }
 }
 
 impl Target {
@@ -90,6 +118,7 @@ impl Target {
         let mut plan = loaded.plan;
         self.select(&mut plan)?;
         Ok(Ready {
+            unmet: unmet(loaded.unmet, &plan),
             plan,
             secrets: loaded.secrets,
             warnings: loaded.warnings,
@@ -131,6 +160,17 @@ impl Target {
         select::restrict(plan, &set);
         Ok(())
     }
+}
+
+/// What the steps that take part need.
+pub fn unmet(unmet: Vec<Unmet>, plan: &Plan) -> Vec<Problem> {
+    if unmet.is_empty() {
+        return Vec::new();
+    }
+    let takes_part = plan.steps.iter().filter(|step| step.absent.is_none());
+    let present: BTreeSet<&str> = takes_part.map(|step| &*step.id).collect();
+    let needed = unmet.into_iter().filter(|one| present.contains(&*one.step));
+    needed.map(|one| one.problem).collect()
 }
 
 /// `NAME=VALUE` pairs, in the order given; of a `NAME` alone the value is that

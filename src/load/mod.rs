@@ -9,7 +9,9 @@
 //! the environment and the variables' values come in with the [`Request`].
 
 pub mod document;
+mod facts;
 pub mod plan_file;
+pub mod scripts;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -34,12 +36,20 @@ pub struct Loader {
 }
 
 /// All front ends. The first that accepts a path reads it.
-pub static LOADERS: &[Loader] = &[Loader {
-    name: "plan",
-    about: "a plan file: JSON, TOML or YAML with a list of steps",
-    accepts: |path| !path.is_dir(),
-    load: plan_file::load,
-}];
+pub static LOADERS: &[Loader] = &[
+    Loader {
+        name: "plan",
+        about: "a plan file: JSON, TOML or YAML with a list of steps",
+        accepts: |path| !path.is_dir(),
+        load: plan_file::load,
+    },
+    Loader {
+        name: "scripts",
+        about: "a folder of numbered scripts: NNNN_Name.*",
+        accepts: scripts::is_folder,
+        load: scripts::load,
+    },
+];
 
 /// What a plan is loaded with.
 #[derive(Clone, Debug, Default)]
@@ -64,8 +74,19 @@ pub struct Loaded {
     /// belong into no record.
     pub secrets: BTreeMap<String, String>,
     pub warnings: Vec<Problem>,
-    /// What the warnings point into. Without any, the texts are gone.
+    /// What a run would need of this machine and is not there. A preview is none
+    /// the worse for it; a run is refused.
+    pub unmet: Vec<Unmet>,
+    /// What all these point into. Without any, the texts are gone.
     pub sources: Sources,
+}
+
+/// Something that a step needs and this machine has not.
+#[derive(Clone, Debug)]
+pub struct Unmet {
+    /// The step's id.
+    pub step: String,
+    pub problem: Problem,
 }
 
 impl std::fmt::Debug for Loaded {
@@ -162,6 +183,7 @@ fn unreadable(message: String) -> Refusal {
 struct Lowered {
     plan: Plan,
     secrets: BTreeMap<String, String>,
+    unmet: Vec<Unmet>,
 }
 
 /// What a front end ends with: a plan where nothing is in its way.
@@ -182,15 +204,20 @@ fn conclude(
     });
     let sound = problems.iter().all(|p| p.severity == Severity::Warning);
     match lowered.filter(|_| sound) {
-        Some(Lowered { mut plan, secrets }) => {
+        Some(Lowered {
+            mut plan,
+            secrets,
+            unmet,
+        }) => {
             plan.files = sources.names();
-            if problems.is_empty() {
+            if problems.is_empty() && unmet.is_empty() {
                 sources.forget_texts();
             }
             Ok(Loaded {
                 plan,
                 secrets,
                 warnings: problems,
+                unmet,
                 sources,
             })
         }

@@ -563,6 +563,10 @@ pub struct About {
     pub provides: Box<[Box<str>]>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub consumes: Box<[Box<str>]>,
+    /// What is worth knowing before it runs, a line each: what it depends on and
+    /// nobody knows, which of several was meant.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub notes: Box<[Box<str>]>,
     /// The heading under which views list the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Box<str>>,

@@ -19,7 +19,7 @@ use super::forecast;
 use super::style::{FAINT, HEADING, ODD};
 use super::words::{self, counted};
 use crate::plan::graph::{Graph, waits};
-use crate::plan::{Plan, StepIx};
+use crate::plan::{About, Plan, StepIx};
 use crate::run::Usual;
 use crate::run::forecast::Forecast;
 
@@ -122,7 +122,11 @@ impl<'a> Preview<'a> {
         }
         line.push_str("  ");
         push_why(self.plan, ix, line);
-        line.push_str("\n      ");
+        line.push('\n');
+        if let Some(about) = &step.about {
+            push_about(about, line);
+        }
+        line.push_str("      ");
         of_action(&step.action).push(line);
         line.push('\n');
         out.write_all(line.as_bytes())?;
@@ -195,6 +199,9 @@ impl<'a> Preview<'a> {
                 .collect(),
             condition: step.when.as_ref().map(|when| when.text()),
             tags: &step.tags,
+            stage: step.about.as_ref().and_then(|about| about.stage.as_deref()),
+            description: step.about.as_ref().map_or("", |about| &about.description),
+            notes: step.about.as_ref().map_or(&[], |about| &about.notes),
             would_run: match (absent, step.when.is_some() || step.fallback_of.is_some()) {
                 (true, _) => "no",
                 (false, true) => "decided_at_run_time",
@@ -262,8 +269,27 @@ struct StepJson<'a> {
     after: Vec<&'a str>,
     condition: Option<&'a str>,
     tags: &'a [Box<str>],
+    stage: Option<&'a str>,
+    description: &'a str,
+    notes: &'a [Box<str>],
     would_run: &'static str,
     why: String,
+}
+
+/// Appends what the author says of a step, and what else is worth knowing.
+fn push_about(about: &About, to: &mut String) {
+    let stage = about.stage.as_deref().unwrap_or_default();
+    let said: Vec<String> = [stage, &about.description]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .map(|text| clean(text).to_string())
+        .collect();
+    if !said.is_empty() {
+        to.push_str(&format!("      {FAINT}{}{FAINT:#}\n", said.join(": ")));
+    }
+    for note in &about.notes {
+        to.push_str(&format!("      {ODD}note{ODD:#}: {}\n", clean(note)));
+    }
 }
 
 /// Appends why a step would run at once, later, or not at all.

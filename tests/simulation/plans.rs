@@ -190,4 +190,15 @@ fn add_fallback(rng: &mut Rng, steps: &mut [Step]) {
     steps[at].needs = other(&steps[at].needs);
     steps[at].after = other(&steps[at].after);
     steps[at].fallback_of = Some(ix);
+    // Whom a condition asks about is always waited for: the builder sees to it.
+    let waits = [&steps[at].needs, &steps[at].after];
+    let waited_for = |id: &str| {
+        waits
+            .iter()
+            .any(|all| all.iter().any(|ix| id == format!("s{}", ix.at())))
+    };
+    let asks = steps[at].when.as_ref().map(|when| when.steps());
+    if !asks.into_iter().flatten().all(waited_for) {
+        steps[at].when = None;
+    }
 }

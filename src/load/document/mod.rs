@@ -11,6 +11,7 @@ mod escape;
 mod json;
 mod tape;
 mod toml;
+mod value;
 mod yaml;
 
 use std::borrow::Cow;

@@ -108,6 +108,7 @@ fn lower(
     Some(Lowered {
         plan: plan?,
         secrets: walk.scope.secret_values(),
+        unmet: Vec::new(),
     })
 }
 

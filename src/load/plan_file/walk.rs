@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::load::Request;
 use crate::load::document::{Kind, Node};
+use crate::load::{Request, facts};
 use crate::plan::build::quoted;
 use crate::plan::condition::Condition;
 use crate::plan::problem::{Problem, Problems, Span};
@@ -216,18 +216,8 @@ impl<'r> Walk<'r> {
     /// Notes what a condition asks of the outside world, and that the variables
     /// it names are used.
     pub fn facts(&mut self, condition: &Condition) {
-        for name in condition.variables() {
-            let known = self.scope.get(name).is_some();
-            if let Some(is_so) = system(name).filter(|_| !known) {
-                self.facts.insert(name.to_owned(), is_so.to_string());
-            }
-        }
-        for name in condition.environment() {
-            let env = self.request.env.as_ref();
-            if let Some(value) = env.and_then(|env| env.get(name)) {
-                self.facts.insert(format!("env.{name}"), value.clone());
-            }
-        }
+        let known = |name: &str| self.scope.get(name).is_some();
+        facts::note(condition, known, self.request.env.as_ref(), &mut self.facts);
     }
 
     /// A list of plain texts; the texts that are refused are missing.
@@ -280,9 +270,7 @@ impl<'r> Walk<'r> {
     /// Free data, with variables replaced in its strings.
     pub fn value(&mut self, node: Node<'_>, path: &Path<'_>) -> Value {
         match node.kind() {
-            Kind::Null => Value::Null,
-            Kind::Bool => node.bool().into(),
-            Kind::Number => json_number(node),
+            Kind::Null | Kind::Bool | Kind::Number => node.to_value(),
             Kind::Text => self.plain(node, path).into(),
             Kind::Array => {
                 let items = node.items().enumerate();
@@ -299,16 +287,6 @@ impl<'r> Walk<'r> {
                 .collect::<serde_json::Map<_, _>>()
                 .into(),
         }
-    }
-}
-
-/// Whether this is the system that a condition asks for.
-fn system(name: &str) -> Option<bool> {
-    match name {
-        "IsLinux" => Some(cfg!(target_os = "linux")),
-        "IsMacOS" => Some(cfg!(target_os = "macos")),
-        "IsWindows" => Some(cfg!(windows)),
-        _ => None,
     }
 }
 
@@ -334,14 +312,4 @@ pub fn seconds(node: Node<'_>) -> Duration {
 /// Seconds of a limit, where 0 means that there is none.
 pub fn limit(node: Node<'_>) -> Option<Duration> {
     Some(seconds(node)).filter(|limit| !limit.is_zero())
-}
-
-fn json_number(node: Node<'_>) -> Value {
-    let written = node.number().unwrap_or_default();
-    match serde_json::from_str(written) {
-        Ok(number @ Value::Number(_)) => number,
-        // YAML and TOML have numbers that JSON cannot say.
-        _ => serde_json::Number::from_f64(record::number(node))
-            .map_or_else(|| written.into(), Value::Number),
-    }
 }

@@ -69,6 +69,19 @@ impl<'a> Index<'a> {
         }
     }
 
+    /// The names that a number stands in, if they are several: whoever says the
+    /// number alone could mean any of them. The same name in several groups is one.
+    pub fn ambiguous(&self, number: u16) -> Option<Vec<&'a str>> {
+        let steps = self.numbered(number..=number);
+        let parts = steps.iter().flat_map(|ix| self.plan[ix].id.split('/'));
+        let mut names: Vec<&str> = parts
+            .filter(|part| number_of(part) == Some(number))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        (names.len() > 1).then_some(names)
+    }
+
     fn filtered(&self, wanted: impl Fn(StepIx) -> bool) -> StepSet {
         let mut steps = StepSet::none(self.plan);
         for ix in self.plan.indices().filter(|&ix| wanted(ix)) {

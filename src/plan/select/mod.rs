@@ -16,7 +16,8 @@
 //!
 //! Only terms that leave out leave out of everything. A term that names a step,
 //! a tag, a stage or a path that does not exist is an error, also after `!`: a
-//! misspelt exclusion would run what it was to keep from running.
+//! misspelt exclusion would run what it was to keep from running. So is a number
+//! that stands in two names: a range takes both, the number alone neither.
 //!
 //! Four files: the set of steps (`set`), the written terms (`term`), finding the
 //! steps that one is about (`index`), and what all of them come to (`resolve`).

@@ -57,6 +57,12 @@ impl Selection {
         let mut errors = Vec::new();
         for term in &self.terms {
             match index.matching(&term.what) {
+                Some(_)
+                    if !term.exclude
+                        && let Some(names) = ambiguous(&index, term) =>
+                {
+                    errors.push(self.several(term, &names));
+                }
                 Some(steps) => {
                     let into = if term.exclude {
                         &mut excluded
@@ -84,6 +90,17 @@ impl Selection {
         Ok(steps)
     }
 
+    fn several(&self, term: &Term, names: &[&str]) -> SelectError {
+        let arg = &self.args[term.arg];
+        let written = &arg[term.at.clone()];
+        SelectError {
+            term: arg.clone(),
+            at: term.at.clone(),
+            message: format!("{written} is the number of {}", names.join(" and ")),
+            help: Some(format!("name the one that is meant, such as {}", names[0])),
+        }
+    }
+
     fn unknown(&self, index: &Index, term: &Term) -> SelectError {
         let arg = &self.args[term.arg];
         let written = &arg[term.at.clone()];
@@ -107,6 +124,13 @@ impl Selection {
             message,
             help: Some(help),
         }
+    }
+}
+
+fn ambiguous<'p>(index: &Index<'p>, term: &Term) -> Option<Vec<&'p str>> {
+    match term.what {
+        What::Number(number) => index.ambiguous(number),
+        _ => None,
     }
 }
 
