@@ -237,6 +237,7 @@ const FIELDS: &[&str] = &[
     "id",
     "metadata",
     "name",
+    "notices",
     "plan_id",
     "variables",
     "version",
