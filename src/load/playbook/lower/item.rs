@@ -1,5 +1,6 @@
 //! One unit of a stage: a script, code of the playbook's own, or another playbook.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::load::Unmet;
@@ -15,6 +16,7 @@ use crate::plan::{
 
 use super::super::book::{Does, Item, Language, Said, Stage};
 use super::super::code;
+use super::super::condition::Earlier;
 use super::super::scope::Scope;
 use super::super::setting;
 use super::super::template::Filled;
@@ -34,6 +36,8 @@ pub(super) struct Turn<'s> {
     pub entry: &'s Entry,
     /// The steps that end the unit before it, if it waits for one.
     pub before: Vec<String>,
+    /// The steps of all units of its stage before it.
+    pub so_far: &'s [String],
     /// The steps that its script depends on.
     pub needed: Vec<String>,
 }
@@ -54,6 +58,18 @@ impl Turn<'_> {
         };
         Waits { after, needs }
     }
+
+    /// What its condition may ask about: other stages, and its own so far.
+    fn earlier(&self) -> Vec<Earlier> {
+        let so_far = Earlier {
+            key: self.stage.key.value.clone(),
+            group: None,
+            steps: self.so_far.to_vec(),
+        };
+        let mut earlier = self.entry.earlier.clone();
+        earlier.extend((!self.so_far.is_empty()).then_some(so_far));
+        earlier
+    }
 }
 
 impl Making<'_, '_> {
@@ -71,8 +87,7 @@ impl Making<'_, '_> {
             policy: item.policy.within(&around.policy),
             ..around.clone()
         };
-        let env = self.env(&item.env, &place.scope);
-        place.env.extend(env);
+        self.env(&item.env, &mut place);
         let mut waits = turn.waits();
         let mut always = entry.regardless;
         if let Some(said) = &item.condition {
@@ -82,7 +97,7 @@ impl Making<'_, '_> {
                 quoted(&stage.name.value)
             );
             let all = [&waits.after[..], &waits.needs].concat();
-            if let Some(read) = self.condition(said, &whose, &place, &entry.earlier, &all) {
+            if let Some(read) = self.condition(said, &whose, &place, &turn.earlier(), &all) {
                 always |= read.regardless;
                 place.when.push(read.condition.text().to_owned());
             }
@@ -102,6 +117,9 @@ impl Making<'_, '_> {
             return Vec::new();
         };
         self.judge(&mut step, unit, entry.job, always);
+        if let Action::Command(command) = &mut step.action {
+            command.env = last_of_each(std::mem::take(&mut command.env).into());
+        }
         step.name = item.name.as_ref().map(|said| said.value.as_str().into());
         self.scripts += 1;
         self.add(step, item.at, &waits.after, &waits.needs);
@@ -303,8 +321,7 @@ impl Making<'_, '_> {
             env: place.env.clone(),
             when: vec![format!("steps['{start}'].status == 'succeeded'")],
         };
-        let env = self.env(&book.env, &inner.scope);
-        inner.env.extend(env);
+        self.env(&book.env, &mut inner);
         self.start(&start, name, place, waits);
         self.running.push(key);
         let end = self.stages(book, &inner, std::slice::from_ref(&start));
@@ -325,6 +342,15 @@ impl Making<'_, '_> {
         self.helpers += 1;
         self.add(step, name.at, &waits.after, &waits.needs);
     }
+}
+
+/// Each variable once, with the value that it was given last.
+pub(super) fn last_of_each(mut env: Vec<(Box<str>, Text)>) -> Box<[(Box<str>, Text)]> {
+    let mut seen = BTreeSet::new();
+    env.reverse();
+    env.retain(|(name, _)| seen.insert(name.clone()));
+    env.reverse();
+    env.into()
 }
 
 /// A text under both of the names in which scripts are told variables.

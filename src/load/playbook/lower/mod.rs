@@ -34,6 +34,7 @@ use super::book::{Named, Playbook, Policy, Said, Values};
 use super::scope::{Findings, Scope};
 use super::template::Filled;
 use super::{profile, setting};
+use item::last_of_each;
 
 /// What a playbook is run with.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +72,9 @@ pub fn lower(
         }
     };
     let given = given(lowering.request, options);
-    let scope = Scope::new(&book.inputs, &given, findings).with(&book.variables, findings);
+    let environment = lowering.request.env.clone().unwrap_or_default();
+    let scope = Scope::new(&book.inputs, &given, findings).in_environment(environment);
+    let scope = scope.with(&book.variables, findings);
     let mut making = Making {
         library,
         catalogue: &folder.catalogue,
@@ -89,15 +92,18 @@ pub fn lower(
         findings,
     };
     making.success(&book, &scope);
-    let place = Place {
-        scope: scope.clone(),
+    let mut place = Place {
+        scope,
         policy: book.policy.clone(),
         ..Place::default()
     };
+    making.env(&book.env, &mut place);
+    // All steps have it from the plan.
+    let env = std::mem::take(&mut place.env);
     let start = making.before(&book, &place);
     let end = making.stages(&book, &place, &start);
     making.after(&book, &place, &end);
-    making.header(&book, &scope, folder, options)
+    making.header(&book, &place.scope, env, folder, options)
 }
 
 /// What the command line gives, the later over the earlier.
@@ -163,23 +169,25 @@ impl Making<'_, '_> {
         self.findings.problems.push(problem);
     }
 
-    /// Environment variables with their templates filled.
-    fn env(&mut self, values: &Values, scope: &Scope) -> Vec<(Box<str>, Text)> {
-        let mut env = Vec::new();
+    /// Adds environment variables to what holds at a place, with their templates
+    /// filled. Templates know them as `env.NAME`.
+    fn env(&mut self, values: &Values, place: &mut Place) {
         for Named { name, value } in values {
-            let text = scope.fill(value, self.findings).into_text();
+            let filled = place.scope.fill(value, self.findings);
+            let text = filled.clone().into_text();
             let nul = text.shown().contains('\0');
             if name.value.is_empty() || name.value.contains(['=', '\0']) || nul {
-                let name_of = quoted(&name.value);
+                let shown = quoted(&name.value);
                 self.refuse(
-                    format!("{name_of} cannot be an environment variable"),
+                    format!("{shown} cannot be an environment variable"),
                     name.at,
                 );
                 continue;
             }
-            env.push((name.value.as_str().into(), text));
+            let known = format!("env.{}", name.value);
+            place.scope = place.scope.with_context(&known, filled);
+            place.env.push((name.value.as_str().into(), text));
         }
-        env
     }
 
     /// What counts as success, as far as it concerns single scripts.
@@ -211,6 +219,7 @@ impl Making<'_, '_> {
         &mut self,
         book: &Playbook,
         scope: &Scope,
+        own: Vec<(Box<str>, Text)>,
         folder: &Folder,
         options: &Options,
     ) -> Plan {
@@ -225,7 +234,7 @@ impl Making<'_, '_> {
             .unwrap_or(AT_ONCE);
         let variables = told_values(scope);
         let mut env = environment(&variables, manner.non_interactive, self.lowering.request);
-        env.extend(self.env(&book.env, scope));
+        env.extend(own);
         self.tell_idle(book);
         Plan {
             version: plain(&book.version).unwrap_or_else(|| "1".into()),
@@ -240,7 +249,7 @@ impl Making<'_, '_> {
                 .iter()
                 .map(|(name, value)| (name.to_string(), told(value)))
                 .collect(),
-            env,
+            env: last_of_each(env).into(),
             notices: self.notices(book, scope),
             min_succeeded: self.min_succeeded(book, scope),
             ..Plan::new(name)

@@ -65,8 +65,8 @@ impl Making<'_, '_> {
             let one = self.stage(stage, &mut place, entry);
             if let Some(one) = one {
                 match job {
-                    true => jobs.push(one.earlier.group.clone()),
-                    false => end = vec![one.earlier.group.clone()],
+                    true => jobs.extend(one.earlier.group.clone()),
+                    false => end = one.earlier.group.iter().cloned().collect(),
                 }
                 made.push(one);
             }
@@ -126,7 +126,7 @@ impl Making<'_, '_> {
         }
         Some(Entry {
             after: start.to_vec(),
-            needs: earlier.iter().map(|e| e.group.clone()).collect(),
+            needs: earlier.iter().filter_map(|e| e.group.clone()).collect(),
             job: true,
             earlier,
             regardless: false,
@@ -144,8 +144,7 @@ impl Making<'_, '_> {
             env: around.env.clone(),
             when: around.when.clone(),
         };
-        let env = self.env(&stage.env, &place.scope);
-        place.env.extend(env);
+        self.env(&stage.env, &mut place);
         let mut regardless = false;
         if let Some(said) = &stage.condition {
             let waits = [&entry.after[..], &entry.needs].concat();
@@ -179,7 +178,7 @@ impl Making<'_, '_> {
         around.scope = around.scope.with_steps_of(&place.scope);
         let earlier = Earlier {
             key: stage.key.value.clone(),
-            group,
+            group: Some(group),
             steps,
         };
         Some(Made { earlier, outputs })
@@ -213,6 +212,7 @@ impl Making<'_, '_> {
                 stage,
                 entry,
                 before: std::mem::take(&mut chains[chain]),
+                so_far: &all,
                 needed: self.needed(at, units, width < units.len()),
             };
             let ended = self.unit(unit, &turn, place);
