@@ -661,7 +661,7 @@ fn a40_a_playbook_that_runs_itself_is_refused() {
     let problems = folders.errors(&book, &Options::default());
     let messages: Vec<&str> = problems.iter().map(|p| &*p.message).collect();
     assert!(
-        messages.contains(&"the playbook \"a\" runs itself"),
+        messages.contains(&"playbooks run each other: \"a\" → \"b\" → \"a\""),
         "{messages:?}"
     );
     assert!(

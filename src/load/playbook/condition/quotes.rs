@@ -103,7 +103,7 @@ pub(super) enum Quoted<'a> {
     Environment,
 }
 
-enum Dollar<'a> {
+pub(super) enum Dollar<'a> {
     Whole(&'a str),
     Environment,
     Part,

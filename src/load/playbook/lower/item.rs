@@ -9,7 +9,7 @@ use crate::load::scripts::is_there;
 use crate::load::scripts::lower::{Usage, as_environment};
 use crate::plan::build::quoted;
 use crate::plan::name::folded;
-use crate::plan::problem::Problem;
+use crate::plan::problem::{Problem, Span};
 use crate::plan::{
     About, Action, Condition, OnFailure, Policy, Retry, Scope as Values, Step, Text,
 };
@@ -21,7 +21,11 @@ use super::super::scope::Scope;
 use super::super::setting;
 use super::super::template::Filled;
 use super::stage::Entry;
-use super::{Making, Place, told_values};
+use super::{Making, Place, outermost, told_values};
+
+/// So often may playbooks run others, in all: each of a few that run the next
+/// twice doubles the plan.
+const MOST_SPLICED: usize = 1000;
 
 /// One thing that a stage runs.
 pub(super) struct Unit<'b> {
@@ -36,8 +40,6 @@ pub(super) struct Turn<'s> {
     pub entry: &'s Entry,
     /// The steps that end the unit before it, if it waits for one.
     pub before: Vec<String>,
-    /// The steps of all units of its stage before it.
-    pub so_far: &'s [String],
     /// The steps that its script depends on.
     pub needed: Vec<String>,
 }
@@ -51,24 +53,11 @@ struct Waits {
 impl Turn<'_> {
     fn waits(&self) -> Waits {
         let entry = self.entry;
-        let (after, needs) = match (self.before.is_empty(), entry.job) {
-            (true, _) => (entry.after.clone(), entry.needs.clone()),
-            (false, true) => (Vec::new(), self.before.clone()),
-            (false, false) => (self.before.clone(), Vec::new()),
+        let (after, needs) = match self.before.is_empty() {
+            true => (entry.after.clone(), entry.needs.clone()),
+            false => (self.before.clone(), Vec::new()),
         };
         Waits { after, needs }
-    }
-
-    /// What its condition may ask about: other stages, and its own so far.
-    fn earlier(&self) -> Vec<Earlier> {
-        let so_far = Earlier {
-            key: self.stage.key.value.clone(),
-            group: None,
-            steps: self.so_far.to_vec(),
-        };
-        let mut earlier = self.entry.earlier.clone();
-        earlier.extend((!self.so_far.is_empty()).then_some(so_far));
-        earlier
     }
 }
 
@@ -87,8 +76,14 @@ impl Making<'_, '_> {
             policy: item.policy.within(&around.policy),
             ..around.clone()
         };
-        self.env(&item.env, &mut place);
+        let env = self.env(&item.env, &mut place.scope);
+        place.env.extend(env);
         let mut waits = turn.waits();
+        if entry.job {
+            let chain = around.chain.iter();
+            let chain = chain.filter(|id| !self.tolerated.contains(*id));
+            waits.needs.extend(chain.cloned());
+        }
         let mut always = entry.regardless;
         if let Some(said) = &item.condition {
             let whose = format!(
@@ -97,7 +92,7 @@ impl Making<'_, '_> {
                 quoted(&stage.name.value)
             );
             let all = [&waits.after[..], &waits.needs].concat();
-            if let Some(read) = self.condition(said, &whose, &place, &turn.earlier(), &all) {
+            if let Some(read) = self.condition(said, &whose, &place, &all) {
                 always |= read.regardless;
                 place.when.push(read.condition.text().to_owned());
             }
@@ -110,20 +105,44 @@ impl Making<'_, '_> {
         if let Some(id) = &item.id {
             around.scope = around.scope.with_step(&id.value, &unit.id);
         }
-        if let Does::Playbook(name) = &item.does {
-            return self.within(name, unit, &place, &waits);
-        }
-        let Some(mut step) = self.step(stage, unit, &place) else {
-            return Vec::new();
+        let ended = match &item.does {
+            Does::Playbook(name) => self.within(name, unit, &place, &waits),
+            _ => {
+                let Some(mut step) = self.step(stage, unit, &place) else {
+                    return Vec::new();
+                };
+                self.judge(&mut step, unit, entry.job, always);
+                if let Action::Command(command) = &mut step.action {
+                    command.env = last_of_each(std::mem::take(&mut command.env).into());
+                }
+                step.name = item.name.as_ref().map(|said| said.value.as_str().into());
+                self.scripts += 1;
+                self.add(step, item.at, &waits.after, &waits.needs);
+                vec![unit.id.clone()]
+            }
         };
-        self.judge(&mut step, unit, entry.job, always);
-        if let Action::Command(command) = &mut step.action {
-            command.env = last_of_each(std::mem::take(&mut command.env).into());
+        if entry.job {
+            self.stands_before(&ended, item, around, always && !entry.regardless);
         }
-        step.name = item.name.as_ref().map(|said| said.value.as_str().into());
-        self.scripts += 1;
-        self.add(step, item.at, &waits.after, &waits.needs);
-        vec![unit.id.clone()]
+        ended
+    }
+
+    /// Notes what a step of a job is for the steps after it. One that runs
+    /// whatever became of those before says nothing about them, so the next
+    /// waits for it and needs the one before it.
+    fn stands_before(&mut self, ended: &[String], item: &Item, around: &mut Place, whatever: bool) {
+        let goes_on = item.policy.continue_on_error.as_ref();
+        if setting::flag(goes_on, &around.scope, self.findings) == Some(true) {
+            self.tolerated.extend(ended.iter().cloned());
+        }
+        if !whatever {
+            around.chain = ended.to_vec();
+        }
+        around.earlier.extend(ended.iter().map(|id| Earlier {
+            key: String::new(),
+            group: id.clone(),
+            steps: vec![id.clone()],
+        }));
     }
 
     /// What a failure of the step means, beyond what its policy says.
@@ -146,7 +165,7 @@ impl Making<'_, '_> {
 
     fn step(&mut self, stage: &Stage, unit: &Unit<'_>, place: &Place) -> Option<Step> {
         let item = unit.item;
-        let condition = self.all_of(&place.when);
+        let condition = self.all_of(&place.when, stage.at);
         let variables = told_values(&place.scope);
         let mut env = self.differing(&variables);
         env.extend(
@@ -223,7 +242,7 @@ impl Making<'_, '_> {
     }
 
     /// All conditions as one.
-    fn all_of(&mut self, when: &[String]) -> Option<Condition> {
+    fn all_of(&mut self, when: &[String], at: Span) -> Option<Condition> {
         let text = match when {
             [] => return None,
             [one] => one.clone(),
@@ -232,8 +251,10 @@ impl Making<'_, '_> {
                 several.join(" and ")
             }
         };
-        // Each was read by itself; together they are only longer.
-        Condition::parse(&text).ok()
+        // Each was read by itself; together they are longer, and perhaps too long.
+        Condition::parse(&text)
+            .map_err(|error| self.refuse(error.message, at))
+            .ok()
     }
 
     /// What a step is told beyond what the whole plan is told.
@@ -300,11 +321,19 @@ impl Making<'_, '_> {
         let Some(book) = library.get(&key) else {
             return Vec::new();
         };
-        if self.running.contains(&key) {
-            self.refuse(
-                format!("the playbook {} runs itself", quoted(&name.value)),
-                name.at,
-            );
+        if let Some(first) = self.running.iter().position(|running| *running == key) {
+            let circle = self.running[first..].iter().chain([&key]);
+            let circle: Vec<String> = circle.map(|name| quoted(name)).collect();
+            let message = format!("playbooks run each other: {}", circle.join(" → "));
+            self.refuse(message, name.at);
+            return Vec::new();
+        }
+        self.spliced += 1;
+        if self.spliced > MOST_SPLICED {
+            if self.spliced == MOST_SPLICED + 1 {
+                let message = format!("other playbooks are run more than {MOST_SPLICED} times");
+                self.refuse(message, name.at);
+            }
             return Vec::new();
         }
         let (parameters, _) = self.parameters(unit.item, &place.scope);
@@ -312,35 +341,44 @@ impl Making<'_, '_> {
             .iter()
             .map(|(name, value)| (name.to_string(), value.clone()));
         let given: Vec<_> = given.chain(self.given.clone()).collect();
-        let scope = Scope::new(&book.inputs, &given, self.findings);
         let start = self.id(&format!("{}/start", unit.id));
         let mut inner = Place {
             prefix: format!("{}/", unit.id),
-            scope: scope.with(&book.variables, self.findings),
+            scope: outermost(book, &given, self.lowering.request, self.findings),
             policy: place.policy.within(&book.policy),
             env: place.env.clone(),
             when: vec![format!("steps['{start}'].status == 'succeeded'")],
+            ..Place::default()
         };
-        self.env(&book.env, &mut inner);
-        self.start(&start, name, place, waits);
+        let env = self.env(&book.env, &mut inner.scope);
+        inner.env.extend(env);
+        self.point(&start, name.at, place, &waits.after, &waits.needs);
         self.running.push(key);
         let end = self.stages(book, &inner, std::slice::from_ref(&start));
         self.running.pop();
         end
     }
 
-    /// The meeting point before all of another playbook. It waits for what the
-    /// unit waits for and has its condition, since the names in that mean
-    /// something else inside; what is inside runs only if it was reached.
-    fn start(&mut self, id: &str, name: &Said<String>, place: &Place, waits: &Waits) {
+    /// A meeting point that is reached only where the conditions of its place
+    /// hold. Before another playbook it keeps what is inside from asking them
+    /// again, where their names mean something else; behind a job it says that
+    /// the job was not skipped.
+    pub(super) fn point(
+        &mut self,
+        id: &str,
+        at: Span,
+        place: &Place,
+        after: &[String],
+        needs: &[String],
+    ) {
         let mut step = Step::new(id, Action::Group);
-        if let Some(condition) = self.all_of(&place.when) {
+        if let Some(condition) = self.all_of(&place.when, at) {
             self.note(&condition, place);
             step.when = Some(Box::new(condition));
             step.scope = Some(Arc::new(told_values(&place.scope)));
         }
         self.helpers += 1;
-        self.add(step, name.at, &waits.after, &waits.needs);
+        self.add(step, at, after, needs);
     }
 }
 

@@ -5,7 +5,7 @@
 //!   failure that is tolerated does not skip the next stage, and one that is not
 //!   ends the run.
 //! - A job (a stage with `needs`) is reached only when all of it succeeded, and
-//!   what needs it is skipped otherwise.
+//!   what needs it is skipped otherwise, unless its condition asks for more.
 //! - A script's step is called `STAGE/0402_Run-UnitTests`: a script may stand in
 //!   several stages, and runs in each with that stage's variables.
 //! - What conditions ask of the outside world, and what must hold before and
@@ -31,10 +31,10 @@ use crate::plan::problem::{Problem, Span};
 use crate::plan::{Order, Plan, Rollback, Text};
 
 use super::book::{Named, Playbook, Policy, Said, Values};
+use super::condition::Earlier;
 use super::scope::{Findings, Scope};
 use super::template::Filled;
 use super::{profile, setting};
-use item::last_of_each;
 
 /// What a playbook is run with.
 #[derive(Clone, Debug, Default)]
@@ -72,9 +72,7 @@ pub fn lower(
         }
     };
     let given = given(lowering.request, options);
-    let environment = lowering.request.env.clone().unwrap_or_default();
-    let scope = Scope::new(&book.inputs, &given, findings).in_environment(environment);
-    let scope = scope.with(&book.variables, findings);
+    let scope = outermost(&book, &given, lowering.request, findings);
     let mut making = Making {
         library,
         catalogue: &folder.catalogue,
@@ -87,23 +85,39 @@ pub fn lower(
         ids: BTreeSet::new(),
         scripts: 0,
         helpers: 0,
+        tolerated: BTreeSet::new(),
         running: Vec::new(),
+        spliced: 0,
         lowering,
         findings,
     };
     making.success(&book, &scope);
     let mut place = Place {
-        scope,
+        scope: scope.clone(),
         policy: book.policy.clone(),
         ..Place::default()
     };
-    making.env(&book.env, &mut place);
-    // All steps have it from the plan.
-    let env = std::mem::take(&mut place.env);
+    // The whole plan has this environment, so that no step needs it again.
+    let env = making.env(&book.env, &mut place.scope);
     let start = making.before(&book, &place);
     let end = making.stages(&book, &place, &start);
     making.after(&book, &place, &end);
-    making.header(&book, &place.scope, env, folder, options)
+    making.header(&book, &scope, env, folder, options)
+}
+
+/// What is known before any stage of a playbook.
+fn outermost(
+    book: &Playbook,
+    given: &[(String, Value)],
+    request: &Request,
+    findings: &mut Findings,
+) -> Scope {
+    let scope = Scope::new(&book.inputs, given, findings);
+    let scope = match &request.env {
+        Some(env) => scope.in_environment(env.clone()),
+        None => scope,
+    };
+    scope.with(&book.variables, findings)
 }
 
 /// What the command line gives, the later over the earlier.
@@ -134,8 +148,12 @@ struct Making<'a, 'r> {
     scripts: u32,
     /// … and how many are meeting points and questions, which always succeed.
     helpers: u32,
+    /// Steps of jobs whose failure is for their job as if they had succeeded.
+    tolerated: BTreeSet<String>,
     /// The playbooks that are being made, the innermost last.
     running: Vec<String>,
+    /// How often a playbook stood in the place of an item.
+    spliced: usize,
     lowering: &'a mut Lowering<'r>,
     findings: &'a mut Findings,
 }
@@ -150,6 +168,10 @@ struct Place {
     env: Vec<(Box<str>, Text)>,
     /// The conditions of what is around, which hold here too.
     when: Vec<String>,
+    /// What conditions may ask about: stages before, and in a job its own steps.
+    earlier: Vec<Earlier>,
+    /// In a job: the last step that has to succeed for the next.
+    chain: Vec<String>,
 }
 
 impl Making<'_, '_> {
@@ -169,25 +191,27 @@ impl Making<'_, '_> {
         self.findings.problems.push(problem);
     }
 
-    /// Adds environment variables to what holds at a place, with their templates
-    /// filled. Templates know them as `env.NAME`.
-    fn env(&mut self, values: &Values, place: &mut Place) {
+    /// Environment variables with their templates filled, which from then on are
+    /// the scope's `env.NAME`.
+    fn env(&mut self, values: &Values, scope: &mut Scope) -> Vec<(Box<str>, Text)> {
+        let mut env = Vec::new();
+        let around = scope.clone();
         for Named { name, value } in values {
-            let filled = place.scope.fill(value, self.findings);
-            let text = filled.clone().into_text();
+            let filled = around.fill(value, self.findings);
+            *scope = scope.with_context(&format!("env.{}", name.value), filled.clone());
+            let text = filled.into_text();
             let nul = text.shown().contains('\0');
             if name.value.is_empty() || name.value.contains(['=', '\0']) || nul {
-                let shown = quoted(&name.value);
+                let name_of = quoted(&name.value);
                 self.refuse(
-                    format!("{shown} cannot be an environment variable"),
+                    format!("{name_of} cannot be an environment variable"),
                     name.at,
                 );
                 continue;
             }
-            let known = format!("env.{}", name.value);
-            place.scope = place.scope.with_context(&known, filled);
-            place.env.push((name.value.as_str().into(), text));
+            env.push((name.value.as_str().into(), text));
         }
+        env
     }
 
     /// What counts as success, as far as it concerns single scripts.
@@ -249,7 +273,7 @@ impl Making<'_, '_> {
                 .iter()
                 .map(|(name, value)| (name.to_string(), told(value)))
                 .collect(),
-            env: last_of_each(env).into(),
+            env: item::last_of_each(env).into(),
             notices: self.notices(book, scope),
             min_succeeded: self.min_succeeded(book, scope),
             ..Plan::new(name)

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use crate::load::scripts::catalogue::ScriptIx;
 use crate::load::scripts::needs::{self, Candidate, Meaning};
 use crate::plan::build::quoted;
-use crate::plan::name::{folded, nearest};
+use crate::plan::name::folded;
 use crate::plan::problem::{Problem, Severity, Span};
 
 use super::super::book::{Does, Needs, Playbook, Said, Stage};
@@ -20,6 +20,10 @@ struct Made {
     earlier: Earlier,
     /// Outputs by name, as `needs.KEY.outputs.NAME` fills a template.
     outputs: Vec<(String, Filled)>,
+    /// It has a condition, so that it may not run without having failed.
+    conditional: bool,
+    /// Its failure does not keep from running what needs it.
+    tolerated: bool,
 }
 
 /// How a stage is gone into.
@@ -33,6 +37,8 @@ pub(super) struct Entry {
     pub job: bool,
     /// The stages that its conditions may ask about.
     pub earlier: Vec<Earlier>,
+    /// What must hold, unless its own condition asks what became of the others.
+    pub when: Vec<String>,
     /// Its condition is judged however what it waits for has ended.
     pub regardless: bool,
 }
@@ -49,88 +55,82 @@ impl Making<'_, '_> {
         let mut end = start.to_vec();
         let mut jobs = Vec::new();
         let mut made: Vec<Made> = Vec::new();
-        // Every item has its name, and every job its outputs, from then on.
         let mut place = place.clone();
-        for stage in in_order(&book.stages) {
-            let Some(entry) = self.entry(stage, &book.stages, &made, &end, start) else {
+        for stage in &book.stages {
+            let mut here = place.clone();
+            let entry = match &stage.needs {
+                Needs::Previous => previous(made.last(), &end),
+                Needs::Keys(keys) => {
+                    let keys = keys.iter().map(|key| folded(&key.value)).collect();
+                    self.needed_jobs(stage, keys, &made, start, &mut here)
+                }
+            };
+            let job = entry.job;
+            let Some(one) = self.stage(stage, &mut here, entry) else {
                 continue;
             };
-            for other in &made {
-                for (name, filled) in &other.outputs {
-                    let name = format!("needs.{}.outputs.{name}", other.earlier.key);
-                    place.scope = place.scope.with_context(&name, filled.clone());
-                }
+            if job {
+                jobs.push(one.earlier.group.clone());
+            } else {
+                end = vec![one.earlier.group.clone()];
+                // Its items have their names from then on; a job's are its own.
+                place.scope = place.scope.with_steps_of(&here.scope);
             }
-            let job = entry.job;
-            let one = self.stage(stage, &mut place, entry);
-            if let Some(one) = one {
-                match job {
-                    true => jobs.extend(one.earlier.group.clone()),
-                    false => end = one.earlier.group.iter().cloned().collect(),
-                }
-                made.push(one);
-            }
+            made.push(one);
         }
         end.extend(jobs);
         end
     }
 
-    fn entry(
+    /// What a job waits for, and what those have put out. Its reader has put it
+    /// behind them; one that a profile leaves out is not waited for.
+    fn needed_jobs(
         &mut self,
         stage: &Stage,
-        all: &[Stage],
+        keys: Vec<String>,
         made: &[Made],
-        end: &[String],
         start: &[String],
-    ) -> Option<Entry> {
-        let keys = match &stage.needs {
-            Needs::Previous => {
-                return Some(Entry {
-                    after: end.to_vec(),
-                    needs: Vec::new(),
-                    job: false,
-                    earlier: made.last().map(|m| m.earlier.clone()).into_iter().collect(),
-                    regardless: false,
-                });
-            }
-            Needs::Keys(keys) => keys,
-        };
-        let mut earlier = Vec::new();
-        for key in keys {
-            let named = |m: &&Made| folded(&m.earlier.key) == folded(&key.value);
-            let found = made.iter().filter(named).map(|m| m.earlier.clone());
-            earlier.extend(found);
-            if !all
-                .iter()
-                .any(|s| folded(&s.key.value) == folded(&key.value))
-            {
-                let names = all.iter().map(|stage| &*stage.key.value);
-                let near = nearest(&key.value, names);
-                let message = format!(
-                    "{} needs {}, which does not exist",
-                    quoted(&stage.key.value),
-                    quoted(&key.value)
-                );
-                let problem = Problem::error(message).at(key.at, "");
-                self.findings.problems.push(match near {
-                    Some(near) => problem.help(format!("did you mean {near:?}?")),
-                    None => problem,
-                });
-                return None;
-            }
-        }
-        let waits_for_itself = !keys.is_empty() && earlier.is_empty();
-        if waits_for_itself && !all.is_empty() && self.findings.problems.is_empty() {
-            let message = format!("{} waits for itself", quoted(&stage.key.value));
-            self.refuse(message, stage.at);
-        }
-        Some(Entry {
+        here: &mut Place,
+    ) -> Entry {
+        let mut entry = Entry {
             after: start.to_vec(),
-            needs: earlier.iter().filter_map(|e| e.group.clone()).collect(),
+            needs: Vec::new(),
             job: true,
-            earlier,
+            earlier: Vec::new(),
+            when: Vec::new(),
             regardless: false,
-        })
+        };
+        for other in made {
+            if !keys.contains(&folded(&other.earlier.key)) {
+                continue;
+            }
+            let group = &other.earlier.group;
+            match other.tolerated {
+                true => entry.after.push(group.clone()),
+                false => entry.needs.push(group.clone()),
+            }
+            if other.conditional && !other.tolerated {
+                entry.when.push(other.earlier.succeeded());
+            }
+            for (name, filled) in &other.outputs {
+                let name = format!("needs.{}.outputs.{name}", other.earlier.key);
+                here.scope = here.scope.with_context(&name, filled.clone());
+            }
+            entry.earlier.push(other.earlier.clone());
+        }
+        entry.after.extend(self.makes_way(stage, made, here));
+        entry
+    }
+
+    /// With `max-parallel`, the combination of the same job that must be over
+    /// before this one may begin.
+    fn makes_way(&mut self, stage: &Stage, made: &[Made], here: &Place) -> Option<String> {
+        let most = stage.max_concurrency.as_ref();
+        let most = setting::at_least_one(most, &here.scope, self.findings)?.get() as usize;
+        let same = made.iter().filter(|m| m.earlier.key == stage.key.value);
+        let same: Vec<&Made> = same.collect();
+        let way = same.len().checked_sub(most)?;
+        Some(same[way].earlier.group.clone())
     }
 
     /// Nothing, for a stage that has nothing to do.
@@ -141,14 +141,16 @@ impl Making<'_, '_> {
             prefix: format!("{group}/"),
             scope: around.scope.with(&stage.variables, self.findings),
             policy: stage.policy.within(&around.policy),
-            env: around.env.clone(),
-            when: around.when.clone(),
+            earlier: entry.earlier.clone(),
+            ..around.clone()
         };
-        self.env(&stage.env, &mut place);
+        let env = self.env(&stage.env, &mut place.scope);
+        place.env.extend(env);
         let mut regardless = false;
+        let outer = place.when.len();
         if let Some(said) = &stage.condition {
             let waits = [&entry.after[..], &entry.needs].concat();
-            let read = self.condition(said, &whose, &place, &entry.earlier, &waits);
+            let read = self.condition(said, &whose, &place, &waits);
             if let Some(read) = read {
                 regardless = read.regardless;
                 place.when.push(read.condition.text().to_owned());
@@ -156,7 +158,10 @@ impl Making<'_, '_> {
         }
         if regardless {
             entry.after.append(&mut entry.needs);
+        } else {
+            place.when.append(&mut entry.when);
         }
+        let conditional = place.when.len() > outer;
         entry.regardless = regardless;
         let units = self.units(stage, &place);
         if units.is_empty() {
@@ -165,7 +170,7 @@ impl Making<'_, '_> {
         }
         let steps = self.chains(stage, &units, &mut place, &entry);
         match entry.job {
-            true => self.group(&group, stage.at, &[], &steps),
+            true => self.end_of_job(&group, stage, &place, &steps),
             false => self.group(&group, stage.at, &steps, &[]),
         }
         let outputs = stage.outputs.iter();
@@ -176,21 +181,38 @@ impl Making<'_, '_> {
             })
             .collect();
         around.scope = around.scope.with_steps_of(&place.scope);
-        let earlier = Earlier {
-            key: stage.key.value.clone(),
-            group: Some(group),
-            steps,
-        };
-        Some(Made { earlier, outputs })
+        let goes_on = place.policy.continue_on_error.as_ref();
+        let tolerated =
+            entry.job && setting::flag(goes_on, &place.scope, self.findings) == Some(true);
+        Some(Made {
+            earlier: Earlier {
+                key: stage.key.value.clone(),
+                group,
+                steps,
+            },
+            outputs,
+            conditional,
+            tolerated,
+        })
+    }
+
+    /// A job is reached when its steps have succeeded, or failed and that is
+    /// tolerated, and not where its condition does not hold.
+    fn end_of_job(&mut self, group: &str, stage: &Stage, place: &Place, steps: &[String]) {
+        let tolerated = |id: &&String| self.tolerated.contains(*id);
+        let (after, needs): (Vec<&String>, Vec<&String>) = steps.iter().partition(tolerated);
+        let [after, needs] = [after, needs].map(|ids| ids.into_iter().cloned().collect::<Vec<_>>());
+        self.point(group, stage.at, place, &after, &needs);
     }
 
     /// How many of a stage's units may run at once; none is no limit.
     fn width(&mut self, stage: &Stage, place: &Place, job: bool) -> Option<NonZeroU32> {
         let parallel = setting::flag(Some(&stage.parallel), &place.scope, self.findings);
+        if parallel != Some(true) || job || self.manner.parallel == Some(false) {
+            return Some(NonZeroU32::MIN);
+        }
         let most = stage.max_concurrency.as_ref();
-        let most = setting::at_least_one(most, &place.scope, self.findings);
-        let alone = parallel != Some(true) || job || self.manner.parallel == Some(false);
-        if alone { Some(NonZeroU32::MIN) } else { most }
+        setting::at_least_one(most, &place.scope, self.findings)
     }
 
     /// Makes the steps of all units: as many chains as may run at once, and each
@@ -212,7 +234,6 @@ impl Making<'_, '_> {
                 stage,
                 entry,
                 before: std::mem::take(&mut chains[chain]),
-                so_far: &all,
                 needed: self.needed(at, units, width < units.len()),
             };
             let ended = self.unit(unit, &turn, place);
@@ -345,21 +366,14 @@ impl Making<'_, '_> {
     }
 }
 
-/// The stages in an order in which each comes after what it needs, and else as
-/// they are written. Those that wait for themselves come last.
-fn in_order(stages: &[Stage]) -> Vec<&Stage> {
-    let mut left: Vec<&Stage> = stages.iter().collect();
-    let mut done: Vec<&Stage> = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let waits = |stage: &Stage, left: &[&Stage]| match &stage.needs {
-            Needs::Previous => false,
-            Needs::Keys(keys) => keys.iter().any(|key| {
-                let mut others = left.iter();
-                others.any(|other| folded(&other.key.value) == folded(&key.value))
-            }),
-        };
-        let next = left.iter().position(|stage| !waits(stage, &left));
-        done.push(left.remove(next.unwrap_or(0)));
+/// A stage of others goes after the one before it.
+fn previous(before: Option<&Made>, end: &[String]) -> Entry {
+    Entry {
+        after: end.to_vec(),
+        needs: Vec::new(),
+        job: false,
+        earlier: before.map(|m| m.earlier.clone()).into_iter().collect(),
+        when: Vec::new(),
+        regardless: false,
     }
-    done
 }
