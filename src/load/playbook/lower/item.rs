@@ -1,5 +1,6 @@
 //! One unit of a stage: a script, code of the playbook's own, or another playbook.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::load::Unmet;
@@ -111,6 +112,9 @@ impl Making<'_, '_> {
                     return Vec::new();
                 };
                 self.judge(&mut step, unit, entry.job, always);
+                if let Action::Command(command) = &mut step.action {
+                    command.env = last_of_each(std::mem::take(&mut command.env).into());
+                }
                 step.name = item.name.as_ref().map(|said| said.value.as_str().into());
                 self.scripts += 1;
                 self.add(step, item.at, &waits.after, &waits.needs);
@@ -383,6 +387,15 @@ impl Making<'_, '_> {
         self.helpers += 1;
         self.add(step, at, after, needs);
     }
+}
+
+/// Each variable once, with the value that it was given last.
+pub(super) fn last_of_each(mut env: Vec<(Box<str>, Text)>) -> Box<[(Box<str>, Text)]> {
+    let mut seen = BTreeSet::new();
+    env.reverse();
+    env.retain(|(name, _)| seen.insert(name.clone()));
+    env.reverse();
+    env.into()
 }
 
 /// A text under both of the names in which scripts are told variables.

@@ -281,7 +281,7 @@ impl Making<'_, '_> {
                 .iter()
                 .map(|(name, value)| (name.to_string(), told(value)))
                 .collect(),
-            env,
+            env: item::last_of_each(env).into(),
             notices: self.notices(book, scope),
             min_succeeded: self.min_succeeded(book, scope),
             ..Plan::new(name)
