@@ -40,6 +40,8 @@ use crate::plan::select::{self, Range, SelectError, Selection};
 use crate::plan::{Plan, StepIx};
 use crate::run::{Event, RunState, StepRecord};
 use crate::store::{Durability, NoSuchRun, RunFilter, RunRow, Store, StoreError, logs};
+use crate::view::result::{self, RunResult};
+use crate::view::summary::TAIL_LINES;
 
 /// A place where runs are kept, and the way to run plans there.
 ///
@@ -242,6 +244,40 @@ impl Quintet {
         };
         let text = read().map_err(|error| Error::Store(error.to_string()))?;
         Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// What a run came to: its id, the beginning or end of it, or `last`.
+    ///
+    /// ```
+    /// use quintet::{Outcome, RunOutcome};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let home = tempfile::tempdir()?;
+    /// # let quintet = quintet::Quintet::open(&home.path().join("state"))?;
+    /// let text = r#"{"steps": [
+    ///     {"id": "0400_build", "command": "true"},
+    ///     {"id": "0402_test", "command": "sh", "args": ["-c", "echo broken >&2; exit 3"]}
+    /// ]}"#;
+    /// let ended = quintet.run(quintet.load_str("plan.json", text, &[])?)?;
+    ///
+    /// let result = quintet.result(&ended.run_id)?;
+    /// assert_eq!(result.outcome, Some(RunOutcome::Failed));
+    /// assert_eq!((result.total, result.completed, result.failed), (2, 1, 1));
+    /// let test = &result.steps[1];
+    /// assert_eq!((test.outcome, test.exit_code), (Some(Outcome::Failed), Some(3)));
+    /// assert_eq!(test.number.as_deref(), Some("0402"));
+    /// assert_eq!(test.output.as_deref(), Some("broken\n"));
+    /// println!("{}", serde_json::to_string_pretty(&result)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// There is no such run, or the store cannot be read.
+    pub fn result(&self, run: &str) -> Result<RunResult, Error> {
+        let Run { row, state, events } = self.get(run)?;
+        let mut tail = |ix| logs::last_words(&self.state, &row.run_id, &state, ix, TAIL_LINES);
+        Ok(result::of(&row.run_id, &state, &events, &mut tail))
     }
 
     fn store(&self) -> Result<Store, Error> {

@@ -160,6 +160,15 @@ mutant queues-drift src/run/places.rs \
 mutant fallback-always src/run/places.rs \
     's/outcome() != Some(Outcome::Failed)/outcome() == Some(Outcome::Canceled)/'
 
+mutant restart-asked-for-again src/run/fold.rs \
+    's/self.want_restart.clear();//'
+mutant cleans-up-before-the-restart src/run/ending.rs \
+    's/match why == Stopping::Restart \&\& !run.places.unsettled.is_empty() {/match false {/'
+mutant taken-back-before-the-restart src/run/ending.rs \
+    's/Some(Stopping::Kill | Stopping::Restart) => false,/Some(Stopping::Kill) => false, Some(Stopping::Restart) => true,/'
+mutant starts-although-a-restart-is-due src/run/schedule.rs \
+    's/let ahead = run.plan.on_restart == OnRestart::Continue;/let ahead = true;/'
+
 mutant behind-before-commit src/run/schedule.rs \
     's/(\*claimed <= run.durable \&\& brief)/brief/'
 mutant behind-any-end-at-the-slot src/exec/process/supervisor.rs \

@@ -23,6 +23,8 @@ use crate::view::summary;
 pub struct Manner {
     /// Events as JSON on stdout.
     pub json: bool,
+    /// The result will be on stdout, and nothing else.
+    pub result: bool,
     /// Every question is answered with yes.
     pub yes: bool,
     /// Nothing on stderr but errors.
@@ -106,18 +108,12 @@ impl Watcher {
         if self.manner.quiet || self.manner.json {
             return;
         }
-        let mut tail = |ix: StepIx| self.last_lines(&ended.state, ix);
+        let (run_id, state) = (&ended.run_id, &ended.state);
+        let mut tail =
+            |ix: StepIx| logs::last_words(&self.state, run_id, state, ix, summary::TAIL_LINES);
         let mut err = anstream::stderr().lock();
         // Whoever has closed stderr does not want to know.
-        let _ = summary::write(&ended.run_id, &ended.state, &mut tail, &mut err);
-    }
-
-    /// The last lines that a step wrote.
-    fn last_lines(&self, run: &RunState, ix: StepIx) -> Vec<String> {
-        let last = run.step(ix).last.end();
-        last.map_or_else(Vec::new, |last| {
-            logs::last_lines(&self.state, &self.run_id, &last.output, summary::TAIL_LINES)
-        })
+        let _ = summary::write(run_id, state, &mut tail, &mut err);
     }
 }
 
@@ -127,6 +123,8 @@ impl Audience for Watcher {
         if self.manner.json {
             let stdout: Box<dyn Write> = Box::new(std::io::stdout().lock());
             self.programs = Some(Jsonl::new(stdout, run_id));
+        } else if self.manner.result {
+            let _ = writeln!(std::io::stderr(), "Run ID: {run_id}");
         } else {
             let _ = writeln!(std::io::stdout(), "Run ID: {run_id}");
         }

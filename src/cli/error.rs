@@ -174,6 +174,10 @@ impl From<Refused> for Failure {
                 Failure::new(Kind::Usage, message)
                     .hint(format!("quintet resume {run_id} --var {name}=…"))
             }
+            Refused::NotRestarted { run_id } => Failure::new(Kind::Usage, message).hint(format!(
+                "restart it, then `quintet resume {run_id}`; or go on without: \
+                     quintet resume {run_id} --no-restart"
+            )),
             Refused::Succeeded { .. } | Refused::Unsuited { .. } => {
                 Failure::new(Kind::Usage, message)
             }

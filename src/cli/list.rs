@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::Failure;
 use super::global::Global;
+use super::listing;
 use super::output;
 use super::runs;
 use super::target::Target;
@@ -30,7 +31,8 @@ const RECENT: u32 = 10;
 Examples:
   $ quintet list
   $ quintet list plan.json
-  $ quintet list plan.json tag:db --json")]
+  $ quintet list plan.json tag:db --json
+  $ quintet list automation-scripts --stages")]
 pub struct Args {
     #[command(flatten)]
     target: PerhapsTarget,
@@ -38,6 +40,14 @@ pub struct Args {
     /// Print a JSON array
     #[arg(long)]
     json: bool,
+
+    /// List the target's stages instead, with the number of steps in each
+    #[arg(long, requires = "target", conflicts_with = "tags")]
+    stages: bool,
+
+    /// List the target's tags instead, with the number of steps that have each
+    #[arg(long, requires = "target")]
+    tags: bool,
 }
 
 /// All that a [`Target`] can be told, of which nothing need be.
@@ -77,7 +87,11 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
             // What steps there are does not depend on any variable.
             target.allow_unresolved = true;
             let plan = target.ready(global, false)?.plan;
-            steps(&plan, args.json)?;
+            match (args.stages, args.tags) {
+                (true, _) => listing::stages(&plan, args.json)?,
+                (_, true) => listing::tags(&plan, args.json)?,
+                _ => steps(&plan, args.json)?,
+            }
         }
         None => recent(global, args.json)?,
     }
@@ -96,7 +110,11 @@ fn recent(global: &Global, json: bool) -> Result<(), Failure> {
     runs::show(global, &listed, json)
 }
 
-fn steps(plan: &Plan, json: bool) -> Result<(), Failure> {
+/// Writes the steps of a plan to stdout, under their groups.
+///
+/// # Errors
+/// Stdout does not take it.
+pub fn steps(plan: &Plan, json: bool) -> Result<(), Failure> {
     let mut out = output::results();
     if json {
         writeln!(out, "{:#}", steps_json(plan))?;

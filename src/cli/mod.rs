@@ -3,31 +3,46 @@
 //! A verb's file holds its arguments with their help, and the function that
 //! does it. Adding one is that file and its line in the table of [`verbs!`].
 //! What several verbs share stands beside them: where the state is (`global`),
-//! how a target becomes a plan (`target`), and one that a run goes on by (`replan`), who watches a run (`audience`), how
-//! a recorded run is found and followed (`recorded`, `follow`), where results
-//! go (`output`), how errors become words and exit codes (`error`).
+//! how a target becomes a plan (`target`), or a sequence does (`folder`, `values`,
+//! `powershell`), how a run begins (`begin`), by which plan it goes on (`replan`),
+//! and at which boot (`boot`), which run is meant where none is named (`waiting`),
+//! who watches a run (`audience`), what is done once it has ended (`after`), how a
+//! recorded run is found and followed (`recorded`, `follow`), where results go
+//! (`output`), what is listed of a plan (`listing`), how errors become words and
+//! exit codes (`error`).
 
+mod after;
 mod args;
 mod audience;
+mod begin;
+mod boot;
 mod cancel;
 mod completions;
 mod error;
 mod events;
+mod folder;
 mod follow;
 mod global;
 mod graph;
 mod list;
+mod listing;
 mod logs;
 mod output;
 mod plan;
+mod powershell;
 mod recorded;
 mod replan;
+mod report;
 mod resume;
 mod run;
 mod runs;
+mod seq;
+mod show;
 mod status;
 mod target;
 mod validate;
+mod values;
+mod waiting;
 mod why;
 
 use std::ffi::{OsStr, OsString};
@@ -60,7 +75,7 @@ Exit codes:
     0  succeeded; failures that the plan tolerates are warnings
     1  a run failed
     2  bad usage or definition; nothing ran
-    3  quarantined: a person is needed
+    3  a person is needed: the run is quarantined, or waits for a restart
    74  the store, or what it keeps, cannot be read or written
    75  another run holds the lock, or another process drives the run
   124  the run's deadline passed
@@ -88,6 +103,7 @@ macro_rules! verbs {
 // In the order in which help lists them.
 verbs! {
     Run => run,
+    Seq => seq,
     Plan => plan,
     Validate => validate,
     Resume => resume,
@@ -97,8 +113,10 @@ verbs! {
     Logs => logs,
     Events => events,
     Why => why,
+    Report => report,
     Graph => graph,
     List => list,
+    Show => show,
     Completions => completions,
 }
 
@@ -111,7 +129,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let extension = Path::new(path).extension().and_then(OsStr::to_str);
         Path::new(path).exists() || matches!(extension, Some("json" | "toml" | "yaml" | "yml"))
     };
-    let args = args::with_default_verb(args.into_iter().collect(), &is_verb, &exists);
+    let args = powershell::rewritten(args.into_iter().collect());
+    let args = args::with_default_verb(args, &is_verb, &exists);
     let parsed = command
         .try_get_matches_from(args)
         .and_then(|matches| Cli::from_arg_matches(&matches));

@@ -4,7 +4,10 @@
 //! Results go to stdout; what is only said to people goes to stderr, and
 //! nowhere if they asked for quiet.
 
+use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+
+use std::path::Path;
 
 use anstream::adapter::StripBytes;
 use anstream::{AutoStream, ColorChoice};
@@ -116,4 +119,29 @@ pub fn now() -> Millis {
 /// The zone in which people here read times.
 pub fn zone() -> TimeZone {
     TimeZone::system()
+}
+
+/// Writes a file so that whoever looks sees all of it or what was there before.
+/// What is no regular file (`/dev/stderr`, a pipe) is written to as it is.
+///
+/// # Errors
+/// The system's.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A link stays one, and what it leads to is written.
+    let path = match fs::metadata(path) {
+        Ok(found) if !found.is_file() => return fs::write(path, bytes),
+        Ok(_) => fs::canonicalize(path)?,
+        Err(_) => path.to_path_buf(),
+    };
+    let mut beside = path.clone().into_os_string();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    let written = File::create(&beside).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written
+        .and_then(|()| fs::rename(&beside, &path))
+        .inspect_err(|_| {
+            let _ = fs::remove_file(&beside);
+        })
 }

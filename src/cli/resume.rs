@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::audience::{Manner as Show, Watcher};
 use super::error::{Failure, Kind, warn};
 use super::global::Global;
-use super::{replan, target};
+use super::{after, boot, replan, target, waiting};
 use crate::engine::{Again, Session, Signals};
 use crate::exec::process::Zygote;
 use crate::load;
@@ -16,14 +16,17 @@ use crate::store::{Durability, Store};
 
 /// Go on with a run that was interrupted, failed or canceled
 ///
-/// What has succeeded is not done again. Steps that went on running while no engine
+/// What has succeeded is not done again. A run that stopped for a restart goes on
+/// once the machine has been restarted. Steps that went on running while no engine
 /// lived are taken over; the rest is done as the run's own plan says, whatever has
 /// become of the file it came from.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run: its id, the beginning or end of it, or `last`
-    #[arg(default_value = "last")]
-    run: String,
+    ///
+    /// Without one it is the run that stopped for a restart, if that has been, and
+    /// else the newest.
+    run: Option<String>,
 
     /// Run this step again although it says `idempotent: false`
     #[arg(long, value_name = "STEP")]
@@ -47,6 +50,13 @@ pub struct Args {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     use_new_plan: Option<Option<PathBuf>>,
 
+    /// Go on although the machine has not been restarted, which the run waits for
+    #[arg(long)]
+    no_restart: bool,
+
+    #[command(flatten)]
+    after: after::Args,
+
     /// Answer yes to every question
     #[arg(long, short)]
     yes: bool,
@@ -66,6 +76,7 @@ pub struct Manner {
     pub yes: bool,
     pub strict: bool,
     pub json: bool,
+    pub after: after::Args,
     pub secrets: Vec<(String, String)>,
 }
 
@@ -74,7 +85,10 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let state = StateDir::existing(&global.state_path()?)?;
     let (run_id, plan) = {
         let store = Store::read_only(&state)?;
-        let run_id = store.find_run(&args.run)?.run_id;
+        let run_id = match &args.run {
+            Some(text) => store.find_run(text)?.run_id,
+            None => waiting::run_id(&store, global)?,
+        };
         let plan = store.plan(&run_id)?;
         (run_id, plan)
     };
@@ -98,6 +112,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         done: known(&args.assume_done)?,
         rerun: known(&args.rerun)?,
         cancel: false,
+        no_restart: args.no_restart,
         plan: new,
         by: "resume".into(),
     };
@@ -105,6 +120,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         yes: args.yes,
         strict: args.strict,
         json: args.json,
+        after: args.after,
         secrets,
     };
     drive(zygote, state, &run_id, &again, global, &manner)
@@ -125,13 +141,14 @@ pub fn drive(
     let signals = Signals::listen().map_err(|error| Failure::new(Kind::Run, error))?;
     let show = Show {
         json: manner.json,
+        result: manner.after.pass_thru,
         yes: manner.yes,
         quiet: global.quiet,
     };
     let mut watcher = Watcher::new(show, state.clone());
     let secrets = manner.secrets.iter().cloned().collect();
     let session = Session {
-        state,
+        state: state.clone(),
         durability: Durability::Full,
         zygote,
         signals: Some(signals),
@@ -142,6 +159,8 @@ pub fn drive(
     };
     let ended = session.resume(run_id, again)?;
     watcher.sum_up(&ended);
+    manner.after.deliver(&ended, &state, manner.json);
+    boot::settle(&boot::Next::default(), &ended, global);
     Ok(ExitCode::from(ended.exit_code as u8))
 }
 

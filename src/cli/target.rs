@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::error::{Failure, Kind};
 use super::global::Global;
-use crate::load::{self, Request, Unmet};
+use crate::load::{self, Loaded, Refusal, Request, Unmet};
 use crate::plan::Plan;
 use crate::plan::graph::Graph;
 use crate::plan::problem::{Problem, Severity, Sources};
@@ -101,6 +101,22 @@ impl Ready {
 }
 
 impl Target {
+    /// All of what is at a path. What it needs to run need not be given.
+    pub fn whole(target: PathBuf) -> Target {
+        Target {
+            target,
+            selection: Vec::new(),
+            vars: Vec::new(),
+            from: None,
+            to: None,
+            only: Vec::new(),
+            only_tag: Vec::new(),
+            skip_tag: Vec::new(),
+            strict: false,
+            allow_unresolved: true,
+        }
+    }
+
     /// Loads the target and applies the selection. Warnings are written to
     /// stderr, unless `json` wants them as data.
     ///
@@ -108,37 +124,16 @@ impl Target {
     /// The definition is bad or nothing is selected; it has been said.
     pub fn ready(&self, global: &Global, json: bool) -> Result<Ready, Failure> {
         let request = self.request()?;
-        let loaded = load::load(&self.target, &request).map_err(|refusal| {
-            say(&refusal.problems, &refusal.sources, json);
-            Failure::told(Kind::Usage)
-        })?;
-        if !global.quiet && !json {
-            say(&loaded.warnings, &loaded.sources, false);
-        }
-        let mut plan = loaded.plan;
-        self.select(&mut plan)?;
-        Ok(Ready {
-            unmet: unmet(loaded.unmet, &plan),
-            plan,
-            secrets: loaded.secrets,
-            warnings: loaded.warnings,
-            sources: loaded.sources,
-        })
+        let select = |plan: &mut Plan| self.select(plan);
+        loaded(load::load(&self.target, &request), select, global, json)
     }
 
     fn request(&self) -> Result<Request, Failure> {
-        let cwd = std::env::current_dir()
-            .map_err(|error| Failure::new(Kind::Usage, format!("no working directory: {error}")))?;
-        let env = std::env::vars_os().filter_map(|(name, value)| {
-            // What is not Unicode cannot be named in a plan.
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
         Ok(Request {
             vars: variables(&self.vars)?,
-            cwd: cwd.to_string_lossy().into_owned(),
-            env: Some(env.collect()),
             strict: self.strict,
             allow_unresolved: self.allow_unresolved,
+            ..request()?
         })
     }
 
@@ -160,6 +155,53 @@ impl Target {
         select::restrict(plan, &set);
         Ok(())
     }
+}
+
+/// What is loaded from here and now, with nothing said about it.
+///
+/// # Errors
+/// There is no working directory.
+pub fn request() -> Result<Request, Failure> {
+    let cwd = std::env::current_dir()
+        .map_err(|error| Failure::new(Kind::Usage, format!("no working directory: {error}")))?;
+    let env = std::env::vars_os().filter_map(|(name, value)| {
+        // What is not Unicode cannot be named in a plan.
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    });
+    Ok(Request {
+        cwd: cwd.to_string_lossy().into_owned(),
+        env: Some(env.collect()),
+        ..Request::default()
+    })
+}
+
+/// What was loaded, once it has been narrowed. Warnings are written to stderr,
+/// unless `json` wants them as data.
+///
+/// # Errors
+/// The definition is bad or nothing is selected; it has been said.
+pub fn loaded(
+    loaded: Result<Loaded, Refusal>,
+    select: impl FnOnce(&mut Plan) -> Result<(), Failure>,
+    global: &Global,
+    json: bool,
+) -> Result<Ready, Failure> {
+    let loaded = loaded.map_err(|refusal| {
+        say(&refusal.problems, &refusal.sources, json);
+        Failure::told(Kind::Usage)
+    })?;
+    if !global.quiet && !json {
+        say(&loaded.warnings, &loaded.sources, false);
+    }
+    let mut plan = loaded.plan;
+    select(&mut plan)?;
+    Ok(Ready {
+        unmet: unmet(loaded.unmet, &plan),
+        plan,
+        secrets: loaded.secrets,
+        warnings: loaded.warnings,
+        sources: loaded.sources,
+    })
 }
 
 /// What the steps that take part need.

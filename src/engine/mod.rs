@@ -37,7 +37,7 @@ pub use ears::Signals;
 pub use job::JobContext;
 pub use lock::{Denied, Held};
 pub use outside::{Answers, Audience};
-pub use session::{Again, Ended, Refused, Session};
+pub use session::{Again, Ended, Refused, Session, may_have_restarted};
 use standstill::Standstill;
 
 /// At most so many slots are made before the first steps may start: more would

@@ -57,6 +57,8 @@ pub struct Again {
     pub rerun: Vec<StepIx>,
     /// Stop the run as soon as it is taken over, rather than go on with it.
     pub cancel: bool,
+    /// Go on although the machine was not restarted, which the run stopped for.
+    pub no_restart: bool,
     /// Go on by this plan, from this file, rather than by the run's own.
     pub plan: Option<(Plan, String)>,
     /// Who asks.
@@ -94,6 +96,10 @@ pub enum Refused {
         run_id: String,
         why: Unsuited,
     },
+    /// The run stopped for a restart, which has not been.
+    NotRestarted {
+        run_id: String,
+    },
     /// There is nothing left to do.
     Succeeded {
         run_id: String,
@@ -123,6 +129,10 @@ impl fmt::Display for Refused {
             Refused::Unsuited { run_id, why } => {
                 write!(f, "run {run_id} cannot go on by another plan: {why}")
             }
+            Refused::NotRestarted { run_id } => write!(
+                f,
+                "run {run_id} waits for a restart, and the machine has not been restarted since"
+            ),
             Refused::Succeeded { run_id } => {
                 write!(f, "run {run_id} succeeded; there is nothing to resume")
             }
@@ -224,6 +234,7 @@ impl Session<'_> {
         let usual = self.usual(&store, &plan);
         let mut state = replay(&store, run_id, &plan, &usual)?;
         refuse_pointless(&state, run_id, again)?;
+        let has_restarted = again.no_restart || may_have_restarted(&state, &boot_id());
         if let Some((new, _)) = &again.plan {
             let run_id = run_id.to_owned();
             let merged = merged(&state, new.clone());
@@ -259,7 +270,11 @@ impl Session<'_> {
             }
             phase => {
                 let ended = matches!(phase, RunPhase::Finished(_));
+                let stopped = !ended && engine_loop.run.stopped_in().is_some();
                 engine_loop.take_over(engine)?;
+                if stopped && has_restarted {
+                    engine_loop.reopen(&again.by)?;
+                }
                 match &again.plan {
                     Some((_, file)) => engine_loop.replace_plan(file, &again.by)?,
                     None if ended => engine_loop.reopen(&again.by)?,
@@ -444,6 +459,10 @@ fn refuse_pointless(state: &RunState, run_id: &str, again: &Again) -> Result<(),
     if let RunPhase::Finished(RunOutcome::Succeeded) = state.phase() {
         return Err(Refused::Succeeded { run_id });
     }
+    let is_over = matches!(state.phase(), RunPhase::Finished(_));
+    if is_over && !again.no_restart && !may_have_restarted(state, &boot_id()) {
+        return Err(Refused::NotRestarted { run_id });
+    }
     let unsaid = |step: &StepIx| !again.done.contains(step) && !again.rerun.contains(step);
     let waiting = state.needs_word().into_iter().filter(unsaid);
     let steps: Vec<String> = waiting.map(|ix| state.plan()[ix].id.to_string()).collect();
@@ -451,6 +470,13 @@ fn refuse_pointless(state: &RunState, run_id: &str, again: &Again) -> Result<(),
         true => Ok(()),
         false => Err(Refused::NeedsWord { run_id, steps }),
     }
+}
+
+/// Whether a run that stopped for a restart may go on in this boot; any other may.
+/// Where the system does not tell one boot from the next, whoever resumes knows.
+pub fn may_have_restarted(state: &RunState, boot: &str) -> bool {
+    let before = state.stopped_in();
+    before.is_none_or(|before| before.is_empty() || before != boot)
 }
 
 /// A step that cannot have its secret would fail, and its dependents with it or

@@ -89,6 +89,7 @@ impl Plan {
             max_concurrency: self.max_concurrency,
             deadline: self.deadline,
             on_abort: self.on_abort,
+            on_restart: self.on_restart,
             rollback: self.rollback,
             lock: self.lock.clone(),
             pools: self.pools.clone(),

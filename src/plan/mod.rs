@@ -88,6 +88,9 @@ pub struct Plan {
     /// What becomes of running steps when a critical step's failure aborts the run.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_abort: OnAbort,
+    /// What a step that succeeded and wants the machine restarted means for the run.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_restart: OnRestart,
     /// When completed steps are undone.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rollback: Rollback,
@@ -141,6 +144,7 @@ impl Plan {
             max_concurrency: NonZeroU32::MIN,
             deadline: None,
             on_abort: OnAbort::default(),
+            on_restart: OnRestart::default(),
             rollback: Rollback::default(),
             lock: None,
             pools: BTreeMap::new(),
@@ -462,6 +466,18 @@ pub enum OnAbort {
     Terminate,
 }
 
+/// What the run does when a step wants the machine restarted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRestart {
+    /// It goes on, and says so at its end.
+    #[default]
+    Continue,
+    /// What runs is left to finish, and the rest is done after the restart, by
+    /// whoever resumes the run.
+    Stop,
+}
+
 /// When the run takes its completed steps back (those with an [`Undo`]), newest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -529,6 +545,9 @@ pub enum Verdict {
     Warning,
     /// Succeeded, and the machine wants a restart.
     RestartRequired,
+    /// Succeeded, and something about it has to be handled specially: by whom
+    /// and how, the program that exits so knows.
+    NeedsHandling,
     Failure,
 }
 

@@ -14,13 +14,9 @@ use crate::plan::{OnAbort, Rollback, StepIx};
 /// Brings the run to rest: what has not started never will, what runs is
 /// stopped where that is wanted, and then the run is undone, cleaned up, ended.
 pub(super) fn stop(run: &RunState, now: Millis, why: Stopping, commands: &mut Vec<Command>) {
-    if why == Stopping::Abort
-        && let Some(
-            halt @ Command::Halt {
-                why: Stopping::Deadline,
-                ..
-            },
-        ) = halt(run, now)
+    if why <= Stopping::Abort
+        && let Some(halt @ Command::Halt { why: firmer, .. }) = halt(run, now)
+        && firmer > why
     {
         commands.push(halt);
         return;
@@ -36,7 +32,14 @@ pub(super) fn stop(run: &RunState, now: Millis, why: Stopping, commands: &mut Ve
     }
     let at_rest = run.places.live.is_empty() && run.places.handed.is_empty();
     if commands.is_empty() && at_rest && may_end(run) {
-        commands.push(end(run));
+        match why == Stopping::Restart && !run.places.unsettled.is_empty() {
+            // Before a restart nothing is cleaned up: the run is not over.
+            true => {
+                let left = run.places.unsettled.iter().take(BATCH);
+                commands.extend(left.map(|ix| canceled(*ix, why)));
+            }
+            false => commands.push(end(run)),
+        }
     }
 }
 
@@ -55,15 +58,21 @@ fn stop_step(run: &RunState, ix: StepIx, why: Stopping, now: Millis) -> Option<C
             stop_attempt(run, ix, *attempt, Role::Main, why.max(Stopping::Cancel))
         }
         StepState::Failing { attempt } => match failing(run, ix, *attempt, now)? {
+            // It is tried again after the restart.
+            Command::Retry { .. } if why == Stopping::Restart => Some(canceled(ix, why)),
             // The run stops: what could have been tried again has failed.
             Command::Retry { reason, .. } => Some(gave_up(run, ix, reason)),
             settle => Some(settle),
         },
-        _ => Some(Command::Settle {
-            step: ix,
-            outcome: Outcome::Canceled,
-            reason: Reason::Stopping(why),
-        }),
+        _ => Some(canceled(ix, why)),
+    }
+}
+
+fn canceled(step: StepIx, why: Stopping) -> Command {
+    Command::Settle {
+        step,
+        outcome: Outcome::Canceled,
+        reason: Reason::Stopping(why),
     }
 }
 
@@ -119,6 +128,7 @@ fn stop_attempt(
     why: Stopping,
 ) -> Option<Command> {
     let how = match why {
+        Stopping::Restart => return None,
         // What runs may go on: that engines die is no fault of its.
         Stopping::Abort if run.plan.on_abort == OnAbort::Wait || engines_lost(run) => {
             return None;
@@ -214,7 +224,7 @@ fn undo_failing(run: &RunState, step: StepIx, attempt: u32, exit: &Exit, now: Mi
 
 /// Nothing runs and nothing is to be settled: what the end of the run takes.
 pub(super) fn end(run: &RunState) -> Command {
-    let why = run.stopped.as_ref().map(|(why, _)| *why);
+    let why = run.stopped_by();
     if wants_rollback(run, why) {
         return Command::RollBack {
             reason: Reason::Rollback,
@@ -235,7 +245,7 @@ fn wants_rollback(run: &RunState, why: Option<Stopping>) -> bool {
     }
     match why {
         // Whoever kills a run wants it to be over.
-        Some(Stopping::Kill) => false,
+        Some(Stopping::Kill | Stopping::Restart) => false,
         Some(Stopping::Cancel) => run.plan.rollback == Rollback::OnFailureOrCancel,
         Some(Stopping::Abort | Stopping::Deadline) => run.plan.rollback != Rollback::Never,
         None => run.plan.rollback != Rollback::Never && !run.counted_failures().is_empty(),
@@ -268,6 +278,14 @@ fn finish(run: &RunState, why: Option<Stopping>) -> Command {
     if !run.needs_word().is_empty() {
         return finish(RunOutcome::Quarantined, Reason::NotIdempotent);
     }
+    if let (Some(Stopping::Restart), Some(boot)) = (why, run.stopped_in()) {
+        let steps = ids(&run.want_restart);
+        let boot = boot.to_owned();
+        return finish(
+            RunOutcome::Canceled,
+            Reason::RestartRequired { steps, boot },
+        );
+    }
     if !cleanup.is_empty() && (why.is_some() || !work.is_empty()) {
         let steps = ids(&cleanup);
         return finish(RunOutcome::Quarantined, Reason::StepsFailed { steps });
@@ -283,7 +301,7 @@ fn finish(run: &RunState, why: Option<Stopping>) -> Command {
         Some((Stopping::Abort, reason @ Reason::Stuck { .. })) => {
             return finish(RunOutcome::Failed, reason.clone());
         }
-        Some((Stopping::Abort, _)) | None => {}
+        Some((Stopping::Abort | Stopping::Restart, _)) | None => {}
     }
     if failures.is_empty() && why.is_none() {
         let succeeded = run.counts().succeeded;
@@ -301,7 +319,8 @@ fn finish(run: &RunState, why: Option<Stopping>) -> Command {
 /// The exit code of the program that drove a run to this end.
 ///
 /// 0 succeeded, tolerated failures included unless `strict`; 1 failed; 3
-/// quarantined; 124 its deadline passed; 130 canceled, 143 where a TERM asked.
+/// quarantined, or waits for somebody to restart the machine; 124 its deadline
+/// passed; 130 canceled, 143 where a TERM asked.
 pub fn exit_code(outcome: RunOutcome, reason: &Reason, strict: bool) -> i32 {
     match (outcome, reason) {
         (RunOutcome::Succeeded, Reason::AllDone { warnings }) if strict && *warnings > 0 => 1,
@@ -309,6 +328,7 @@ pub fn exit_code(outcome: RunOutcome, reason: &Reason, strict: bool) -> i32 {
         (RunOutcome::Failed, Reason::Deadline { .. }) => 124,
         (RunOutcome::Failed, _) => 1,
         (RunOutcome::Canceled, Reason::Request { by }) if by == "SIGTERM" => 143,
+        (RunOutcome::Canceled, Reason::RestartRequired { .. }) => 3,
         (RunOutcome::Canceled, _) => 130,
         (RunOutcome::Quarantined, _) => 3,
     }

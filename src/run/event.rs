@@ -409,6 +409,9 @@ pub enum RunOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stopping {
+    /// A step wants the machine restarted, and the plan to wait for that. What
+    /// runs is left to finish.
+    Restart,
     /// A critical step failed.
     Abort,
     /// The run's deadline passed; running steps are stopped with grace.
@@ -455,6 +458,9 @@ pub enum Reason {
     Stopping(Stopping),
     /// A step failed that ends the run.
     CriticalFailure { step: String },
+    /// These steps succeeded and want the machine restarted. `boot` tells the
+    /// boot they ran in from the next, as [`Engine::boot`] does.
+    RestartRequired { steps: Vec<String>, boot: String },
     /// Somebody asked.
     Request { by: String },
     /// The run took longer than it may.
@@ -516,10 +522,14 @@ impl fmt::Display for Reason {
                 "{engines} engines in a row died and brought the run no further; \
                  see what kills them, then `quintet resume` goes on"
             ),
+            Reason::Stopping(Stopping::Restart) => f.write_str("it waits for a restart"),
             Reason::Stopping(Stopping::Abort) => f.write_str("the run was aborted"),
             Reason::Stopping(Stopping::Deadline) => f.write_str("the run's deadline passed"),
             Reason::Stopping(_) => f.write_str("the run was canceled"),
             Reason::CriticalFailure { step } => write!(f, "{step} failed, and it is critical"),
+            Reason::RestartRequired { steps, .. } => {
+                write!(f, "a restart is required by {}", steps.join(", "))
+            }
             Reason::Request { by } => write!(f, "asked for ({by})"),
             Reason::Deadline { limit } => {
                 write!(f, "the run's deadline of {}s passed", limit.as_secs_f64())

@@ -37,7 +37,10 @@ impl RunState {
                 self.engine = Some(engine.clone());
             }
             Kind::RunResumed { engine } => self.resumed(engine, event.seq),
-            Kind::RunReopened { .. } => self.begin_again(event.at, |_, _| false),
+            // An attempt under way is, where the run was still stopping for a restart.
+            Kind::RunReopened { .. } => self.begin_again(event.at, |_, state| {
+                matches!(state, StepState::Running { .. } | StepState::Failing { .. })
+            }),
             Kind::RunPaused { .. } => self.paused = true,
             Kind::RunContinued => self.paused = false,
             Kind::PlanReplaced { .. } => self.plan_replaced(event.at),
@@ -80,7 +83,8 @@ impl RunState {
                     // What is still to be done, cleaning up, is counted anew.
                     self.lost = 0;
                 }
-                if self.stopped.is_none() || *why == Stopping::Kill {
+                let only_restarts = matches!(self.stopped, None | Some((Stopping::Restart, _)));
+                if only_restarts || *why == Stopping::Kill {
                     self.stopped = Some((*why, reason.clone()));
                 }
                 self.phase = RunPhase::Stopping(*why);
@@ -111,6 +115,10 @@ impl RunState {
             .is_none_or(|before| before.boot != engine.boot)
         {
             self.booted = seq;
+            self.want_restart.clear();
+            let open = self.open_attempts().into_iter();
+            let main = open.filter(|attempt| attempt.role == Role::Main);
+            self.cut_short = main.map(|attempt| attempt.step).collect();
         }
         self.lost = match self.advanced {
             true => 0,
@@ -164,6 +172,7 @@ impl RunState {
         self.ended_at = 0;
         self.rolled_back = false;
         self.undo_failed = None;
+        self.want_restart.clear();
         self.started_at = at;
         for ix in self.plan.indices() {
             let absent = self.plan[ix].absent.is_some();
@@ -255,6 +264,11 @@ impl RunState {
             record.started_at = end.started_at;
         }
         record.last = Last::of(end);
+        let before_boot = self.cut_short.remove(&attempt.step);
+        if end.verdict == Verdict::RestartRequired && !before_boot {
+            self.want_restart.push(attempt.step);
+        }
+        let record = &mut self.steps[attempt.step.at()];
         if failed {
             record.state = StepState::Failing {
                 attempt: attempt.number,

@@ -30,7 +30,10 @@ impl RunState {
                     false => Err(format!("epoch {} follows {before}", engine.epoch)),
                 }
             }
-            Kind::RunReopened { .. } => phase_is(matches!(self.phase, RunPhase::Finished(_))),
+            Kind::RunReopened { .. } => phase_is(matches!(
+                self.phase,
+                RunPhase::Finished(_) | RunPhase::Stopping(Stopping::Restart)
+            )),
             // Also of an ended run: its end is what could not be written down.
             Kind::RunPaused { .. } => phase_is(self.phase != RunPhase::Pending && !self.paused),
             Kind::RunContinued => phase_is(self.paused),

@@ -20,7 +20,7 @@ use super::facts::{self, Judged};
 use super::order::Turn;
 use super::retry;
 use super::state::{Queue, RunPhase, RunState, StepState, UndoState};
-use crate::plan::{Action, Policy, Retry, StepIx};
+use crate::plan::{Action, OnRestart, Policy, Retry, StepIx};
 
 /// What the core asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,7 +163,9 @@ pub fn wake_at(run: &RunState, now: Millis) -> Option<Millis> {
         _ => None,
     };
     let deadline = match run.phase {
-        RunPhase::Running | RunPhase::Stopping(Stopping::Abort) => deadline(run),
+        RunPhase::Running | RunPhase::Stopping(Stopping::Restart | Stopping::Abort) => {
+            deadline(run)
+        }
         _ => None,
     };
     [due, deadline]
@@ -225,7 +227,9 @@ pub(super) fn halt(run: &RunState, now: Millis) -> Option<Command> {
     {
         return Some(halt);
     }
-    let step = run.places.abort?;
+    let Some(step) = run.places.abort else {
+        return restart(run);
+    };
     let reason = match &run.step(step).state {
         StepState::Settled {
             reason: Some(reason),
@@ -237,6 +241,24 @@ pub(super) fn halt(run: &RunState, now: Millis) -> Option<Command> {
     };
     let why = Stopping::Abort;
     Some(Command::Halt { why, reason })
+}
+
+/// The reason to stop for a restart: a step wants one, the plan says to wait for
+/// it, and something is left to be done after it.
+fn restart(run: &RunState) -> Option<Command> {
+    let stops = run.plan.on_restart == OnRestart::Stop && !run.want_restart.is_empty();
+    if !stops || run.places.unsettled.is_empty() {
+        return None;
+    }
+    let ids = run.want_restart.iter();
+    let engine = run.engine.as_ref()?;
+    Some(Command::Halt {
+        why: Stopping::Restart,
+        reason: Reason::RestartRequired {
+            steps: ids.map(|ix| run.plan[*ix].id.to_string()).collect(),
+            boot: engine.boot.clone(),
+        },
+    })
 }
 
 /// The ordinary course: decide, start, claim; or find that all is done.
@@ -430,6 +452,9 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
     }
     let places = &run.places;
     let slots = run.plan.max_concurrency.get() as usize;
+    // Where a step's success may stop the run, nothing stands ready behind it.
+    let ahead = run.plan.on_restart == OnRestart::Continue;
+    let most = if ahead { 2 * slots } else { slots };
     let mut busy = places.live.len() + places.handed.len();
     let mut used: Vec<u32> = places.used.iter().map(|(_, used)| *used).collect();
     for (class, ix) in in_order(run, |class| &class.startable) {
@@ -437,8 +462,8 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
         // stands idle for the time it takes to ask. What occupies something is
         // not, since it would occupy it while it only waits; nor what must not
         // simply be made again.
-        let room = if class == 0 { 2 * slots } else { slots };
-        if busy >= 2 * slots || (busy >= slots && run.order.lasts(ix)) {
+        let room = if class == 0 { most } else { slots };
+        if busy >= most || (busy >= slots && run.order.lasts(ix)) {
             break;
         }
         let StepState::Claimed { attempt, claimed } = run.step(ix).state else {
@@ -456,8 +481,8 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
             },
         });
     }
-    if run.queues_behind {
-        start_behind(run, 2 * slots, busy, commands);
+    if run.queues_behind && ahead {
+        start_behind(run, most, busy, commands);
     }
 }
 

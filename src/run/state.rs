@@ -24,7 +24,7 @@ use super::last::Last;
 use super::order::{Order, Turn};
 use super::places::Places;
 use crate::plan::graph::Graph;
-use crate::plan::{OnFailure, Plan, StepIx};
+use crate::plan::{OnFailure, Plan, StepIx, Verdict};
 
 /// Where the run as a whole stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,6 +173,10 @@ impl StepRecord {
         }
     }
 
+    fn succeeded(&self) -> bool {
+        self.outcome() == Some(Outcome::Succeeded)
+    }
+
     /// The word for the step's state in the store and in JSON.
     pub fn word(&self) -> &'static str {
         match &self.state {
@@ -232,6 +236,12 @@ pub struct RunState {
     pub(super) steps: Vec<StepRecord>,
     /// Why the run stops, once it does; outlives the phase.
     pub(super) stopped: Option<(Stopping, Reason)>,
+    /// Steps that have succeeded since the run went on last, or since the present
+    /// boot, and want the machine restarted.
+    pub(super) want_restart: Vec<StepIx>,
+    /// Steps of which an attempt was under way when the present boot entered the
+    /// run: the restart that such a one may want has been.
+    pub(super) cut_short: BTreeSet<StepIx>,
     pub(super) rolled_back: bool,
     /// Why taking a step back failed, if it did: nothing more is taken back then.
     pub(super) undo_failed: Option<Reason>,
@@ -292,6 +302,8 @@ impl RunState {
             ended_at: 0,
             steps,
             stopped: None,
+            want_restart: Vec::new(),
+            cut_short: BTreeSet::new(),
             rolled_back: false,
             undo_failed: None,
             undoable: Vec::new(),
@@ -382,7 +394,28 @@ impl RunState {
     /// Whether somebody, or its deadline, has stopped the run.
     pub fn is_told_to_end(&self) -> bool {
         let why = self.stopped.as_ref().map(|(why, _)| *why);
-        why.is_some_and(|why| why != Stopping::Abort)
+        why.is_some_and(|why| why > Stopping::Abort)
+    }
+
+    /// What the run's end goes by. That it stopped for a restart says nothing
+    /// where nothing is left to be done after it.
+    pub(super) fn stopped_by(&self) -> Option<Stopping> {
+        let why = self.stopped.as_ref().map(|(why, _)| *why);
+        why.filter(|why| *why != Stopping::Restart || self.places.counts.canceled > 0)
+    }
+
+    /// The boot in which the run stopped for a restart, if it did: [`Engine::boot`].
+    /// It goes on in any other.
+    pub fn stopped_in(&self) -> Option<&str> {
+        let ended = match self.phase {
+            RunPhase::Finished(_) => self.ended.as_ref(),
+            RunPhase::Stopping(_) => self.stopped.as_ref().map(|(_, reason)| reason),
+            _ => None,
+        };
+        match ended {
+            Some(Reason::RestartRequired { boot, .. }) => Some(boot),
+            _ => None,
+        }
     }
 
     /// What stopped the run before its end, and why.
@@ -434,6 +467,16 @@ impl RunState {
     pub fn tolerated_failures(&self) -> Vec<StepIx> {
         let failed = self.places.failed.iter().copied();
         failed.filter(|ix| !self.counts_as_failure(*ix)).collect()
+    }
+
+    /// Steps that succeeded, and whose last exit means this.
+    pub fn succeeded_with(&self, verdict: Verdict) -> Vec<StepIx> {
+        let means = |ix: &StepIx| {
+            let record = self.step(*ix);
+            let end = record.last.end().filter(|_| record.succeeded());
+            end.is_some_and(|end| end.verdict == verdict)
+        };
+        self.plan.indices().filter(means).collect()
     }
 
     /// Failures that fail the run.

@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::paths::StateDir;
 use crate::plan::Plan;
 use crate::run::record::Encoded;
-use crate::run::{Event, Kind, Millis, Reason, RunOutcome, Seq};
+use crate::run::{Event, Kind, Millis, RunOutcome, Seq};
 
 use super::jsonl::Jsonl;
 use super::writer::{Item, NewRun};
@@ -369,7 +369,7 @@ fn summarize(
                     run,
                     outcome.word(),
                     moment(event.at),
-                    exit_code.unwrap_or_else(|| usual_exit_code(*outcome, reason)),
+                    exit_code.unwrap_or_else(|| crate::run::exit_code(*outcome, reason, false)),
                     (*outcome != RunOutcome::Succeeded).then(|| reason.to_string())
                 ],
             )?
@@ -377,17 +377,6 @@ fn summarize(
         _ => 0,
     };
     Ok(())
-}
-
-/// The program's exit code where the engine named none.
-fn usual_exit_code(outcome: RunOutcome, reason: &Reason) -> i32 {
-    match outcome {
-        RunOutcome::Succeeded => 0,
-        _ if matches!(reason, Reason::Deadline { .. }) => 124,
-        RunOutcome::Failed => 1,
-        RunOutcome::Quarantined => 3,
-        RunOutcome::Canceled => 130,
-    }
 }
 
 /// A moment as SQLite keeps it, whatever a clock may claim.

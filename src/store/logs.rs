@@ -10,7 +10,8 @@ use std::path::{Component, Path};
 
 use super::files;
 use crate::paths::StateDir;
-use crate::run::{LogRange, Output};
+use crate::plan::StepIx;
+use crate::run::{LogRange, Output, RunState};
 
 /// How much is read at once.
 pub const PIECE: usize = 64 * 1024;
@@ -168,6 +169,20 @@ pub fn last_lines(state: &StateDir, run_id: &str, output: &Output, lines: usize)
     let mut all = of(&output.stdout, lines - stderr.len()).unwrap_or_default();
     all.extend(stderr);
     all
+}
+
+/// The last lines of what a step's last attempt said: see [`last_lines`].
+pub fn last_words(
+    state: &StateDir,
+    run_id: &str,
+    run: &RunState,
+    step: StepIx,
+    lines: usize,
+) -> Vec<String> {
+    let last = run.step(step).last.end();
+    last.map_or_else(Vec::new, |last| {
+        last_lines(state, run_id, &last.output, lines)
+    })
 }
 
 #[cfg(test)]

@@ -65,6 +65,13 @@ pub fn is_hostile(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// The text without colours, and without what a terminal or an editor would act
+/// on; lines and tabs stay.
+pub fn printable(text: &str) -> String {
+    let stripped = anstream::adapter::strip_str(text).to_string();
+    stripped.replace(|c: char| is_hostile(c) && c != '\n' && c != '\t', "")
+}
+
 /// The first `width` characters, the last of which is `…` if any are missing.
 pub fn shortened(text: &str, width: usize) -> std::borrow::Cow<'_, str> {
     match text.char_indices().nth(width) {

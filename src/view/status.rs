@@ -16,7 +16,7 @@ use super::time::{date_and_clock, so_far, took};
 use super::timeline::{Timeline, signal};
 use super::tree::{Node, Rails, nodes};
 use super::words;
-use crate::plan::{Plan, StepIx};
+use crate::plan::{Plan, StepIx, Verdict};
 use crate::run::record::rfc3339;
 use crate::run::{Millis, Reason, RunState, StepState};
 
@@ -290,6 +290,8 @@ pub fn json(subject: Subject<'_>, timeline: &Timeline, active: Value) -> Value {
             "running": run.running().count(),
         },
         "warnings": ids(plan, &run.tolerated_failures()),
+        "restart_required": ids(plan, &run.succeeded_with(Verdict::RestartRequired)),
+        "needs_handling": ids(plan, &run.succeeded_with(Verdict::NeedsHandling)),
         "steps": steps(subject),
         "timeline": timeline.json(plan),
         "active_runs": active,
@@ -325,6 +327,7 @@ fn step(subject: Subject<'_>, group: Option<&str>, ix: StepIx) -> Value {
         ("reason", json!(reason)),
         ("attempts", json!(words::attempts_made(record))),
         ("end", json!(last.map(|end| end.end()))),
+        ("verdict", json!(last.map(|end| end.verdict))),
         ("exit_code", json!(last.and_then(|end| end.exit.code()))),
         ("signal", json!(last.and_then(|end| signal(&end.exit)))),
         ("masked", json!(last.map_or(0, |end| end.output.masked))),

@@ -39,6 +39,8 @@ pub fn write(
     };
     counts(run, outcome, out)?;
     remarks(run, out)?;
+    asked_for(run, Verdict::RestartRequired, "a restart is required", out)?;
+    asked_for(run, Verdict::NeedsHandling, "needs handling", out)?;
     tolerated(run, out)?;
     left_out(run, Outcome::Skipped, out)?;
     left_out(run, Outcome::Canceled, out)?;
@@ -92,8 +94,12 @@ fn remarks(run: &RunState, out: &mut impl Write) -> io::Result<()> {
         let record = run.step(ix);
         let succeeded = record.outcome() == Some(Outcome::Succeeded);
         if let Some(end) = record.last.end().filter(|_| succeeded)
-            && end.verdict != Verdict::Failure
-            && let Some(remark) = words::remark(&end)
+            && let Some(remark) = match end.verdict {
+                Verdict::Success | Verdict::Warning => words::remark(&end),
+                // What these ask for has a line of its own.
+                Verdict::RestartRequired | Verdict::NeedsHandling => words::beside(&end),
+                Verdict::Failure => None,
+            }
         {
             writeln!(
                 out,
@@ -104,6 +110,15 @@ fn remarks(run: &RunState, out: &mut impl Write) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Steps that succeeded and ask for something that only people can do.
+fn asked_for(run: &RunState, verdict: Verdict, what: &str, out: &mut impl Write) -> io::Result<()> {
+    let steps = run.succeeded_with(verdict);
+    match steps.is_empty() {
+        true => Ok(()),
+        false => writeln!(out, "{ODD}{what}{ODD:#}: {}", Ids(run.plan(), &steps)),
+    }
 }
 
 fn tolerated(run: &RunState, out: &mut impl Write) -> io::Result<()> {
@@ -230,6 +245,12 @@ fn ending(
             out,
             "  quintet resume {run_id} --assume-done {id}  to take it as done"
         )?;
+    }
+    if run.stopped_in().is_some() {
+        return writeln!(
+            out,
+            "to go on once the machine has been restarted: quintet resume {run_id}"
+        );
     }
     if asked.is_empty() {
         writeln!(out, "to go on: quintet resume {run_id}")?;

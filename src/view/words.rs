@@ -27,6 +27,7 @@ pub fn run_word(run: &RunState) -> &'static str {
 /// What the run is doing beyond its state's word, if it does something unusual.
 pub fn run_phase(run: &RunState) -> Option<&'static str> {
     match run.phase() {
+        RunPhase::Stopping(Stopping::Restart) => Some("stopping for a restart"),
         RunPhase::Stopping(Stopping::Abort) => Some("stopping after a failure"),
         RunPhase::Stopping(Stopping::Deadline) => Some("stopping: its deadline passed"),
         RunPhase::Stopping(Stopping::Cancel) => Some("stopping on request"),
@@ -92,16 +93,29 @@ pub fn remark(end: &Finish) -> Option<String> {
         Verdict::Success | Verdict::Failure => None,
         Verdict::Warning => Some(format!("with a warning ({})", exit(end))),
         Verdict::RestartRequired => Some(format!("a restart is required ({})", exit(end))),
+        // What is to be done about it, the number tells those who know the program.
+        Verdict::NeedsHandling => Some(match end.exit.code() {
+            Some(code) => format!("needs handling ({code})"),
+            None => "needs handling".to_owned(),
+        }),
     };
+    joined([verdict, beside(end)])
+}
+
+/// What went wrong beside an exit that is no failure.
+pub fn beside(end: &Finish) -> Option<String> {
     let leaked = end
         .leaked
         .then(|| "processes it left behind were ended".to_owned());
-    // Of an end that is no failure, this is what went wrong beside it.
-    let beside = end
+    let error = end
         .error
         .clone()
         .filter(|_| end.verdict != Verdict::Failure);
-    let said: Vec<String> = [verdict, leaked, beside].into_iter().flatten().collect();
+    joined([leaked, error])
+}
+
+fn joined(said: [Option<String>; 2]) -> Option<String> {
+    let said: Vec<String> = said.into_iter().flatten().collect();
     (!said.is_empty()).then(|| said.join("; "))
 }
 

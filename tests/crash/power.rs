@@ -32,9 +32,6 @@ print('ready', flush=True)
 sys.stdin.read(1)
 fcntl.ioctl(disk, 0x8004587D, struct.pack('I', 2))";
 
-/// What the resumed engine takes for the next boot's id.
-const NEXT_BOOT: &str = "11111111-2222-4333-8444-555555555555\n";
-
 /// A file system of its own, in a file; it is unmounted when this goes.
 struct Disk {
     image: PathBuf,
@@ -132,7 +129,6 @@ impl Machine {
             steps.push(step(name, "0.02", &needs));
         }
         let test = given(3, &steps);
-        fs::write(test.path("boot"), NEXT_BOOT).expect("it can be written");
         let disk = Disk::new(test.path("image"), test.path("state"))?;
         let machine = Machine { disk, test };
         match machine.after_a_reboot(&["--version"]).output() {
@@ -143,21 +139,8 @@ impl Machine {
 
     /// A call of the program, once the machine has been started again.
     fn after_a_reboot(&self, args: &[&str]) -> Command {
-        let plain = self.test.quintet(args).command();
-        let mut command = Command::new("unshare");
-        let script = "mount --bind \"$1\" /proc/sys/kernel/random/boot_id && shift && exec \"$@\"";
-        command
-            .args(["-m", "sh", "-c", script, "sh"])
-            .arg(self.test.path("boot"))
-            .arg(plain.get_program())
-            .args(plain.get_args())
-            .env_clear();
-        for (name, value) in plain.get_envs() {
-            command.env(name, value.unwrap_or_default());
-        }
-        command
-            .current_dir(self.test.path("work"))
-            .stdin(Stdio::null());
+        let mut command = self.test.quintet(args).after_restarts(1).command();
+        command.stdin(Stdio::null());
         command
     }
 

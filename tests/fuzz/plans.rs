@@ -317,6 +317,7 @@ const GLOBALS: &[&str] = &[
     "lock",
     "max_concurrency",
     "on_abort",
+    "on_restart",
     "pools",
     "resources",
     "rollback",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quintet::plan::problem::Severity;
-use quintet::plan::{OnAbort, OnFailure, Part, Rollback, StepIx, Text, Verdict};
+use quintet::plan::{OnAbort, OnFailure, OnRestart, Part, Rollback, StepIx, Text, Verdict};
 
 use super::*;
 
@@ -73,6 +73,7 @@ fn every_field_reaches_the_plan() {
         (plan.on_abort, plan.rollback),
         (OnAbort::Terminate, Rollback::OnFailureOrCancel)
     );
+    assert_eq!(plan.on_restart, OnRestart::Stop);
     let lock = plan.lock.as_ref().unwrap();
     assert_eq!((&*lock.name, lock.wait), ("full-staging", Duration::ZERO));
     assert_eq!(plan.env[1], ("LEVEL".into(), "3".into()));

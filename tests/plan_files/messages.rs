@@ -280,7 +280,7 @@ fn p5_wrong_types_and_choices_are_shown_at_once() {
       |
       = help: did you mean "skip_dependents"?
 
-    error: steps[0].exit_codes.3: expected one of success, warning, restart_required, failure, found "sucess"
+    error: steps[0].exit_codes.3: expected one of success, warning, restart_required, needs_handling, failure, found "sucess"
      --> choices.yaml:6:10
       |
     6 |       3: sucess

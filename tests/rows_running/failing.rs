@@ -394,3 +394,43 @@ fn exit_codes_mean_what_the_plan_says_they_mean() {
     assert_eq!(record.step("warns")["exit_code"], 3);
     assert_eq!(record.step("warns")["attempts"], 1);
 }
+
+/// A47: the exit codes of numbered scripts, as a plan spells them.
+#[test]
+fn a47_a_step_that_needs_handling_or_a_restart_is_done_and_is_named() {
+    let test = plan(
+        r#"
+        steps:
+          - {id: kernel, shell: true, command: "exit 194", exit_codes: &codes {"2": warning, "3010": restart_required, "194": restart_required, "200": needs_handling}}
+          - {id: firmware, shell: true, command: "exit 200", exit_codes: *codes, depends_on: [kernel]}
+          - {id: driver, shell: true, command: "exit 194", exit_codes: *codes, depends_on: [firmware]}
+          - {id: last, shell: true, command: "exit 0", exit_codes: *codes, depends_on: [driver]}
+        "#,
+    );
+    let done = running(&test, &["--strict"])
+        .stderr_has("\na restart is required: kernel, driver\n")
+        .stderr_has("\nneeds handling: firmware\n")
+        .stderr_has("firmware  succeeded after ")
+        .stderr_has(", needs handling (200)\n")
+        .run();
+    assert!(!done.stderr.contains("warning"), "{}", done.stderr);
+    let record = Record::last(&test);
+    assert_eq!(record.state(), "succeeded");
+    assert_eq!(
+        record.status["restart_required"],
+        serde_json::json!(["kernel", "driver"])
+    );
+    assert_eq!(
+        record.status["needs_handling"],
+        serde_json::json!(["firmware"])
+    );
+    assert_eq!(record.step("firmware")["verdict"], "needs_handling");
+    assert_eq!(record.note("firmware"), "needs handling (200)");
+    assert_eq!(record.step("last")["verdict"], "success");
+    test.quintet(&["why", "last", "firmware"])
+        .stdout_has("\n  needs handling (200)\n")
+        .run();
+    test.quintet(&["status", "last"])
+        .stdout_has("needs handling (200)")
+        .run();
+}

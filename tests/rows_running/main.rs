@@ -18,6 +18,7 @@ mod launching;
 mod order;
 mod output;
 mod passing;
+mod restart;
 mod secrets;
 mod stopping;
 

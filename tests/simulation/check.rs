@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quintet::plan::{Action, OnFailure, Plan, StepIx, Verdict};
-use quintet::run::{Attempt, Exit, Finish, Kind, Millis, Outcome, Reason, Role, RunState};
+use quintet::run::{
+    Attempt, Exit, Finish, Kind, Millis, Outcome, Reason, Role, RunState, Stopping,
+};
 
 use crate::locks::{capacities, wants};
 use crate::world::{Entry, Virtual, What, logged_success};
@@ -35,6 +37,8 @@ pub fn story(world: &Virtual) {
     needs_came_first(plan, world);
     no_more_attempts_than_allowed(plan, world);
     nothing_starts_after_cancel(plan, world);
+    nothing_starts_before_the_restart(world);
+    each_restart_is_asked_for_once(world);
     every_step_has_settled(plan, world);
     nothing_is_canceled_but_by_a_stop(plan, world);
     what_ended_well_is_not_repeated(plan, world);
@@ -456,6 +460,53 @@ fn nothing_starts_after_cancel(plan: &Plan, world: &Virtual) {
             "{:?} started after the run was stopped",
             entry.attempt
         );
+    }
+}
+
+/// Once the log says that the run waits for a restart, nothing at all starts: no
+/// clean-up, and nothing is taken back. Another reason to stop may come first; or
+/// nothing was left to be done after it, and the run ends as it would have.
+fn nothing_starts_before_the_restart(world: &Virtual) {
+    let (mut waits, mut left) = (false, false);
+    let mut since = Vec::new();
+    for event in world.log() {
+        match &event.kind {
+            Kind::RunStopping { why, .. } => {
+                (waits, left) = (*why == Stopping::Restart, false);
+            }
+            Kind::StepSettled {
+                outcome: Outcome::Canceled,
+                ..
+            } => left = true,
+            Kind::RollbackStarted { .. } => waits &= left,
+            Kind::RunReopened { .. } => waits = false,
+            _ => {}
+        }
+        since.push(waits);
+    }
+    for entry in world.ledger.iter().filter(|e| e.what == What::Start) {
+        let waits = entry.durable.checked_sub(1).is_some_and(|at| since[at]);
+        assert!(!waits, "{:?} started before the restart", entry.attempt);
+    }
+}
+
+/// A run stops once for what its steps ask for, not again after that restart.
+fn each_restart_is_asked_for_once(world: &Virtual) {
+    let mut asked: BTreeSet<Attempt> = BTreeSet::new();
+    for event in world.log() {
+        match &event.kind {
+            Kind::StepFinished { attempt, end } if end.verdict == Verdict::RestartRequired => {
+                asked.insert(*attempt);
+            }
+            Kind::RunStopping {
+                why: Stopping::Restart,
+                ..
+            } => assert!(
+                !std::mem::take(&mut asked).is_empty(),
+                "nobody asked for a restart"
+            ),
+            _ => {}
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use quintet::engine::{Engine, EngineError, JobContext};
+use quintet::engine::{Engine, EngineError, JobContext, may_have_restarted};
 use quintet::plan::{Plan, StepIx};
 use quintet::run::{Engine as EngineId, RunOutcome, RunPhase, RunState, Usual};
 
@@ -39,6 +39,8 @@ pub enum Life {
     Busy,
     /// The run has succeeded already.
     NothingToDo,
+    /// The run waits for a restart, which has not been.
+    NotRestarted,
     /// A person must say what becomes of an attempt whose end nobody saw.
     NeedsWord,
 }
@@ -90,6 +92,11 @@ fn drive(shared: &Shared, who: Who, again: &Again) -> Life {
     if *run.phase() == RunPhase::Finished(RunOutcome::Succeeded) {
         return Life::NothingToDo;
     }
+    let boot = shared.0.borrow().boot.to_string();
+    let has_restarted = may_have_restarted(&run, &boot);
+    if matches!(run.phase(), RunPhase::Finished(_)) && !has_restarted {
+        return Life::NotRestarted;
+    }
     let asked = run.needs_word();
     if again.words.len() < asked.len() {
         return Life::NeedsWord;
@@ -102,7 +109,7 @@ fn drive(shared: &Shared, who: Who, again: &Again) -> Life {
         epoch,
         pid: who as u32,
         host: "here".into(),
-        boot: shared.0.borrow().boot.to_string(),
+        boot,
         version: "0".into(),
     };
     let mut engine_loop = Engine {
@@ -112,7 +119,10 @@ fn drive(shared: &Shared, who: Who, again: &Again) -> Life {
         world: &mut outside,
         context: JobContext::default(),
     };
-    let opened = open(&mut engine_loop, engine, &asked, again);
+    let stopped = !matches!(engine_loop.run.phase(), RunPhase::Finished(_))
+        && engine_loop.run.stopped_in().is_some();
+    let goes_on = stopped && has_restarted;
+    let opened = open(&mut engine_loop, engine, goes_on, &asked, again);
     match opened.and_then(|()| engine_loop.drive()) {
         Ok(_) => {
             let run = engine_loop.run;
@@ -130,6 +140,7 @@ fn drive(shared: &Shared, who: Who, again: &Again) -> Life {
 fn open(
     engine_loop: &mut Engine<Supervisors, SimLog, Outside>,
     engine: EngineId,
+    goes_on: bool,
     asked: &[StepIx],
     again: &Again,
 ) -> Result<(), EngineError> {
@@ -145,7 +156,7 @@ fn open(
             .collect()
     };
     engine_loop.take_over(engine)?;
-    if ended {
+    if ended || goes_on {
         engine_loop.reopen("somebody")?;
     }
     engine_loop.take_word(&said(true), &said(false), "somebody")?;
@@ -233,6 +244,7 @@ pub fn told(seed: u64, rules: Rules) -> Shared {
                 reopens -= 1;
                 shared.0.borrow_mut().somebody_cancels();
             }
+            Life::NotRestarted => shared.0.borrow_mut().somebody_restarts(),
             Life::NeedsWord => {}
             life @ (Life::Killed | Life::Stopped(_)) => {
                 assert!(!quiet, "nothing was in the way, and yet: {life:?}");

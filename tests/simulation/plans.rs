@@ -1,12 +1,13 @@
 //! Random plans: small, and with every policy the core knows.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quintet::plan::{
-    Absent, Action, Command, Condition, Holds, OnAbort, OnFailure, Plan, Policy, Program, Retry,
-    Rollback, Step, StepIx, Undo,
+    Absent, Action, Command, Condition, Holds, OnAbort, OnFailure, OnRestart, Plan, Policy,
+    Program, Retry, Rollback, Step, StepIx, Undo, Verdict,
 };
 
 use crate::rng::Rng;
@@ -48,6 +49,11 @@ pub fn random(rng: &mut Rng) -> Plan {
         OnAbort::Wait
     } else {
         OnAbort::Terminate
+    };
+    plan.on_restart = if rng.chance(30) {
+        OnRestart::Stop
+    } else {
+        OnRestart::Continue
     };
     plan.rollback = match rng.below(4) {
         0 => Rollback::Never,
@@ -118,6 +124,11 @@ fn step(rng: &mut Rng, at: usize, needs: Vec<StepIx>, after: Vec<StepIx>) -> Ste
             .chance(25)
             .then(|| Duration::from_millis(5 + rng.below(60))),
         grace: Duration::from_millis(rng.below(8)),
+        exit_codes: match rng.chance(15) {
+            // Then what ends well is still what exits with 0.
+            true => BTreeMap::from([(0, Verdict::RestartRequired)]),
+            false => BTreeMap::new(),
+        },
         ..Policy::default()
     };
     let action = match rng.chance(8) {
@@ -179,4 +190,15 @@ fn add_fallback(rng: &mut Rng, steps: &mut [Step]) {
     steps[at].needs = other(&steps[at].needs);
     steps[at].after = other(&steps[at].after);
     steps[at].fallback_of = Some(ix);
+    // Whom a condition asks about is always waited for: the builder sees to it.
+    let waits = [&steps[at].needs, &steps[at].after];
+    let waited_for = |id: &str| {
+        waits
+            .iter()
+            .any(|all| all.iter().any(|ix| id == format!("s{}", ix.at())))
+    };
+    let asks = steps[at].when.as_ref().map(|when| when.steps());
+    if !asks.into_iter().flatten().all(waited_for) {
+        steps[at].when = None;
+    }
 }

@@ -444,6 +444,12 @@ impl Virtual {
         self.now = until;
     }
 
+    /// The machine is restarted in an orderly way, while nothing runs.
+    pub fn somebody_restarts(&mut self) {
+        self.supervisors_die();
+        self.boot += 1;
+    }
+
     /// Supervisors die, and their records lose whatever no disk had yet.
     fn power_cut(&mut self) {
         self.supervisors_die();

@@ -63,6 +63,7 @@ impl Test {
             env: BTreeMap::new(),
             stdin: Vec::new(),
             timeout: TIMEOUT,
+            reboots: 0,
             status: 0,
             stdout: None,
             stdout_has: Vec::new(),
@@ -70,6 +71,20 @@ impl Test {
             stderr_has: Vec::new(),
             files: Vec::new(),
         }
+    }
+
+    /// Whether calls after a restart can be made here: it takes a mount of one's
+    /// own. Says so where they cannot.
+    pub fn can_restart(&self, test: &str) -> bool {
+        let version = self.quintet(&["--version"]).after_restarts(1);
+        let can = version
+            .command()
+            .output()
+            .is_ok_and(|done| done.status.success());
+        if !can {
+            skip(test, "no mount of one's own is to be had");
+        }
+        can
     }
 
     /// The processes that carry this test's directory in their environment, each
@@ -115,6 +130,7 @@ pub struct Call<'a> {
     env: BTreeMap<String, String>,
     stdin: Vec<u8>,
     timeout: Duration,
+    reboots: u32,
     status: i32,
     stdout: Option<Vec<u8>>,
     stdout_has: Vec<String>,
@@ -154,6 +170,14 @@ impl<'a> Call<'a> {
 
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The machine has been restarted so often before this call: the program finds
+    /// another boot id, which a mount that nobody else sees puts in the place of
+    /// the kernel's. See [`Test::can_restart`].
+    pub fn after_restarts(mut self, times: u32) -> Self {
+        self.reboots = times;
         self
     }
 
@@ -202,7 +226,10 @@ impl<'a> Call<'a> {
 
     /// The command as it will be run, for tests with a terminal or pipes of their own.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_quintet"));
+        let mut command = match self.reboots {
+            0 => Command::new(env!("CARGO_BIN_EXE_quintet")),
+            n => in_boot(n, &self.test.path("boot_id")),
+        };
         command
             .args(&self.args)
             .current_dir(self.test.path("work"))
@@ -354,6 +381,20 @@ impl Live<'_> {
         }
         done
     }
+}
+
+/// The program, in the boot of this number.
+fn in_boot(number: u32, file: &std::path::Path) -> Command {
+    let id = format!("11111111-2222-4333-8444-{number:012}\n");
+    std::fs::write(file, id).expect("a file can be written");
+    let script = "mount --bind \"$1\" /proc/sys/kernel/random/boot_id && shift && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    if !nix::unistd::Uid::effective().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--mount", "sh", "-c", script, "sh"]);
+    command.arg(file).arg(env!("CARGO_BIN_EXE_quintet"));
+    command
 }
 
 /// Reads to the end, beside whatever else happens.

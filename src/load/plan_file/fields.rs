@@ -20,6 +20,15 @@ const RETRIES: Shape = Shape::Count {
     most: 1_000_000,
 };
 
+/// What an exit code can mean.
+pub const VERDICTS: &[&str] = &[
+    "success",
+    "warning",
+    "restart_required",
+    "needs_handling",
+    "failure",
+];
+
 /// Bytes. More than this was not meant.
 const BYTES: Shape = Shape::Count {
     least: 0,
@@ -120,7 +129,7 @@ const ANY_NUMBER: Shape = Shape::Number {
 };
 
 /// The file's `globals`.
-pub static GLOBALS: [Field; 14] = [
+pub static GLOBALS: [Field; 15] = [
     field(
         "max_concurrency",
         Shape::Count {
@@ -170,6 +179,12 @@ pub static GLOBALS: [Field; 14] = [
         Shape::Choice(&["wait", "terminate"]),
         "Whether steps that run when a critical step fails are left to finish (the \
          default) or stopped.",
+    ),
+    field(
+        "on_restart",
+        Shape::Choice(&["continue", "stop"]),
+        "Whether the run goes on (the default) when a step's exit code means \
+         restart_required, or stops there, to be resumed after the restart.",
     ),
     field(
         "rollback",
@@ -380,12 +395,7 @@ pub static STEP: [Field; 39] = [
     ),
     field(
         "exit_codes",
-        Shape::Map(&Shape::Choice(&[
-            "success",
-            "warning",
-            "restart_required",
-            "failure",
-        ])),
+        Shape::Map(&Shape::Choice(VERDICTS)),
         "What exit codes mean where it is not the usual.",
     ),
     field(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::load::document::{Entry, Kind, Node, Path};
 use crate::plan::problem::Problem;
 use crate::plan::variables::{self, Declaration};
-use crate::plan::{OnAbort, Part, Plan, Rollback, RunLock, Text};
+use crate::plan::{OnAbort, OnRestart, Part, Plan, Rollback, RunLock, Text};
 
 use super::fields::{GLOBALS, LOCK, VARIABLE};
 use super::record::{self, Record};
@@ -196,6 +196,10 @@ fn globals(walk: &mut Walk<'_>, node: Node<'_>, plan: &mut Plan, defaults: &mut 
     plan.on_abort = match walk.choice(&record, "on_abort", path) {
         Some("terminate") => OnAbort::Terminate,
         _ => OnAbort::Wait,
+    };
+    plan.on_restart = match walk.choice(&record, "on_restart", path) {
+        Some("stop") => OnRestart::Stop,
+        _ => OnRestart::Continue,
     };
     plan.rollback = match walk.choice(&record, "rollback", path) {
         Some("on_failure_or_cancel") => Rollback::OnFailureOrCancel,

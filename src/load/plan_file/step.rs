@@ -12,7 +12,7 @@ use crate::plan::{
     Undo, Verdict,
 };
 
-use super::fields::{POOL, RETRY, STEP, UI_HINTS, UNDO};
+use super::fields::{POOL, RETRY, STEP, UI_HINTS, UNDO, VERDICTS};
 use super::header::{Defaults, amounts, bytes, is};
 use super::record::{self, Fields, Hints, NO_HINTS, Record};
 use super::table::at;
@@ -449,7 +449,6 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
         let Some(node) = record.get(EXIT_CODES) else {
             return codes;
         };
-        const VERDICTS: &[&str] = &["success", "warning", "restart_required", "failure"];
         let owner = Path::Field(path, "exit_codes");
         for entry in node.entries() {
             let path = Path::Field(&owner, &entry.key);
@@ -467,6 +466,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
                 Some("success") => Verdict::Success,
                 Some("warning") => Verdict::Warning,
                 Some("restart_required") => Verdict::RestartRequired,
+                Some("needs_handling") => Verdict::NeedsHandling,
                 Some(_) => Verdict::Failure,
                 None => continue,
             };

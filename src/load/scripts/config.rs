@@ -206,6 +206,7 @@ impl Walk<'_> {
                 "restart" | "restart_required" | "restartrequired" => {
                     Some(Verdict::RestartRequired)
                 }
+                "handling" | "needs_handling" | "needshandling" => Some(Verdict::NeedsHandling),
                 "failure" | "error" => Some(Verdict::Failure),
                 _ => None,
             };
@@ -215,7 +216,8 @@ impl Walk<'_> {
                 }
                 (Err(_), _) => self.refuse(&entry.key, "is no exit code", entry.key_span()),
                 (_, None) => {
-                    let message = "expected success, warning, restart_required or failure";
+                    let message =
+                        "expected success, warning, restart_required, needs_handling or failure";
                     self.refuse(&entry.key, message, entry.value.span());
                 }
             }

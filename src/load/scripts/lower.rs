@@ -27,11 +27,12 @@ use super::config::Defaults;
 pub const PREFIXES: [&str; 2] = ["AITHERZERO_", "QUINTET_VAR_"];
 
 /// What an exit code means to these systems, where nothing else is said.
-const EXIT_CODES: [(i32, Verdict); 3] = [
+const EXIT_CODES: [(i32, Verdict); 4] = [
     (2, Verdict::Warning),
     (3010, Verdict::RestartRequired),
     // What is left of 3010 where a code has eight bits.
     (194, Verdict::RestartRequired),
+    (200, Verdict::NeedsHandling),
 ];
 
 /// Between the polite signal and the last one.
@@ -44,6 +45,8 @@ pub struct Usage {
     pub id: String,
     /// The variables that hold for it, by name.
     pub variables: Arc<Scope>,
+    /// What its condition's names mean, where that is more than the variables.
+    pub names: Option<Arc<Scope>>,
     /// Parameters of this use alone, over the variables.
     pub parameters: Scope,
     /// Environment of this use alone.
@@ -55,6 +58,12 @@ pub struct Usage {
     pub description: Option<String>,
     /// Over what holds for the script.
     pub defaults: Defaults,
+}
+
+impl Usage {
+    fn names(&self) -> &Scope {
+        self.names.as_ref().unwrap_or(&self.variables)
+    }
 }
 
 /// Makes the steps of one plan.
@@ -98,7 +107,7 @@ impl<'r> Lowering<'r> {
         };
         Step {
             when: when.map(Box::new),
-            scope: (!usage.variables.is_empty()).then_some(usage.variables),
+            scope: Some(usage.names.unwrap_or(usage.variables)).filter(|names| !names.is_empty()),
             policy: self
                 .builder
                 .policy(policy(&usage.defaults.over(&script.defaults))),
@@ -126,7 +135,7 @@ impl<'r> Lowering<'r> {
             }
             (one, other) => one.clone().or_else(|| other.clone()),
         }?;
-        let known = |name: &str| look_up(&usage.variables, name).is_some();
+        let known = |name: &str| look_up(usage.names(), name).is_some();
         let env = self.request.env.as_ref();
         facts::note(&both, known, env, &mut self.facts);
         Some(both)
@@ -139,7 +148,7 @@ impl<'r> Lowering<'r> {
             return;
         };
         let world = World {
-            variables: &usage.variables,
+            variables: usage.names(),
             facts: &self.facts,
         };
         let skipped = when.is_some_and(|when| {

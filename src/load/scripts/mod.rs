@@ -46,6 +46,8 @@ pub struct Options {
     pub profile: Option<String>,
     /// Over the profile's.
     pub variables: Scope,
+    /// What conditions can ask for beside the variables; scripts are not told of it.
+    pub conditions: Scope,
     pub manner: Manner,
     /// Take along what the selected scripts depend on.
     pub with_deps: bool,
@@ -128,7 +130,13 @@ pub fn load_with(dir: &Path, options: &Options, request: &Request) -> Result<Loa
         ..options.manner.clone()
     };
     let mut lowering = Lowering::new(request);
-    let plan = folder.sequence(&selected, variables, &manner, &mut lowering);
+    let plan = folder.sequence(
+        &selected,
+        variables,
+        &options.conditions,
+        &manner,
+        &mut lowering,
+    );
     let mut problems = std::mem::take(&mut folder.problems);
     problems.append(&mut lowering.problems);
     let (plan, found) = lowering.builder.finish(Plan {

@@ -53,10 +53,13 @@ impl Folder {
         &self,
         selected: &[ScriptIx],
         variables: Scope,
+        conditions: &Scope,
         manner: &Manner,
         lowering: &mut Lowering<'_>,
     ) -> Plan {
-        let variables = Arc::new(variables);
+        let mut names = variables.clone();
+        names.extend(conditions.clone());
+        let (variables, names) = (Arc::new(variables), Arc::new(names));
         let waits = self.waits(selected, lowering);
         let order = ascending(&waits);
         let sequential = manner.parallel.or(self.config.parallel) == Some(false);
@@ -79,6 +82,7 @@ impl Folder {
             let usage = Usage {
                 id: script.id.clone(),
                 variables: Arc::clone(&variables),
+                names: Some(Arc::clone(&names)),
                 defaults: Defaults {
                     continue_on_error: manner.continue_on_error,
                     ..Defaults::default()

@@ -357,7 +357,29 @@ fn a57_what_holds_for_a_range_of_numbers() {
     assert!(after(&plan, "0300_Deploy").is_empty());
 }
 
-/// A48. A49. A26.
+/// A26.
+#[test]
+fn a26_conditions_are_told_of_variables_and_conditions_together() {
+    let scripts = Scripts::of(&[(
+        "0001_A.sh",
+        "# Condition: Features -contains 'Docker' -and Lab\n",
+    )]);
+    let named = |value: serde_json::Value| serde_json::from_value(value).expect("an object");
+    let options = Options {
+        variables: named(serde_json::json!({"Lab": true})),
+        conditions: named(serde_json::json!({"Features": ["HyperV", "Docker"]})),
+        ..terms(&["*"])
+    };
+    let plan = scripts.with(&options);
+    let scope = plan.steps[0].scope.as_ref().expect("it has names");
+    assert_eq!(
+        scope.keys().map(|name| &**name).collect::<Vec<_>>(),
+        ["Features", "Lab"]
+    );
+    assert!(plan.env.iter().all(|(name, _)| !name.contains("Features")));
+}
+
+/// A48. A49.
 #[test]
 fn a48_variables_reach_scripts_as_environment_and_parameters() {
     let scripts = Scripts::of(&[

@@ -1,0 +1,117 @@
+//! Beginning a run: what every verb that does so can be told, and the doing.
+//!
+//! Where the plan comes from is the verb's to know; from there on all runs are
+//! alike.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::num::NonZeroU32;
+use std::process::ExitCode;
+
+use super::audience::{Manner, Watcher};
+use super::error::{Failure, Kind};
+use super::global::Global;
+use super::{after, boot, target};
+use crate::engine::{Session, Signals};
+use crate::exec::process::Zygote;
+use crate::plan::{OnRestart, Plan};
+use crate::store::Durability;
+
+/// How a run is to be driven.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub struct Args {
+    /// At most this many steps at once, instead of what the plan says
+    #[arg(long, short = 'j', value_name = "N")]
+    pub max_concurrency: Option<NonZeroU32>,
+
+    /// Answer yes to every question
+    #[arg(long, short)]
+    pub yes: bool,
+
+    /// Write every event to stdout as JSON, a line each
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub boot: boot::Args,
+
+    #[command(flatten)]
+    pub after: after::Args,
+
+    /// How durable the record is: `full` survives a power cut, `normal` the death of every process
+    #[arg(long, value_name = "HOW", default_value = "full")]
+    durability: Durable,
+}
+
+/// See [`Durability`].
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Durable {
+    Full,
+    Normal,
+}
+
+/// A plan that is to be run.
+pub struct Begun {
+    /// Forked before anything else was done.
+    pub zygote: Zygote,
+    pub plan: Plan,
+    pub secrets: BTreeMap<String, String>,
+    /// Tolerated failures are failures.
+    pub strict: bool,
+}
+
+/// Runs a plan to its end, and tells of it.
+///
+/// # Errors
+/// The run could not be begun, or not be driven to its end.
+pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Failure> {
+    let mut plan = begun.plan;
+    if let Some(most) = args.max_concurrency {
+        plan.max_concurrency = most;
+    }
+    if args.boot.resume_on_boot {
+        plan.on_restart = OnRestart::Stop;
+    }
+    let state = global.state()?;
+    let signals = Signals::listen().map_err(|error| Failure::new(Kind::Run, error))?;
+    let manner = Manner {
+        json: args.json,
+        result: args.after.pass_thru,
+        yes: args.yes,
+        quiet: global.quiet,
+    };
+    let mut watcher = Watcher::new(manner, state.clone());
+    let next_boot = boot::Next {
+        wanted: args.boot.resume_on_boot,
+        arguments: arguments(begun.strict, args),
+        has_secrets: !begun.secrets.is_empty(),
+    };
+    let session = Session {
+        state: state.clone(),
+        durability: match args.durability {
+            Durable::Full => Durability::Full,
+            Durable::Normal => Durability::Normal,
+        },
+        zygote: begun.zygote,
+        signals: Some(signals),
+        strict: begun.strict,
+        command_line: target::command_line(&begun.secrets),
+        secrets: begun.secrets,
+        audience: &mut watcher,
+    };
+    let ended = session.begin(plan)?;
+    watcher.sum_up(&ended);
+    args.after.deliver(&ended, &state, args.json);
+    boot::settle(&next_boot, &ended, global);
+    Ok(ExitCode::from(ended.exit_code as u8))
+}
+
+/// What `resume` is told so that it does as this does.
+fn arguments(strict: bool, args: &Args) -> Vec<OsString> {
+    let said = [(args.yes, "--yes"), (strict, "--strict")];
+    let said = said.into_iter().filter(|(said, _)| *said);
+    let mut arguments: Vec<OsString> = said.map(|(_, flag)| flag.into()).collect();
+    arguments.extend(args.after.arguments());
+    arguments
+}
