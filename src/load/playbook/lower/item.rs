@@ -188,6 +188,7 @@ impl Making<'_, '_> {
             let usage = Usage {
                 id: unit.id.clone(),
                 variables: Arc::new(variables),
+                names: None,
                 parameters,
                 env,
                 condition,
