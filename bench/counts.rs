@@ -9,7 +9,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::bench::{Bench, text};
-use crate::measure::{self, Measured, in_turn, median};
+use crate::measure::{self, Measured, in_turn};
 use crate::meter::Watch;
 use crate::report::{Section, Verdict};
 use crate::workload::{Graph, Workload};
@@ -59,6 +59,18 @@ const BOUNDS: &[Bound] = &[
         unit: " KiB",
     },
     Bound {
+        what: FAULTS,
+        plain: 256.0,
+        optimised: 145.0,
+        unit: "",
+    },
+    Bound {
+        what: SLOT,
+        plain: 760.0,
+        optimised: 400.0,
+        unit: " KiB",
+    },
+    Bound {
         what: WAKEUPS,
         plain: 0.0,
         optimised: 0.0,
@@ -71,6 +83,8 @@ const OPENS: &str = "opened files per step";
 const PROCESSES: &str = "processes per step, without its own";
 const CPU: &str = "CPU per step / the floor's";
 const MEMORY: &str = "memory per 1,000 steps";
+const FAULTS: &str = "page faults per slot of 16, without its step's";
+const SLOT: &str = "memory per slot of 16 that runs (PSS)";
 const WAKEUPS: &str = "wake-ups in 1 s while all steps sleep";
 
 /// Nothing, where this machine has not what it takes to measure them.
@@ -80,7 +94,7 @@ type Figures = Result<Option<Vec<(&'static str, f64)>>, String>;
 pub fn counts(bench: &Bench) -> Section {
     let about = "counts that do not depend on how busy the machine is";
     let mut section = Section::of("short", about);
-    for measured in [traced, processor, memory, idle].map(|measure| measure(bench)) {
+    for measured in [traced, processor, memory, slots].map(|measure| measure(bench)) {
         match measured {
             Ok(Some(figures)) => section.verdicts.extend(figures.into_iter().map(verdict)),
             Ok(None) => section.notes.push("skipped: strace is needed".into()),
@@ -242,8 +256,8 @@ fn memory(bench: &Bench) -> Figures {
     Ok(Some(vec![(MEMORY, each)]))
 }
 
-/// What happens while nothing does.
-fn idle(bench: &Bench) -> Figures {
+/// What slots take to be made and to be kept, and what happens while nothing does.
+fn slots(bench: &Bench) -> Figures {
     let steps = 16;
     let work = Workload::of(steps, steps, &["/bin/sleep", "4"]);
     let mut run = bench.quintet("idle", "run", &work);
@@ -252,14 +266,18 @@ fn idle(bench: &Bench) -> Figures {
         steps,
         window_ms: 1_000,
     };
-    let all = in_turn(std::slice::from_ref(&run), 1);
-    let woken = all[0]
-        .samples
-        .iter()
-        .filter_map(|sample| sample.idle.as_ref());
-    let woken = median(woken.map(|idle| idle.wakeups as f64).collect());
-    match woken.is_nan() {
-        true => Err("the steps were not all asleep long enough".into()),
-        false => Ok(Some(vec![(WAKEUPS, woken)])),
-    }
+    let all = in_turn(&[bench.floor("idle", &work), run], 1);
+    let [Some(floor), Some(run)] = [&all[0], &all[1]].map(|one| one.samples.first()) else {
+        let why = all.into_iter().find_map(|measured| measured.failed);
+        return Err(why.unwrap_or_default());
+    };
+    let Some(idle) = &run.idle else {
+        return Err("the steps were not all asleep long enough".into());
+    };
+    let each = |count: u64| count as f64 / steps as f64;
+    Ok(Some(vec![
+        (FAULTS, each(run.faults.saturating_sub(floor.faults))),
+        (SLOT, each(idle.others_kib)),
+        (WAKEUPS, idle.wakeups as f64),
+    ]))
 }

@@ -62,6 +62,8 @@ pub struct Sample {
     pub peak_kib: u64,
     /// How often its processes fell asleep.
     pub switches: u64,
+    /// How often its processes touched a page that was not theirs yet.
+    pub faults: u64,
     pub code: i32,
     /// For [`Watch::Peak`]: the sum over the program's processes.
     pub watched_kib: Option<u64>,
@@ -124,6 +126,7 @@ pub fn run(order: &Order) -> io::Result<Sample> {
     sample.cpu = (used.user + used.system).as_secs_f64();
     sample.peak_kib = used.peak_kib;
     sample.switches = used.switches;
+    sample.faults = used.faults;
     Ok(sample)
 }
 

@@ -104,6 +104,8 @@ pub struct Used {
     pub peak_kib: u64,
     /// How often they let go of the processor of their own accord.
     pub switches: u64,
+    /// How often they touched a page that was not theirs yet.
+    pub faults: u64,
 }
 
 pub fn used_by_children() -> Used {
@@ -122,5 +124,6 @@ pub fn used_by_children() -> Used {
         system: time(usage.ru_stime),
         peak_kib: usage.ru_maxrss.unsigned_abs(),
         switches: usage.ru_nvcsw.unsigned_abs(),
+        faults: usage.ru_minflt.unsigned_abs(),
     }
 }

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use quintet::engine::lock::{Denied, Held, LockSpace, Want};
@@ -242,19 +243,87 @@ fn take_turns(space: &LockSpace, wants: &[Want], inside: &AtomicU32) {
     }
 }
 
+/// Takes what is wanted, so many times, waiting for it as an engine does. Says
+/// how many others took something at most between a refusal and its turn.
+fn longest_wait(space: &LockSpace, wants: &[Want], times: u32, taken_in_all: &AtomicU32) -> u32 {
+    let mut longest = 0;
+    for _ in 0..times {
+        let (turn, turns) = mpsc::channel();
+        let call = move || turn.send(()).expect("the test waits for it");
+        let mut asking = space.ask(wants, call).unwrap();
+        let mut refused_at = None;
+        let taken = loop {
+            match asking.try_acquire(&who("turn")) {
+                Err(Denied::Held(_)) => {}
+                taken => break taken.unwrap(),
+            }
+            refused_at.get_or_insert_with(|| taken_in_all.load(SeqCst));
+            turns.recv_timeout(LONG).expect("a turn comes");
+        };
+        let at = taken_in_all.fetch_add(1, SeqCst);
+        longest = longest.max(refused_at.map_or(0, |before| at - before));
+        // Time for the other to ask, also on a single processor.
+        std::thread::yield_now();
+        drop(taken);
+    }
+    longest
+}
+
 /// XE08.
 #[test]
-fn xe08_opposite_orders_do_not_deadlock_and_nobody_starves() {
+fn xe08_opposite_orders_do_not_deadlock_and_take_turns() {
     let tmp = tempfile::tempdir().unwrap();
     let (x, y) = (Want::lock("x"), Want::lock("y"));
-    let inside = AtomicU32::new(0);
-    std::thread::scope(|s| {
-        for wants in [[x.clone(), y.clone()], [y, x]] {
+    let taken = AtomicU32::new(0);
+    let longest = std::thread::scope(|s| {
+        let waits = [[x.clone(), y.clone()], [y, x]].map(|wants| {
             let space = LockSpace::open(tmp.path());
-            let inside = &inside;
-            s.spawn(move || take_turns(&space, &wants, inside));
+            let taken = &taken;
+            s.spawn(move || longest_wait(&space, &wants, 500, taken))
+        });
+        waits.map(|wait| wait.join().unwrap())
+    });
+    assert!(longest.iter().all(|others| *others < 2), "{longest:?}");
+}
+
+/// XE08: three who want two of three names each, in a ring.
+#[test]
+fn xe08_a_ring_of_wants_does_not_deadlock() {
+    let tmp = tempfile::tempdir().unwrap();
+    let taken = AtomicU32::new(0);
+    std::thread::scope(|s| {
+        for pair in [["x", "y"], ["y", "z"], ["z", "x"]] {
+            let space = LockSpace::open(tmp.path());
+            let (wants, taken) = (pair.map(Want::lock), &taken);
+            s.spawn(move || longest_wait(&space, &wants, 200, taken));
         }
     });
+    assert_eq!(taken.into_inner(), 600);
+}
+
+#[test]
+#[ignore = "a process that a test starts and kills"]
+fn process_that_waits_for_a_lock() {
+    let space = LockSpace::open(&dir_of_parent());
+    let mut asking = space.ask(&[Want::lock("deploy")], || {}).unwrap();
+    held(asking.try_acquire(&who("waits")));
+    say("waits");
+    wait_to_be_killed();
+}
+
+/// XE02, XE08.
+#[test]
+fn xe08_a_place_in_the_queue_is_gone_with_its_process() {
+    let tmp = tempfile::tempdir().unwrap();
+    let space = LockSpace::open(tmp.path());
+    let want = [Want::lock("deploy")];
+    let mine = space.try_acquire(&want, &who("mine")).unwrap();
+    let mut other = Other::start("process_that_waits_for_a_lock", tmp.path());
+    other.waits_for("waits");
+    drop(mine);
+    held(space.try_acquire(&want, &who("mine")));
+    other.kill();
+    space.try_acquire(&want, &who("mine")).unwrap();
 }
 
 #[test]

@@ -89,6 +89,11 @@ mutant lock-stays-with-engine src/engine/mod.rs \
     's/self.context.job(\&self.run, attempt, locks)/self.context.job(\&self.run, attempt, { let _held = locks; Vec::new() })/'
 mutant lock-dropped-by-supervisor src/exec/process/attempt.rs \
     's/_locks: job.locks,/_locks: Vec::new(),/' 'executor running_steps_outlive'
+# Whoever comes along takes what is free; a place in the queue that is never left.
+mutant locks-first-come-whatever src/engine/lock.rs \
+    's/match ahead(\&file, ticket, \&not_ahead).map_err(io)? {/match None::<Ticket> {/' 'locks xe08_opposite'
+mutant lock-place-kept src/engine/lock/waiting.rs \
+    's/(None, _) => drop(self.places.remove(path)),/(None, _) => {}/' 'lib xe08_who_comes_later'
 # 5. Timeouts by the wall clock; an engine's time that follows it.
 mutant timeout-by-wall-clock src/exec/process/attempt.rs \
     's/Phase::Runs => self.timeout.and_then(|t| self.clock.began.checked_add(t)),/Phase::Runs => self.timeout.map(|t| match (self.clock.started_at + t.as_millis() as Millis).saturating_sub(Clock::start().started_at) { 0 => self.clock.began, left => Instant::now() + Duration::from_millis(left) }),/' \

@@ -405,6 +405,7 @@ fn every_verb_has_help() {
         "why",
         "graph",
         "list",
+        "prune",
         "completions",
     ] {
         assert!(all.contains(&format!("\n  {verb} ")), "{verb}: {all}");

@@ -4,7 +4,7 @@
 //! does it. Adding one is that file and its line in the table of [`verbs!`].
 //! What several verbs share stands beside them: where the state is (`global`),
 //! how a target becomes a plan (`target`), or a sequence does (`folder`, `values`,
-//! `powershell`), how a run begins (`begin`), by which plan it goes on (`replan`),
+//! `playbook`, `powershell`), how a run begins (`begin`), by which plan it goes on (`replan`),
 //! and at which boot (`boot`), which run is meant where none is named (`waiting`),
 //! who watches a run (`audience`), what is done once it has ended (`after`), how a
 //! recorded run is found and followed (`recorded`, `follow`), where results go
@@ -29,7 +29,9 @@ mod listing;
 mod logs;
 mod output;
 mod plan;
+mod playbook;
 mod powershell;
+mod prune;
 mod recorded;
 mod replan;
 mod report;
@@ -117,6 +119,7 @@ verbs! {
     Graph => graph,
     List => list,
     Show => show,
+    Prune => prune,
     Completions => completions,
 }
 

@@ -1,16 +1,20 @@
 //! `quintet seq`: numbered scripts, by the sequence language.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::begin::{self, Begun};
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::target::{self, Ready};
-use super::{folder, listing, plan, values};
+use super::{folder, listing, plan, playbook, values};
+use crate::engine::Clock;
 use crate::exec::process::Zygote;
-use crate::load::Request;
+use crate::load::playbook::save::Saved;
 use crate::load::scripts::{self, Manner, Options};
+use crate::load::{self, Refusal, Request};
+use crate::run::record::rfc3339;
 
 /// Run numbered scripts: NNNN_Name.*
 ///
@@ -28,6 +32,9 @@ Examples:
   $ quintet seq 0000-0099 --dry-run
   $ quintet seq tag:net --sequential --continue-on-error
   $ quintet seq --profile Developer --config config.json
+  $ quintet seq 0001,0207 --save-playbook my-setup
+  $ quintet seq --load-playbook my-setup
+  $ quintet seq --load-playbook my-setup --playbook-profile quick
   $ quintet seq 0000-0299 --variables {\"Environment\":\"Lab\"} --pass-thru
 
 Environment: QUINTET_SEQUENCE and QUINTET_PROFILE (or AITHERZERO_...) are used where
@@ -43,6 +50,9 @@ pub struct Args {
     /// Take the scripts, and the variables, of this profile of the configuration
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+
+    #[command(flatten)]
+    playbook: playbook::Args,
 
     #[command(flatten)]
     values: values::Args,
@@ -90,6 +100,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
+    if let Some(name) = &args.playbook.save {
+        return args.save(name);
+    }
     if args.dry_run || args.listing.is_wanted() {
         return args.look(global);
     }
@@ -124,28 +137,94 @@ impl Args {
             ..target::request()?
         };
         let dir = self.folder.scripts()?;
-        let loaded = scripts::load_with(&dir, &self.options()?, &request);
+        let loaded = match &self.playbook.load {
+            Some(name) => self.load(name, &dir, &request)?,
+            None => scripts::load_with(&dir, &self.options()?, &request),
+        };
         target::loaded(loaded, |_| Ok(()), global, json)
     }
 
-    fn options(&self) -> Result<Options, Failure> {
-        let (terms, profile) = self.what()?;
+    /// Loads a playbook.
+    fn load(
+        &self,
+        name: &str,
+        dir: &Path,
+        request: &Request,
+    ) -> Result<Result<load::Loaded, Refusal>, Failure> {
+        let folder = match scripts::open(dir, self.folder.config.as_deref(), request) {
+            Ok(folder) => folder,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let books = self.playbook.folder(dir, &folder.config);
+        let path = match self.playbook.find(name, &books) {
+            Ok(path) => path,
+            Err(problem) => {
+                return Ok(Err(Refusal {
+                    problems: vec![problem],
+                    sources: folder.sources,
+                }));
+            }
+        };
+        let options = load::playbook::Options {
+            profile: self.playbook.playbook_profile.clone(),
+            variables: self.values.variables()?,
+            conditions: self.values.conditions()?,
+            manner: self.manner(),
+            allow_missing: self.allow_missing,
+        };
+        Ok(load::playbook::load(
+            folder, &path, &books, &options, request,
+        ))
+    }
+
+    /// Saves the sequence as a playbook, once it is known to select something.
+    fn save(&self, name: &str) -> Result<ExitCode, Failure> {
+        let request = target::request()?;
+        let dir = self.folder.scripts()?;
+        let options = self.options()?;
+        if let Err(refusal) = scripts::load_with(&dir, &options, &request) {
+            target::say(&refusal.problems, &refusal.sources, false);
+            return Err(Failure::told(Kind::Usage));
+        }
+        let folder = scripts::open(&dir, self.folder.config.as_deref(), &request);
+        let config = folder.map(|folder| folder.config).unwrap_or_default();
+        let saved = Saved {
+            name,
+            description: None,
+            sequence: &options.terms,
+            variables: &options.variables,
+            profile: options.profile.as_deref(),
+            created: &rfc3339(Clock::start().now()).to_string(),
+        };
+        let path = self
+            .playbook
+            .write(&saved, &self.playbook.folder(&dir, &config))?;
+        let _ = writeln!(anstream::stdout(), "saved {}", path.display());
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn manner(&self) -> Manner {
         let parallel = match self.sequential {
             true => Some(false),
             false => self.parallel,
         };
+        Manner {
+            max_concurrency: self.begin.max_concurrency,
+            parallel,
+            continue_on_error: self.continue_on_error.then_some(true),
+            non_interactive: self.non_interactive || !std::io::stdin().is_terminal(),
+        }
+    }
+
+    fn options(&self) -> Result<Options, Failure> {
+        let (terms, profile) = self.what()?;
         Ok(Options {
             config: self.folder.config.clone(),
             terms,
             profile,
             variables: self.values.variables()?,
             conditions: self.values.conditions()?,
-            manner: Manner {
-                max_concurrency: self.begin.max_concurrency,
-                parallel,
-                continue_on_error: self.continue_on_error.then_some(true),
-                non_interactive: self.non_interactive || !std::io::stdin().is_terminal(),
-            },
+            manner: self.manner(),
             with_deps: self.with_deps,
             allow_missing: self.allow_missing,
         })

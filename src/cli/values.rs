@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use super::error::{Failure, Kind};
+use super::error::{Failure, Kind as Wrong};
 use super::target;
-use crate::load::document::{self, Format, Kind as Node};
+use crate::load::document::{self, Format, Kind, Node};
 use crate::plan::Scope;
 use crate::plan::problem::{Problem, Severity, Sources};
 
@@ -66,7 +66,7 @@ fn object(option: &str, text: &str) -> Result<Scope, Failure> {
         let message =
             format!("{option}: the shell gave the name of a hash table, and not what is in it");
         return Err(
-            Failure::new(Kind::Usage, message).hint("put it into quotes: '@{ Name = \"value\" }'")
+            Failure::new(Wrong::Usage, message).hint("put it into quotes: '@{ Name = \"value\" }'")
         );
     }
     let mut sources = Sources::default();
@@ -75,19 +75,38 @@ fn object(option: &str, text: &str) -> Result<Scope, Failure> {
     let text = sources.text(file);
     let document = document::parse(text, Format::of(Path::new(""), text), file, &mut problems);
     let root = document.as_ref().map(|document| document.root());
-    if let Some(root) = root.filter(|root| root.kind() != Node::Object) {
+    if let Some(root) = root.filter(|root| root.kind() != Kind::Object) {
         let problem = Problem::error("expected an object: names and their values");
         problems.push(problem.at(root.span(), ""));
+    }
+    if let Some(env) = root.and_then(first_environment) {
+        let problem =
+            Problem::error("the environment is for the shell to fill in").at(env.span(), "");
+        problems.push(
+            problem.help("outside of single quotes it puts the value of $env:NAME, or $NAME, here"),
+        );
     }
     if problems
         .iter()
         .any(|problem| problem.severity == Severity::Error)
     {
         target::say(&problems, &sources, false);
-        return Err(Failure::told(Kind::Usage));
+        return Err(Failure::told(Wrong::Usage));
     }
     let entries = root.into_iter().flat_map(|root| root.entries());
     Ok(entries
         .map(|entry| (entry.key.as_ref().into(), entry.value.to_value()))
         .collect())
+}
+
+/// The first text that asks for the environment, as PowerShell's data may.
+fn first_environment(node: Node<'_>) -> Option<Node<'_>> {
+    match node.kind() {
+        Kind::Env => Some(node),
+        Kind::Array => node.items().find_map(first_environment),
+        Kind::Object => node
+            .entries()
+            .find_map(|entry| first_environment(entry.value)),
+        _ => None,
+    }
 }

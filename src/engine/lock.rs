@@ -22,22 +22,31 @@
 //! and 3 of one that says 4. Units are taken from the lowest, so that this is
 //! as strict as can be.
 //!
+//! **Turns.** First come, first served: who finds others waiting for a name
+//! waits behind them (`lock/queue.rs`), whatever is free, and of those who wait
+//! the first is told when it is its turn (`lock/waiting.rs`). So somebody who
+//! wants much is not kept waiting for ever by many who want little. One who
+//! wants several names waits in the queue of the one that is in its way, and
+//! leaves none before it has them all.
+//!
 //! This file does not know steps, or what is done under a lock.
 
+mod queue;
 mod units;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::run::event::Holder;
-use crate::store::{StoreError, files, range_lock};
+use crate::store::{StoreError, files};
 
-use units::{survey, take};
+use queue::{Ticket, ahead};
+use waiting::{Call, WaitList};
 
 /// A holder without a name has usually taken the unit a moment ago, or is
 /// somebody else's probe that is gone a moment later. Nobody is told before this.
@@ -112,7 +121,7 @@ impl fmt::Display for Want {
     }
 }
 
-/// Somebody else has too much of something.
+/// Somebody else has too much of something, or asked for it first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// `lock deploy`, `pool db`, `resource memory`.
@@ -125,7 +134,7 @@ impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.holder {
             Some(holder) => write!(f, "{} is held by {holder}", self.on),
-            None => write!(f, "{} is held", self.on),
+            None => write!(f, "{} is held, or others asked first", self.on),
         }
     }
 }
@@ -162,11 +171,12 @@ impl fmt::Display for Denied {
 
 /// All named locks, pools and resources of a state directory.
 ///
-/// Cheap to clone; clones share the threads that wait.
+/// Cheap to clone; clones share the threads that wait, and do not wait behind
+/// each other.
 #[derive(Clone)]
 pub struct LockSpace {
     dir: PathBuf,
-    waiting: Arc<Mutex<WaitList>>,
+    waiting: WaitList,
 }
 
 impl LockSpace {
@@ -174,24 +184,21 @@ impl LockSpace {
     pub fn open(dir: &Path) -> LockSpace {
         LockSpace {
             dir: dir.to_path_buf(),
-            waiting: Arc::default(),
+            waiting: WaitList::default(),
         }
     }
 
-    /// Takes all that is wanted, or nothing. Never waits.
+    /// Takes all that is wanted, or nothing. Never waits, and never goes before
+    /// others who do.
     ///
     /// What was taken is held as long as any copy of these files is open, in
     /// whatever process.
     ///
     /// # Errors
-    /// Somebody holds too much of one; or see [`Denied`].
+    /// Somebody holds too much of one, or waits for it; or see [`Denied`].
     pub fn try_acquire(&self, wants: &[Want], who: &Holder) -> Result<Vec<Arc<File>>, Denied> {
-        let mut files = Vec::new();
-        for want in in_order(wants)? {
-            let path = self.path(&want);
-            files.push(Arc::new(take(&path, &want, who)?));
-        }
-        Ok(files)
+        self.take(&in_order(wants)?, who, Ticket::NONE)
+            .map_err(|(_, denied)| denied)
     }
 
     /// Takes all that is wanted, and waits for it until `deadline`. `on_wait`
@@ -208,8 +215,13 @@ impl LockSpace {
     ) -> Result<Vec<Arc<File>>, Denied> {
         let mut told = None;
         let mut settled = false;
+        let (free, freed) = mpsc::channel();
+        let mut asking = self.ask(wants, move || {
+            // Nobody listens any more after the deadline.
+            let _ = free.send(());
+        })?;
         loop {
-            let held = match self.try_acquire(wants, who) {
+            let held = match asking.try_acquire(who) {
                 Err(Denied::Held(held)) => held,
                 done => return done,
             };
@@ -224,90 +236,55 @@ impl LockSpace {
                 on_wait(&held);
                 told = Some(held);
             }
-            let (free, freed) = mpsc::channel();
-            let _waiting = self.wait_free(wants, move || {
-                // Nobody listens any more after the deadline.
-                let _ = free.send(());
-            })?;
             let _ = freed.recv_timeout(left);
         }
     }
 
-    /// Calls `free` once, when what is wanted may have become free; then it is
-    /// time for another [`LockSpace::try_acquire`], which may be refused again.
-    /// If nothing is in the way now, the call comes before this returns.
-    ///
-    /// No time is spent on looking: a thread sleeps in the kernel for each
-    /// holder that is in the way, shared by all who wait. Such a thread cannot
-    /// be woken; it ends when that holder lets go, or with the process. To drop
-    /// the [`Waiting`] takes back the call, not the thread.
+    /// Begins to ask for all that is wanted, by [`Asking::try_acquire`]. After
+    /// each time that this is refused, `turn` is called once, when it may be the
+    /// one's turn: perhaps before the refusal returns.
     ///
     /// # Errors
-    /// The file cannot be used, or no thread be started.
-    pub fn wait_free(
+    /// [`Denied::TooMany`].
+    pub fn ask(
         &self,
         wants: &[Want],
-        free: impl FnOnce() + Send + 'static,
-    ) -> Result<Waiting, Denied> {
-        for want in in_order(wants)? {
-            let path = self.path(&want);
-            let file = files::open(&path, true)?;
-            let found = survey(&file, &want).map_err(|e| StoreError::io(&path, &e))?;
-            if found.free < u64::from(want.units) {
-                return Ok(self.wait_for(&path, &found.held, Box::new(free))?);
-            }
-        }
-        free();
-        Ok(Waiting(None))
+        turn: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Asking, Denied> {
+        Ok(Asking {
+            space: self.clone(),
+            wants: in_order(wants)?,
+            turn: Arc::new(turn),
+            ticket: None,
+        })
     }
 
-    fn wait_for(
+    /// Takes all, or says which of the wants is not to be had.
+    fn take(
         &self,
-        path: &Path,
-        held: &[Range<u64>],
-        free: Box<dyn FnOnce() + Send>,
-    ) -> Result<Waiting, StoreError> {
-        let id = {
-            let mut list = lock(&self.waiting);
-            list.last_id += 1;
-            let id = list.last_id;
-            let name = list.names.entry(path.to_path_buf()).or_default();
-            name.calls.insert(id, free);
-            id
+        wants: &[Want],
+        who: &Holder,
+        ticket: Ticket,
+    ) -> Result<Vec<Arc<File>>, (usize, Denied)> {
+        let take = |(at, want)| match self.take_one(want, who, ticket) {
+            Ok(file) => Ok(Arc::new(file)),
+            Err(denied) => Err((at, denied)),
         };
-        let waiting = Waiting(Some((Arc::clone(&self.waiting), path.to_path_buf(), id)));
-        for range in held {
-            // Units are taken from the lowest: of a range that became free and
-            // was taken again in part, the last is the one that is still free.
-            self.watch(path, range.end - 1)?;
-        }
-        Ok(waiting)
+        wants.iter().enumerate().map(take).collect()
     }
 
-    /// Sees to it that a thread waits for this unit.
-    fn watch(&self, path: &Path, unit: u64) -> Result<(), StoreError> {
-        let mut list = lock(&self.waiting);
-        let name = list.names.entry(path.to_path_buf()).or_default();
-        if name.watched.contains(&unit) {
-            return Ok(());
+    fn take_one(&self, want: &Want, who: &Holder, ticket: Ticket) -> Result<File, Denied> {
+        let path = self.path(want);
+        let io = |e| StoreError::io(&path, &e);
+        let file = files::open(&path, true)?;
+        let not_ahead = self.waiting.not_ahead(&path);
+        match ahead(&file, ticket, &not_ahead).map_err(io)? {
+            None => units::take(file, &path, want, who),
+            Some(_) => Err(Denied::Held(Held {
+                on: want.to_string(),
+                holder: units::holder(&file, want).map_err(io)?,
+            })),
         }
-        // An open file of the thread's own: with one that holds units, it
-        // would find no lock in its way.
-        let file = files::open(path, true)?;
-        let (path, waiting) = (path.to_path_buf(), Arc::clone(&self.waiting));
-        let broken = path.clone();
-        std::thread::Builder::new()
-            .name("lock".into())
-            .stack_size(64 * 1024)
-            .spawn(move || {
-                // If waiting fails, let the callers find out why by trying.
-                let _ = range_lock::wait_unlocked(&file, unit..unit + 1);
-                let calls = lock(&waiting).went_free(&path, unit);
-                calls.into_values().for_each(|call| call());
-            })
-            .map_err(|e| StoreError::io(&broken, &e))?;
-        name.watched.push(unit);
-        Ok(())
     }
 
     fn path(&self, want: &Want) -> PathBuf {
@@ -315,53 +292,51 @@ impl LockSpace {
     }
 }
 
-/// A call that will come, unless this is dropped first.
-#[must_use = "dropping it takes the call back"]
-pub struct Waiting(Option<(Arc<Mutex<WaitList>>, PathBuf, u64)>);
+/// One who asks for something until it has it. When this is dropped, it does not
+/// want it any more.
+#[must_use = "dropping it gives up the place in the queue"]
+pub struct Asking {
+    space: LockSpace,
+    wants: Vec<Want>,
+    turn: Call,
+    /// Since it was refused for the first time.
+    ticket: Option<Ticket>,
+}
 
-impl Drop for Waiting {
+impl Asking {
+    /// As [`LockSpace::try_acquire`]; but once this has been refused, those who
+    /// come later wait behind it.
+    ///
+    /// # Errors
+    /// As for [`LockSpace::try_acquire`]; also if no thread can be started.
+    pub fn try_acquire(&mut self, who: &Holder) -> Result<Vec<Arc<File>>, Denied> {
+        let ticket = self.ticket.unwrap_or(Ticket::NONE);
+        match self.space.take(&self.wants, who, ticket) {
+            Ok(files) => {
+                self.leave();
+                Ok(files)
+            }
+            Err((at, Denied::Held(held))) => {
+                let want = &self.wants[at];
+                let (waiting, path) = (&self.space.waiting, self.space.path(want));
+                waiting.enter(&mut self.ticket, &path, want, &self.turn)?;
+                Err(Denied::Held(held))
+            }
+            Err((_, denied)) => Err(denied),
+        }
+    }
+
+    fn leave(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.space.waiting.leave(ticket);
+        }
+    }
+}
+
+impl Drop for Asking {
     fn drop(&mut self) {
-        if let Some((list, path, id)) = self.0.take()
-            && let Some(name) = lock(&list).names.get_mut(&path)
-        {
-            name.calls.remove(&id);
-        }
+        self.leave();
     }
-}
-
-type Calls = BTreeMap<u64, Box<dyn FnOnce() + Send>>;
-
-/// Who waits for what, in this process.
-#[derive(Default)]
-struct WaitList {
-    last_id: u64,
-    names: BTreeMap<PathBuf, NameList>,
-}
-
-#[derive(Default)]
-struct NameList {
-    calls: Calls,
-    /// Units that have a thread waiting for them.
-    watched: Vec<u64>,
-}
-
-impl WaitList {
-    fn went_free(&mut self, path: &Path, unit: u64) -> Calls {
-        let Some(name) = self.names.get_mut(path) else {
-            return Calls::new();
-        };
-        name.watched.retain(|&watched| watched != unit);
-        let calls = std::mem::take(&mut name.calls);
-        if name.watched.is_empty() {
-            self.names.remove(path);
-        }
-        calls
-    }
-}
-
-fn lock(list: &Mutex<WaitList>) -> MutexGuard<'_, WaitList> {
-    // Nothing in here can panic halfway.
-    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The wants in the order in which everybody tries them, each name once.
@@ -402,233 +377,4 @@ fn file_name(want: &Want) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::units::TEXT;
-    use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-
-    fn space() -> (tempfile::TempDir, LockSpace) {
-        let tmp = tempfile::tempdir().unwrap();
-        let space = LockSpace::open(tmp.path());
-        (tmp, space)
-    }
-
-    fn who(step: &str) -> Holder {
-        Holder {
-            run: "20251120-150201-x7k2".into(),
-            step: step.into(),
-            pid: 42,
-            since: 7,
-        }
-    }
-
-    #[track_caller]
-    fn held(denied: Result<Vec<Arc<File>>, Denied>) -> Held {
-        match denied {
-            Err(Denied::Held(held)) => held,
-            other => panic!("not held: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_lock_has_one_holder_and_says_who() {
-        let (_tmp, space) = space();
-        let want = [Want::lock("deploy")];
-        let mine = space.try_acquire(&want, &who("a")).unwrap();
-        let refusal = held(space.try_acquire(&want, &who("b")));
-        assert_eq!(refusal.on, "lock deploy");
-        assert_eq!(refusal.holder, Some(who("a")));
-        drop(mine);
-        space.try_acquire(&want, &who("b")).unwrap();
-    }
-
-    #[test]
-    fn what_a_former_holder_wrote_is_not_taken_for_the_present_ones() {
-        let (tmp, space) = space();
-        let want = [Want::lock("x")];
-        drop(space.try_acquire(&want, &who("former")).unwrap());
-        let nameless = files::open(&tmp.path().join("lock-x"), false).unwrap();
-        assert!(range_lock::try_lock(&nameless, 0..1).unwrap());
-        assert_eq!(held(space.try_acquire(&want, &who("b"))).holder, None);
-    }
-
-    #[test]
-    fn a_pool_has_as_many_holders_as_places() {
-        let (_tmp, space) = space();
-        let want = [Want::pool("db", 1, 3)];
-        let mut mine: Vec<_> = (0..3)
-            .map(|n| space.try_acquire(&want, &who(&n.to_string())).unwrap())
-            .collect();
-        held(space.try_acquire(&want, &who("late")));
-        mine.remove(1);
-        space.try_acquire(&want, &who("late")).unwrap();
-    }
-
-    #[test]
-    fn units_need_not_lie_side_by_side() {
-        let (_tmp, space) = space();
-        let take = |units, step| space.try_acquire(&[Want::resource("mem", units, 5)], &who(step));
-        let a = take(2, "a").unwrap();
-        let b = take(1, "b").unwrap();
-        drop(a);
-        let c = take(4, "c").unwrap();
-        assert!(matches!(held(take(1, "d")).holder, Some(h) if h.step == "c"));
-        drop((b, c));
-        take(5, "d").unwrap();
-    }
-
-    #[test]
-    fn a_large_resource_costs_no_more_than_a_small_one() {
-        let (_tmp, space) = space();
-        let take = |units| space.try_acquire(&[Want::resource("mem", units, u32::MAX)], &who("a"));
-        let _most = take(u32::MAX - 1).unwrap();
-        held(take(2));
-        take(1).unwrap();
-    }
-
-    #[test]
-    fn all_is_taken_or_nothing() {
-        let (_tmp, space) = space();
-        let _b = space.try_acquire(&[Want::lock("b")], &who("b")).unwrap();
-        held(space.try_acquire(&[Want::lock("a"), Want::lock("b")], &who("ab")));
-        space.try_acquire(&[Want::lock("a")], &who("a")).unwrap();
-    }
-
-    #[test]
-    fn a_name_wanted_twice_is_wanted_once_with_the_sum() {
-        let (_tmp, space) = space();
-        let twice = |want: Want| space.try_acquire(&[want.clone(), want], &who("a"));
-        twice(Want::lock("x")).unwrap();
-        twice(Want::resource("x", 2, 4)).unwrap();
-        assert!(matches!(
-            twice(Want::resource("x", 2, 3)),
-            Err(Denied::TooMany(want)) if want.units == 4
-        ));
-    }
-
-    #[test]
-    fn each_plan_sees_the_units_up_to_its_own_capacity() {
-        let (_tmp, space) = space();
-        let take = |capacity| space.try_acquire(&[Want::pool("p", 1, capacity)], &who("a"));
-        let _two = [take(4).unwrap(), take(4).unwrap()];
-        held(take(2));
-        take(3).unwrap();
-    }
-
-    #[test]
-    fn names_cannot_lead_out_of_the_directory_or_into_each_other() {
-        let names = ["", ".", "..", "../x", "a/b", "a%2Fb", "A", "é", "#", "a\0b"];
-        let long = "n".repeat(1000);
-        let files: std::collections::BTreeSet<String> = names
-            .into_iter()
-            .chain([long.as_str(), &long[1..]])
-            .flat_map(|name| [Want::lock(name), Want::pool(name, 1, 1)])
-            .map(|want| file_name(&want))
-            .collect();
-        assert_eq!(files.len(), 2 * (names.len() + 2));
-        for file in &files {
-            assert!(
-                file.len() <= LONGEST && !file.contains(['/', '\0']),
-                "{file}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_holder_with_a_long_name_is_told_as_far_as_it_fits() {
-        let (_tmp, space) = space();
-        let want = [Want::lock("x")];
-        let _mine = space.try_acquire(&want, &who(&"é".repeat(400))).unwrap();
-        let holder = held(space.try_acquire(&want, &who("b"))).holder.unwrap();
-        assert_eq!((holder.pid, holder.run), (42, who("").run));
-        assert!(holder.step.starts_with("éé") && holder.step.len() < TEXT);
-    }
-
-    #[test]
-    fn who_waits_is_called_once_when_it_is_free() {
-        let (_tmp, space) = space();
-        let want = [Want::pool("p", 1, 2)];
-        let mine = space.try_acquire(&want, &who("a")).unwrap();
-        let _other = space.try_acquire(&want, &who("b")).unwrap();
-        let (free, freed) = mpsc::channel();
-        let _waiting = space
-            .wait_free(&want, move || free.send(()).unwrap())
-            .unwrap();
-        assert_eq!(freed.try_recv(), Err(mpsc::TryRecvError::Empty));
-        drop(mine);
-        freed.recv().unwrap();
-        assert_eq!(freed.recv(), Err(mpsc::RecvError));
-        space.try_acquire(&want, &who("c")).unwrap();
-    }
-
-    #[test]
-    fn who_waits_for_nothing_is_called_at_once() {
-        let (_tmp, space) = space();
-        let called = Arc::new(AtomicU32::new(0));
-        let counter = Arc::clone(&called);
-        let _waiting = space
-            .wait_free(&[Want::lock("x")], move || {
-                counter.fetch_add(1, SeqCst);
-            })
-            .unwrap();
-        assert_eq!(called.load(SeqCst), 1);
-    }
-
-    #[test]
-    fn who_gives_up_is_not_called_and_others_are() {
-        let (_tmp, space) = space();
-        let want = [Want::lock("x")];
-        let mine = space.try_acquire(&want, &who("a")).unwrap();
-        let (late, gone) = mpsc::channel::<()>();
-        let (free, freed) = mpsc::channel();
-        let given_up = space
-            .wait_free(&want, move || late.send(()).unwrap())
-            .unwrap();
-        let _waiting = space
-            .wait_free(&want, move || free.send(()).unwrap())
-            .unwrap();
-        assert_eq!(lock(&space.waiting).names.len(), 1);
-        drop(given_up);
-        drop(mine);
-        freed.recv().unwrap();
-        assert_eq!(gone.recv(), Err(mpsc::RecvError));
-        assert_eq!(lock(&space.waiting).names.len(), 0);
-    }
-
-    #[test]
-    fn waiting_ends_at_the_deadline_and_names_the_holder() {
-        let (_tmp, space) = space();
-        let want = [Want::lock("x")];
-        let _mine = space.try_acquire(&want, &who("a")).unwrap();
-        let mut told = Vec::new();
-        let deadline = Instant::now() + Duration::from_millis(20);
-        let refusal = held(space.acquire_within(&want, &who("b"), deadline, |held| {
-            told.push(held.clone());
-        }));
-        assert_eq!(told, [refusal]);
-        assert_eq!(
-            told[0].to_string(),
-            "lock x is held by step a of run 20251120-150201-x7k2 (pid 42)"
-        );
-    }
-
-    /// XH04.
-    #[test]
-    fn xh04_a_trap_in_the_place_of_a_lock_is_refused() {
-        let (tmp, space) = space();
-        let victim = tmp.path().join("victim");
-        std::fs::write(&victim, "precious").unwrap();
-        std::os::unix::fs::symlink(&victim, tmp.path().join("lock-link")).unwrap();
-        std::fs::hard_link(&victim, tmp.path().join("lock-hard")).unwrap();
-        nix::unistd::mkfifo(&tmp.path().join("lock-pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        for name in ["link", "hard", "pipe"] {
-            let want = [Want::lock(name)];
-            assert!(matches!(
-                space.try_acquire(&want, &who("a")),
-                Err(Denied::Store(StoreError::Unsafe { .. }))
-            ));
-            assert!(space.wait_free(&want, || {}).is_err());
-        }
-        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
-    }
-}
+mod tests;

@@ -42,7 +42,7 @@ use standstill::Standstill;
 
 /// At most so many slots are made before the first steps may start: more would
 /// only be made by the way, and may never be needed.
-const EXPECTED: u32 = 4;
+const EXPECTED: usize = 4;
 
 /// What remembers events.
 pub trait Log {
@@ -192,8 +192,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
     pub fn begin(&mut self, plan: String, seed: u64, engine: EngineId) -> Result<(), EngineError> {
         self.record(Kind::RunStarted { plan, seed, engine })?;
         // While the log is forced to the disk for the first time.
-        self.executor
-            .expect(self.run.counts().total.min(EXPECTED) as usize);
+        self.executor.expect(self.run.ready().min(EXPECTED));
         Ok(())
     }
 

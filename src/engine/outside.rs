@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::clock::Clock;
 use super::ears::Heard;
-use super::lock::{Denied, Held, LockSpace, Waiting, Want};
+use super::lock::{Asking, Denied, Held, LockSpace, Want};
 use super::{Log, LogError, Request, World};
 use crate::exec::Waker;
 use crate::paths::StateDir;
@@ -202,8 +202,8 @@ pub(super) struct Outside<'a> {
     pub inbox: Receiver<Heard>,
     pub answers: Answers,
     pub locks: LockSpace,
-    /// Steps that wait for something to become free.
-    pub waiting: BTreeMap<StepIx, Waiting>,
+    /// Steps that wait for their turn to occupy something.
+    pub waiting: BTreeMap<StepIx, Asking>,
     pub shelf: Shelf,
     pub writer: Arc<RunWriter>,
     /// The number of the last request taken from the store.
@@ -303,16 +303,21 @@ impl World for Outside<'_> {
         let Some(holds) = &self.plan[step].holds else {
             return Ok(Vec::new());
         };
-        let wants = wants(&self.plan, holds);
-        let taken = self.locks.try_acquire(&wants, &self.holder(step));
+        let who = self.holder(step);
+        let mut asking = match self.waiting.remove(&step) {
+            Some(asking) => asking,
+            None => {
+                let answers = self.answers.clone();
+                self.locks.ask(&wants(&self.plan, holds), move || {
+                    // If the engine is gone, nobody waits any more.
+                    let _ = answers.inbox.send(Heard::Said(Request::Unblocked { step }));
+                    answers.waker.wake();
+                })?
+            }
+        };
+        let taken = asking.try_acquire(&who);
         if let Err(Denied::Held(_)) = taken {
-            let answers = self.answers.clone();
-            let waiting = self.locks.wait_free(&wants, move || {
-                // If the engine is gone, nobody waits any more.
-                let _ = answers.inbox.send(Heard::Said(Request::Unblocked { step }));
-                answers.waker.wake();
-            })?;
-            self.waiting.insert(step, waiting);
+            self.waiting.insert(step, asking);
         }
         taken
     }
@@ -343,8 +348,13 @@ impl World for Outside<'_> {
     }
 
     fn show(&mut self, run: &RunState, event: &Event) {
-        if let Kind::StepAnswered { .. } = event.kind {
-            self.audience.answered();
+        match event.kind {
+            Kind::StepAnswered { .. } => self.audience.answered(),
+            // It was waiting and is not to run any more: others go on.
+            Kind::StepSettled { step, .. } | Kind::StepUndone { step, .. } => {
+                self.waiting.remove(&step);
+            }
+            _ => {}
         }
         self.audience.event(run, event);
     }

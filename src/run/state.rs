@@ -451,6 +451,12 @@ impl RunState {
         &self.places.counts
     }
 
+    /// How many steps wait for nothing but to be claimed.
+    pub fn ready(&self) -> usize {
+        let classes = self.places.classes.iter();
+        classes.map(|class| class.ready.len()).sum()
+    }
+
     /// What the step still waits for, of that which it must wait for.
     pub fn waiting_for(&self, ix: StepIx) -> Vec<StepIx> {
         crate::plan::graph::waits(&self.plan, ix)

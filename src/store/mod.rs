@@ -68,6 +68,9 @@ use crate::paths::StateDir;
 /// own tests meet one on purpose.
 const BUSY: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 10_000 });
 
+/// Until then a waiting connection looks every millisecond, later every ten.
+const SOON: Duration = Duration::from_millis(100);
+
 /// The log beside the database is folded into it whenever it has grown by so
 /// many pages (1 MiB). Whoever opens the store first reads the log from its
 /// beginning, so a long one would be paid for by each short run.
@@ -167,6 +170,21 @@ enum Access {
     Read,
 }
 
+/// Waits before another look at a file that somebody else is writing, or gives up.
+///
+/// SQLite has no queue, and its own way of waiting sleeps ever longer: somebody
+/// who writes again and again is then hardly ever met in a pause. So who waits
+/// looks often, as long as it can be a matter of another's transaction.
+fn look_again(times: i32) -> bool {
+    let times = Duration::from_millis(times.unsigned_abs().into());
+    let (pause, waited) = match times.checked_sub(SOON) {
+        None => (Duration::from_millis(1), times),
+        Some(more) => (Duration::from_millis(10), SOON + 10 * more),
+    };
+    std::thread::sleep(pause);
+    waited < BUSY
+}
+
 /// Opens a connection to a database that exists.
 fn connect(path: &Path, durability: Durability, access: Access) -> Result<Connection, StoreError> {
     if !files::exists(path)? {
@@ -186,12 +204,12 @@ fn connect(path: &Path, durability: Durability, access: Access) -> Result<Connec
         Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let conn = Connection::open_with_flags(path, flags).map_err(sql)?;
+    let mut conn = Connection::open_with_flags(path, flags).map_err(sql)?;
     // Whoever closes last would else fold the log into the file, also into one
     // that turns out to be newer than we are, and also after a failed write.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .map_err(sql)?;
-    conn.busy_timeout(BUSY).map_err(sql)?;
+    conn.busy_handler(Some(look_again)).map_err(sql)?;
     conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
         .map_err(sql)?;
     // Else what a query cannot hold goes to a file in /var/tmp.

@@ -3,26 +3,44 @@
 //! A run goes in three steps, each of which may be the last before a crash: its
 //! row goes (for everybody it is gone), then its directory, then its events, a
 //! few at a time. What a crash leaves is listed in the table `doomed`, and goes
-//! the next time.
+//! the next time. A plan that no run has any more goes in the same way.
+//!
+//! Who writes waits for us no longer than one transaction takes, so each ends
+//! after a few milliseconds, wherever it is. Only those that take runs away are
+//! forced to the disk, because directories go after them: all others may be
+//! lost in a power cut, and nobody is kept waiting for the disk. They are folded
+//! into the database by us, a few pages at a time, and not by whom the log has
+//! grown too long for.
 
+use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::run::Millis;
 
 use super::commit::moment;
 use super::run_id::is_run_id;
-use super::{Store, StoreError, time};
+use super::{Access, Durability, Store, StoreError, connect, time};
 
-/// Runs and events that go in one transaction. So many take a few milliseconds.
+/// A transaction takes nothing more on when it has lasted so long.
+const SLICE: Duration = Duration::from_millis(4);
+
+/// Runs that are looked for, and events or steps that are deleted, at once. So
+/// many take about a millisecond.
 const RUNS: u32 = 50;
-const EVENTS: u64 = 1000;
+const ROWS: i64 = 200;
+/// Pages that are given back at once.
+const PAGES: u32 = 16;
 
 /// Between two transactions, so that writers get their turn: SQLite has no
-/// queue, and who waits looks only now and then.
+/// queue, and who waits looks every millisecond.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// We fold the log into the database when it has grown by so many pages: long
+/// before a writer would have to.
+const CHECKPOINT_PAGES: u32 = 64;
 
 /// A directory without a run may belong to one that is about to begin.
 const GRACE: Millis = 24 * 60 * 60 * 1000;
@@ -44,6 +62,11 @@ pub struct Pruned {
     pub plans: u64,
     /// Directories of runs that never began.
     pub directories: u64,
+    /// What the database file is to shrink by.
+    pub freed_bytes: u64,
+    /// Transactions that it took, and how long the longest kept writers waiting.
+    pub transactions: u64,
+    pub longest: Duration,
 }
 
 impl Store {
@@ -54,58 +77,126 @@ impl Store {
     /// The store cannot be written, or a directory not be deleted. What has
     /// gone by then is gone; the rest goes the next time.
     pub fn prune(&self, keep: Keep) -> Result<Pruned, StoreError> {
-        let mut pruned = Pruned::default();
-        self.delete_doomed(&mut pruned)?;
+        let mut prune = Prune::of(self)?;
+        prune.delete_doomed()?;
         // Owned runs stay in the list; what comes after them is reached all the same.
         let mut after = 0;
+        let before = self.first_kept(keep)?;
         loop {
-            let old = self.old_runs(keep, after)?;
+            let old = self.old_runs(keep, after..before)?;
             let Some((last, _)) = old.last() else { break };
             after = *last;
-            let mut free = Vec::new();
-            for (key, run_id) in old {
-                if self.owner(&run_id)?.is_none() {
-                    free.push(key);
-                }
-            }
-            pruned.runs += self.doom(&free)?;
-            self.delete_doomed(&mut pruned)?;
+            prune.doom(self.unowned(old)?)?;
+            prune.delete_doomed()?;
         }
-        self.delete_plans(&mut pruned)?;
-        self.delete_strays(keep.ended_since, &mut pruned)?;
-        Ok(pruned)
+        prune.delete_plans()?;
+        prune.delete_strays(keep.ended_since)?;
+        prune.shrink()?;
+        Ok(prune.pruned)
+    }
+
+    /// The ids of the runs that [`Store::prune`] would delete now, oldest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn prunable(&self, keep: Keep) -> Result<Vec<String>, StoreError> {
+        let mut after = 0;
+        let before = self.first_kept(keep)?;
+        let mut all = Vec::new();
+        loop {
+            let old = self.old_runs(keep, after..before)?;
+            let Some((last, _)) = old.last() else { break };
+            after = *last;
+            all.extend(self.unowned(old)?.into_iter().map(|(_, id)| id));
+        }
+        Ok(all)
+    }
+
+    /// The oldest of the newest runs.
+    fn first_kept(&self, keep: Keep) -> Result<i64, StoreError> {
+        let Some(newer) = keep.newest.checked_sub(1) else {
+            return Ok(i64::MAX);
+        };
+        let query = "SELECT key FROM run ORDER BY key DESC LIMIT 1 OFFSET ?1";
+        let found = self.conn.query_row(query, [newer], |row| row.get(0));
+        Ok(found.optional().map_err(|e| self.sql(e))?.unwrap_or(0))
     }
 
     /// Some runs that may go, oldest first.
-    fn old_runs(&self, keep: Keep, after: i64) -> Result<Vec<(i64, String)>, StoreError> {
+    fn old_runs(&self, keep: Keep, keys: Range<i64>) -> Result<Vec<(i64, String)>, StoreError> {
         let mut query = self
             .conn
             .prepare_cached(
                 "SELECT key, run_id FROM run
-                 WHERE key > ?1 AND ended_at < ?2
+                 WHERE key > ?1 AND key < ?2 AND ended_at < ?3
                     AND state IN ('succeeded', 'failed', 'canceled')
-                    AND key NOT IN (SELECT key FROM run ORDER BY key DESC LIMIT ?3)
                  ORDER BY key LIMIT ?4",
             )
             .map_err(|e| self.sql(e))?;
         let rows = query
             .query_map(
-                params![after, moment(keep.ended_since), keep.newest, RUNS],
+                params![keys.start, keys.end, moment(keep.ended_since), RUNS],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .map_err(|e| self.sql(e))?;
         rows.collect::<Result<_, _>>().map_err(|e| self.sql(e))
     }
 
+    fn list<T>(
+        &self,
+        query: &str,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut query = self.conn.prepare_cached(query).map_err(|e| self.sql(e))?;
+        let rows = query.query_map((), read).and_then(Iterator::collect);
+        rows.map_err(|e| self.sql(e))
+    }
+
+    fn unowned(&self, runs: Vec<(i64, String)>) -> Result<Vec<(i64, String)>, StoreError> {
+        let mut free = Vec::new();
+        for (key, run_id) in runs {
+            if self.owner(&run_id)?.is_none() {
+                free.push((key, run_id));
+            }
+        }
+        Ok(free)
+    }
+}
+
+/// A store's pruning, while it goes on.
+struct Prune<'a> {
+    store: &'a Store,
+    /// For what need not be on the disk before anything else is done.
+    lax: Connection,
+    pruned: Pruned,
+}
+
+impl<'a> Prune<'a> {
+    fn of(store: &'a Store) -> Result<Self, StoreError> {
+        let lax = connect(&store.state.database(), Durability::Normal, Access::Write)?;
+        lax.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)
+            .map_err(|e| store.sql(e))?;
+        Ok(Prune {
+            store,
+            lax,
+            pruned: Pruned::default(),
+        })
+    }
+
     /// Takes runs away from everybody, except those that were resumed just now.
-    fn doom(&self, runs: &[i64]) -> Result<u64, StoreError> {
-        self.in_one(|conn| {
-            let mut doomed = 0;
-            for key in runs {
+    fn doom(&mut self, mut runs: Vec<(i64, String)>) -> Result<(), StoreError> {
+        in_slices(
+            self.store,
+            &self.store.conn,
+            &mut self.pruned,
+            |conn, pruned| {
+                let Some((key, _)) = runs.pop() else {
+                    return Ok(false);
+                };
                 let taken = conn
                     .prepare_cached(
                         "INSERT INTO doomed SELECT key, run_id FROM run
-                         WHERE key = ?1 AND state IN ('succeeded', 'failed', 'canceled')",
+                     WHERE key = ?1 AND state IN ('succeeded', 'failed', 'canceled')",
                     )?
                     .execute([key])?;
                 if taken > 0 {
@@ -114,50 +205,100 @@ impl Store {
                     conn.prepare_cached("DELETE FROM run WHERE key = ?1")?
                         .execute([key])?;
                 }
-                doomed += taken as u64;
-            }
-            Ok(doomed)
-        })
+                pruned.runs += taken as u64;
+                Ok(true)
+            },
+        )
     }
 
     /// Deletes what is left of doomed runs.
-    fn delete_doomed(&self, pruned: &mut Pruned) -> Result<(), StoreError> {
-        let mut query = self
-            .conn
-            .prepare_cached("SELECT run, run_id FROM doomed")
-            .map_err(|e| self.sql(e))?;
-        let mut doomed: Vec<(i64, String)> = query
-            .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))
-            .and_then(Iterator::collect)
-            .map_err(|e| self.sql(e))?;
+    fn delete_doomed(&mut self) -> Result<(), StoreError> {
+        let mut doomed: Vec<(i64, String)> =
+            self.store.list("SELECT run, run_id FROM doomed", |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         for (_, id) in doomed.iter().filter(|(_, id)| is_run_id(id)) {
-            remove_dir(&self.state.run(id))?;
+            remove_dir(&self.store.state.run(id))?;
         }
-        while !doomed.is_empty() {
-            pruned.events += self.in_one(|conn| delete_some_events(conn, &mut doomed))?;
-        }
-        Ok(())
+        in_slices(self.store, &self.lax, &mut self.pruned, |conn, pruned| {
+            let Some((run, _)) = doomed.last() else {
+                return Ok(false);
+            };
+            let deleted = conn
+                .prepare_cached(
+                    "DELETE FROM event WHERE run = ?1
+                        AND seq < (SELECT min(seq) FROM event WHERE run = ?1) + ?2",
+                )?
+                .execute(params![run, ROWS])?;
+            pruned.events += deleted as u64;
+            if (deleted as i64) < ROWS {
+                conn.prepare_cached("DELETE FROM doomed WHERE run = ?1")?
+                    .execute([run])?;
+                doomed.pop();
+            }
+            Ok(true)
+        })
     }
 
     /// Deletes plans that no run has any more.
-    fn delete_plans(&self, pruned: &mut Pruned) -> Result<(), StoreError> {
-        loop {
-            let gone = self.in_one(|conn| {
-                let unused = "SELECT key FROM plan p
-                    WHERE NOT EXISTS (SELECT 1 FROM run WHERE plan = p.key) LIMIT 1";
-                conn.execute(&format!("DELETE FROM step WHERE plan IN ({unused})"), ())?;
-                conn.execute(&format!("DELETE FROM plan WHERE key IN ({unused})"), ())
-            })?;
-            if gone == 0 {
-                return Ok(());
+    fn delete_plans(&mut self) -> Result<(), StoreError> {
+        let unused =
+            "SELECT key FROM plan p WHERE NOT EXISTS (SELECT 1 FROM run WHERE plan = p.key)";
+        let mut plans: Vec<i64> = self.store.list(unused, |row| row.get(0))?;
+        in_slices(self.store, &self.lax, &mut self.pruned, |conn, pruned| {
+            let Some(plan) = plans.last() else {
+                return Ok(false);
+            };
+            // Nobody finds it by its content any more, and it can lose its steps
+            // one after another. It keeps its key until they are gone.
+            conn.prepare_cached(
+                "UPDATE plan SET content_id = 'unused ' || key WHERE key = ?1
+                    AND NOT EXISTS (SELECT 1 FROM run WHERE plan = ?1)",
+            )?
+            .execute([plan])?;
+            let steps = conn
+                .prepare_cached(
+                    "DELETE FROM step WHERE plan = ?1
+                        AND ix < (SELECT min(ix) FROM step WHERE plan = ?1) + ?2
+                        AND NOT EXISTS (SELECT 1 FROM run WHERE plan = ?1)",
+                )?
+                .execute(params![plan, ROWS])?;
+            if (steps as i64) < ROWS {
+                pruned.plans += conn
+                    .prepare_cached(
+                        "DELETE FROM plan WHERE key = ?1
+                            AND NOT EXISTS (SELECT 1 FROM run WHERE plan = ?1)",
+                    )?
+                    .execute([plan])? as u64;
+                plans.pop();
             }
-            pruned.plans += gone as u64;
-        }
+            Ok(true)
+        })
+    }
+
+    /// Gives the pages that are free now back to the file system. A database that
+    /// was made without `auto_vacuum` keeps them, for what comes.
+    fn shrink(&mut self) -> Result<(), StoreError> {
+        let ask = |conn: &Connection, pragma: &str| -> rusqlite::Result<u64> {
+            conn.pragma_query_value(None, pragma, |row| row.get(0))
+        };
+        let page = ask(&self.lax, "page_size").map_err(|e| self.store.sql(e))?;
+        in_slices(self.store, &self.lax, &mut self.pruned, |conn, pruned| {
+            let before = ask(conn, "freelist_count")?;
+            // One row for each page.
+            let mut vacuum = conn.prepare_cached(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+            let mut pages = vacuum.query(())?;
+            while pages.next()?.is_some() {}
+            let after = ask(conn, "freelist_count")?;
+            pruned.freed_bytes += page * before.saturating_sub(after);
+            Ok(after < before && after > 0)
+        })
     }
 
     /// Deletes directories whose run never came to be.
-    fn delete_strays(&self, since: Millis, pruned: &mut Pruned) -> Result<(), StoreError> {
-        let runs = self.state.runs();
+    fn delete_strays(&mut self, since: Millis) -> Result<(), StoreError> {
+        let store = self.store;
+        let runs = store.state.runs();
         let io = |e| StoreError::io(&runs, &e);
         let young = time::compact(since.saturating_sub(GRACE));
         for entry in std::fs::read_dir(&runs).map_err(io)? {
@@ -165,54 +306,42 @@ impl Store {
             let Some(id) = name.to_str().filter(|id| is_run_id(id) && **id < *young) else {
                 continue;
             };
-            let unknown = matches!(self.key(id), Err(StoreError::Missing { .. }));
-            if unknown && self.owner(id)?.is_none() {
-                remove_dir(&self.state.run(id))?;
-                pruned.directories += 1;
+            let unknown = matches!(store.key(id), Err(StoreError::Missing { .. }));
+            if unknown && store.owner(id)?.is_none() {
+                remove_dir(&store.state.run(id))?;
+                self.pruned.directories += 1;
             }
         }
         Ok(())
     }
-
-    /// One short transaction, and a pause after it.
-    fn in_one<T>(
-        &self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        use rusqlite::{Transaction, TransactionBehavior::Immediate};
-        let done = Transaction::new_unchecked(&self.conn, Immediate)
-            .and_then(|tx| {
-                let done = work(&tx)?;
-                tx.commit()?;
-                Ok(done)
-            })
-            .map_err(|e| self.sql(e));
-        std::thread::sleep(PAUSE);
-        done
-    }
 }
 
-/// Deletes as many events as one transaction may, and takes from the list the
-/// runs that have no more.
-fn delete_some_events(conn: &Connection, doomed: &mut Vec<(i64, String)>) -> rusqlite::Result<u64> {
-    let mut gone = 0;
-    while let Some((run, _)) = doomed.last()
-        && gone < EVENTS
-    {
-        let allowed = EVENTS - gone;
-        let deleted = conn
-            .prepare_cached(
-                "DELETE FROM event WHERE run = ?1
-                    AND seq < (SELECT min(seq) FROM event WHERE run = ?1) + ?2",
-            )?
-            .execute(params![run, allowed as i64])? as u64;
-        if deleted < allowed {
-            conn.execute("DELETE FROM doomed WHERE run = ?1", [run])?;
-            doomed.pop();
-        }
-        gone += deleted;
+/// Does one piece after another, until one says that there is nothing more, in
+/// short transactions with pauses after them.
+fn in_slices(
+    store: &Store,
+    conn: &Connection,
+    pruned: &mut Pruned,
+    mut piece: impl FnMut(&Connection, &mut Pruned) -> rusqlite::Result<bool>,
+) -> Result<(), StoreError> {
+    use rusqlite::{Transaction, TransactionBehavior::Immediate};
+    let mut more = true;
+    while more {
+        let mut slice = || {
+            let tx = Transaction::new_unchecked(conn, Immediate)?;
+            let began = Instant::now();
+            while more && began.elapsed() < SLICE {
+                more = piece(&tx, pruned)?;
+            }
+            tx.commit()?;
+            Ok(began.elapsed())
+        };
+        let took = slice().map_err(|e| store.sql(e))?;
+        pruned.transactions += 1;
+        pruned.longest = pruned.longest.max(took);
+        std::thread::sleep(PAUSE);
     }
-    Ok(gone)
+    Ok(())
 }
 
 fn remove_dir(path: &Path) -> Result<(), StoreError> {

@@ -36,6 +36,10 @@ pub(super) fn create(state: &StateDir) -> Result<(), StoreError> {
     files::open(&new, true)?;
     let sql = |e| StoreError::sqlite(&new, &e);
     let mut conn = connect(&new, Durability::Full, Access::Write)?;
+    // Before the first table, or it would take rewriting the whole file: so that
+    // what is pruned can be given back a few pages at a time.
+    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")
+        .map_err(sql)?;
     migrate(&new, &mut conn, 0, MIGRATIONS)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)
         .map_err(sql)?;

@@ -125,7 +125,7 @@ fn answer(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
 
 fn blocked(on: &str, holder: Option<&Holder>, now: Millis, zone: &TimeZone) -> String {
     match holder {
-        None => format!("waits for {on}, which another run holds"),
+        None => format!("waits for {on}, which another run holds or asked for first"),
         Some(holder) => format!(
             "waits for {on}, which {holder} has held for {}, since {}",
             so_far(now.saturating_sub(holder.since)),

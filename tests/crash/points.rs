@@ -412,7 +412,7 @@ fn xa09_a_run_that_is_killed_at_its_last_writes_is_closed_and_starts_nothing() {
     let (who, during) = (Who::Store, During::Run);
     let counted = calls(who, during);
     let mut hits = 0;
-    for call in ["pwrite64", "fsync", "write"] {
+    for call in ["pwrite64", "fdatasync", "write"] {
         let most = counted.get(call).copied().unwrap_or_default();
         for nth in most.saturating_sub(2).max(1)..=most {
             let call = call.to_owned();

@@ -7,12 +7,12 @@
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::support::{Test, eventually, nightly, skip};
+use super::support::{Test, nightly, skip};
 use super::{
     Beside, each_ran_once, events, has_tool, is_root, ledger, noted, nothing_is_left, of_kind,
-    plan, state, times, under, until,
+    plan, state, text, times, under, until,
 };
 
 /// Starts a run, kills what the story says, puts other processes in the place
@@ -190,11 +190,8 @@ fn xe03_cancel_signals_nobody_whose_id_is_that_of_the_dead() {
 
 /// XE08: two runs want the same two locks, each in its own order, again and again.
 #[test]
-fn xe08_two_runs_with_opposite_orders_both_get_their_turns() {
-    if !nightly() {
-        return skip("xe08", "it is long, and the locks have a test of their own");
-    }
-    const TURNS: usize = 250;
+fn xe08_two_runs_with_opposite_orders_take_turns() {
+    let turns = if nightly() { 500 } else { 20 };
     let file = |who: &str, locks: [&str; 2]| {
         let step = |n: usize| {
             let needs: Vec<String> = (n > 0)
@@ -206,7 +203,7 @@ fn xe08_two_runs_with_opposite_orders_both_get_their_turns() {
             step["locks"] = json!(locks);
             step
         };
-        plan(1, (0..TURNS).map(step).collect())
+        plan(1, (0..turns).map(step).collect())
     };
     let test = Test::new()
         .file("x.json", file("x", ["one", "two"]))
@@ -218,39 +215,57 @@ fn xe08_two_runs_with_opposite_orders_both_get_their_turns() {
         Beside::start(&test, who, command)
     };
     let (mut x, mut y) = (start("x"), start("y"));
-    for _ in 0..20 {
+    for _ in 0..400 {
         if x.has_ended().is_some() && y.has_ended().is_some() {
             break;
         }
-        std::thread::sleep(Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(500));
     }
     x.ends(0);
     y.ends(0);
     nothing_is_left(&test);
     let ledger = ledger(&test);
-    assert_eq!(ledger.len(), 4 * TURNS);
+    assert_eq!(ledger.len(), 4 * turns);
     // One that has both is alone, so starts and ends alternate.
     for turn in ledger.chunks(2) {
         assert_eq!(turn[0].replace("start ", "end "), turn[1]);
     }
-    // Nobody waits for more than a few turns of the other.
-    let mut longest = (0, 0);
-    let both = ledger.iter().filter(|line| line.starts_with("start"));
-    let turns: Vec<char> = both.filter_map(|line| line.chars().nth(6)).collect();
-    let shared = turns.iter().rposition(|who| *who != turns[turns.len() - 1]);
-    let mut streak = 0;
-    for pair in turns[..shared.unwrap_or(0)].windows(2) {
-        streak = if pair[0] == pair[1] { streak + 1 } else { 0 };
-        longest = longest.max((streak, longest.1));
+    let (x, y) = (waits_and_holds(&test, "x"), waits_and_holds(&test, "y"));
+    assert!(x.0.len() + y.0.len() > turns / 4, "they hardly ever met");
+    for (waits, others) in [(&x.0, &y.1), (&y.0, &x.1)] {
+        let began_in = |(asked, got): &(u64, u64)| {
+            let begun = others.iter();
+            begun.filter(|at| asked < *at && *at < got).count()
+        };
+        let longest = waits.iter().map(began_in).max();
+        assert!(
+            longest < Some(2),
+            "the other had {longest:?} turns meanwhile"
+        );
     }
-    eprintln!(
-        "xe08: the longest row of turns of one run was {}",
-        longest.0 + 1
-    );
-    assert!(
-        longest.0 < TURNS / 5,
-        "one run waited for {} turns",
-        longest.0 + 1
-    );
-    eventually("both are recorded", || state(&test) == "succeeded");
+}
+
+/// From when to when each step of the run waited for its locks, and when each
+/// that got them began.
+fn waits_and_holds(test: &Test, who: &str) -> (Vec<(u64, u64)>, Vec<u64>) {
+    let runs = test.quintet(&["runs", "--json"]).run().json();
+    let mut runs = runs.as_array().expect("a list of runs").iter();
+    let run = runs.find(|run| run["command_line"][2] == format!("{who}.json"));
+    let id = text(&run.expect("it has run")["run_id"]);
+    let events = test.quintet(&["events", &id, "--json"]).run().text();
+    let (mut waits, mut holds, mut asked) = (Vec::new(), Vec::new(), None);
+    for line in events.lines() {
+        let event: Value = serde_json::from_str(line).expect("an event is JSON");
+        let at = event["at"].as_u64();
+        match event["type"].as_str() {
+            Some("step_blocked") => asked = asked.or(at),
+            Some("step_started") => {
+                let began = at.expect("an event has a time");
+                waits.extend(asked.take().map(|asked| (asked, began)));
+                holds.push(began);
+            }
+            _ => {}
+        }
+    }
+    (waits, holds)
 }

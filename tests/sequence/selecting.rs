@@ -49,7 +49,7 @@ fn what_cannot_be_meant_is_refused_with_the_accepted_forms_and_nothing_runs() {
         ("００01", "holds the character U+FF10"),
         ("stage:Nowhere", "no step is in the stage \"Nowhere\""),
         ("tag:data", "no step has the tag \"data\""),
-        ("stag:Core", "did you mean `stage:`"),
+        ("stagee:Core", "did you mean `stage:`"),
         ("0400-0499", "no step matches 0400-0499"),
         ("0001,!0001", "no step matches 0001,!0001"),
         ("stage:", "is followed by what it asks for"),

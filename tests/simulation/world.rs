@@ -555,7 +555,9 @@ impl World for Outside {
         }
         let offence = world.locks.wants_its_own(who, step);
         world.offences.extend(offence);
-        match world.locks.take(who, step) {
+        // Somebody in another run has waited for it longer.
+        let waits_behind = !world.quiet && world.rng.chance(5);
+        match world.locks.take(who, step).filter(|_| !waits_behind) {
             Some(token) => Ok(vec![token]),
             None => {
                 world.locks.wait(who, step);

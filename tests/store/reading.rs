@@ -225,3 +225,35 @@ fn old_runs_go_with_all_they_had_and_the_others_stay() {
         (SELECT count(*) FROM plan), (SELECT count(DISTINCT plan) FROM step), (SELECT count(*) FROM doomed)";
     assert_eq!(query(&home.sql(), counts), [["2", "2", "1", "1", "0"]]);
 }
+
+/// A plan that goes loses its steps a few at a time, and nobody can begin a run of
+/// what is left of it.
+#[test]
+fn a_large_plan_that_goes_halfway_is_not_found_any_more() {
+    let home = Home::new();
+    let ids: Vec<String> = (0..1000).map(|n| format!("s{n}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let ended = vec![started(), over(RunOutcome::Succeeded)];
+    record(&home, plan(&ids), ended.clone());
+    // As a crash leaves it: the run has gone, and some steps.
+    home.sql()
+        .execute_batch(
+            "DELETE FROM event; DELETE FROM run; DELETE FROM step WHERE ix < 500;
+             UPDATE plan SET content_id = 'unused ' || key",
+        )
+        .unwrap();
+    let again = record(&home, plan(&ids), ended);
+    let store = home.store();
+    let keep = Keep {
+        newest: 1,
+        ended_since: u64::MAX,
+    };
+    assert_eq!(store.prune(keep).unwrap().plans, 1);
+    assert_eq!(store.plan(&again).unwrap().steps.len(), 1000);
+    let counts = "SELECT (SELECT count(*) FROM plan), (SELECT count(*) FROM step)";
+    let counts: (u32, u32) = home
+        .sql()
+        .query_row(counts, (), |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!(counts, (1, 1000));
+}

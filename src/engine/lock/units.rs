@@ -5,7 +5,7 @@
 //! locks a second byte to say that the text is its own, and not what a dead one
 //! left there.
 //!
-//! This file does not know names, other wants, or waiting.
+//! This file does not know names, other wants, waiting, or whose turn it is.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use std::path::Path;
 
 use super::{Denied, Held, Want};
 use crate::run::event::Holder;
-use crate::store::{StoreError, files, range_lock};
+use crate::store::{StoreError, range_lock};
 
 /// Where the bytes begin that say a unit's text is its holder's own.
 const SIGNED: u64 = 1 << 40;
@@ -66,10 +66,16 @@ fn first_free(file: &File, within: Range<u64>) -> io::Result<(Range<u64>, Vec<Ra
     Ok((free, held))
 }
 
-/// Takes the units of one want, the lowest that are free.
-pub(super) fn take(path: &Path, want: &Want, who: &Holder) -> Result<File, Denied> {
+/// One of those who hold what is wanted, if it has said who it is.
+pub(super) fn holder(file: &File, want: &Want) -> io::Result<Option<Holder>> {
+    let (_, held) = first_free(file, 0..u64::from(want.capacity))?;
+    let first = held.into_iter().next();
+    Ok(first.and_then(|range| signature(file, range.start)))
+}
+
+/// Takes the units of one want for this open file, the lowest that are free.
+pub(super) fn take(file: File, path: &Path, want: &Want, who: &Holder) -> Result<File, Denied> {
     let io = |e| StoreError::io(path, &e);
-    let file = files::open(path, true)?;
     let mut missing = u64::from(want.units);
     let mut taken: Vec<Range<u64>> = Vec::new();
     let mut in_the_way = None;

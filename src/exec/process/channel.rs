@@ -119,6 +119,16 @@ impl Channel {
     /// `Gone` may come together with frames that the peer sent before it went.
     pub fn receive(&mut self, landing: &mut Landing) -> Peer {
         loop {
+            if let Some(peer) = self.receive_some(landing) {
+                return peer;
+            }
+        }
+    }
+
+    /// Takes in a part of what has arrived: what was sent beside files comes alone.
+    /// The answer is that of [`receive`](Self::receive) when there is no more.
+    pub fn receive_some(&mut self, landing: &mut Landing) -> Option<Peer> {
+        loop {
             let mut buffers = [IoSliceMut::new(&mut landing.bytes)];
             let received = recvmsg::<()>(
                 self.socket.as_raw_fd(),
@@ -136,18 +146,17 @@ impl Channel {
                     }
                     message.bytes
                 }
-                Err(Errno::EAGAIN) => return Peer::There,
+                Err(Errno::EAGAIN) => return Some(Peer::There),
                 Err(Errno::EINTR) => continue,
-                Err(_) => return Peer::Gone,
+                Err(_) => return Some(Peer::Gone),
             };
             if n == 0 {
-                return Peer::Gone;
+                return Some(Peer::Gone);
             }
             self.inbox.extend_from_slice(&landing.bytes[..n]);
             // A stream gives what it has: less than there was room for is all.
-            if n < landing.bytes.len() && self.files.is_empty() {
-                return Peer::There;
-            }
+            let is_all = n < landing.bytes.len() && self.files.is_empty();
+            return is_all.then_some(Peer::There);
         }
     }
 

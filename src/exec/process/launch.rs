@@ -266,7 +266,6 @@ mod tests {
             run_dir: "/".into(),
             run_id: "r".into(),
             epoch: 1,
-            slot: 0,
             nonce: "n".into(),
             env: env.iter().map(|(k, v)| (bytes(k), bytes(v))).collect(),
             secrets: Default::default(),

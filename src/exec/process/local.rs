@@ -172,8 +172,12 @@ impl Local {
     fn open(&mut self, seat: Seat) -> io::Result<()> {
         let number = self.next_number;
         self.next_number += 1;
-        let (ours, theirs) = UnixStream::pair()?;
+        let first = (number == 0).then(|| self.setup());
         let zygote = self.zygote.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        if let Some(setup) = first {
+            zygote.prepare(setup);
+        }
+        let (ours, theirs) = UnixStream::pair()?;
         zygote.request(number, theirs)?;
         self.await_zygote()?;
         let line = Line {
@@ -193,12 +197,10 @@ impl Local {
     fn install(&mut self, seat: Seat, line: Line) -> io::Result<()> {
         let interest = EpollEvent::new(EpollFlags::EPOLLIN, seat as u64);
         self.epoll.add(&line.channel, interest)?;
-        let setup = Order::Setup(self.setup(line.name.number)).to_frame();
         if self.lines.len() <= seat {
             self.lines.resize_with(seat + 1, || None);
         }
         self.lines[seat] = Some(line);
-        self.send(seat, setup, Vec::new());
         Ok(())
     }
 
@@ -215,13 +217,12 @@ impl Local {
         Ok(())
     }
 
-    pub(super) fn setup(&self, number: u32) -> Setup {
+    pub(super) fn setup(&self) -> Setup {
         let bytes = |text: &OsString| text.as_bytes().to_vec();
         Setup {
             run_dir: self.run_dir.clone(),
             run_id: self.config.run_id.clone(),
             epoch: self.config.epoch,
-            slot: number,
             nonce: self.config.nonce.clone(),
             env: self
                 .config

@@ -71,11 +71,13 @@ impl Masker {
 
 impl Patterns {
     fn new(list: Vec<Vec<u8>>) -> Option<Patterns> {
+        // First of all: most runs have no secrets, and to build a finder of nothing
+        // is a good part of what a slot costs.
+        let longest = list.iter().map(Vec::len).max()?;
         let bytes: usize = list.iter().map(Vec::len).sum();
         let kind = (bytes > MOST_FOR_TABLE).then_some(AhoCorasickKind::ContiguousNFA);
         // Only patterns of gigabytes do not fit, and the longest secret has kilobytes.
         let finder = AhoCorasick::builder().kind(kind).build(&list).ok()?;
-        let longest = list.iter().map(Vec::len).max()?;
         Some(Patterns {
             list,
             finder,

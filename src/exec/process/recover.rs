@@ -78,7 +78,7 @@ fn reach(local: &mut Local, slot: SlotName) -> io::Result<Option<(Channel, Attem
         // It may not listen yet, or not any more.
         if let Ok(socket) = UnixStream::connect(path) {
             let mut channel = Channel::new(socket);
-            let setup = Order::Setup(local.setup(slot.number)).to_frame();
+            let setup = Order::Setup(local.setup()).to_frame();
             channel.send(setup, Vec::new());
             match listen_to(&mut channel, &mut local.landing, give_up) {
                 Ok(Some(Answer::Hello(Some(attempt)))) => return Ok(Some((channel, attempt))),

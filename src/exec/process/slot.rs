@@ -1,8 +1,13 @@
 //! What a supervisor keeps of its slot between attempts: the files, the
 //! environment, and the order in which things are written.
+//!
+//! What is the same for all slots of a run is made once, by the zygote, and
+//! inherited. The slot's files are not: to make a thousand of them takes a while,
+//! in which the zygote would make no supervisor.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +25,35 @@ use super::wire::{Record, Setup};
 use crate::exec::{Done, Job};
 use crate::run::{Attempt, Exit, Output};
 
+/// What all slots of a run begin with.
+pub struct Common {
+    directory: Directory,
+    setup: Setup,
+    base: Base,
+    /// What to take out of output; nothing, in most runs.
+    masker: Option<Arc<Masker>>,
+    null: File,
+}
+
+impl Common {
+    /// # Errors
+    /// The run's directory cannot be opened.
+    pub fn new(mut setup: Setup) -> io::Result<Common> {
+        Ok(Common {
+            directory: Directory::open(Path::new(&setup.run_dir))?,
+            base: Base::new(&std::mem::take(&mut setup.env)),
+            masker: masker(&setup),
+            null: File::open("/dev/null")?,
+            setup,
+        })
+    }
+
+    /// The descriptors that a slot inherits with this.
+    pub fn descriptors(&self) -> [RawFd; 2] {
+        [self.directory.as_fd(), self.null.as_fd()].map(|fd| fd.as_raw_fd())
+    }
+}
+
 /// A slot that is set up.
 pub struct Slot {
     pub name: SlotName,
@@ -29,11 +63,10 @@ pub struct Slot {
     records: RecordFile,
     stdout: Stream,
     stderr: Stream,
-    /// What to take out of output; nothing, in most runs.
     masker: Option<Arc<Masker>>,
     /// Of the attempt that runs, if its output does not go into the files by itself.
     pipes: Option<Box<Pipes>>,
-    null: std::fs::File,
+    null: File,
     stack: Stack,
     /// Counts attempts, for the names of files of their own.
     serial: u64,
@@ -53,11 +86,17 @@ pub enum Begun {
 impl Slot {
     /// # Errors
     /// The files cannot be made, or the run belongs to a later engine.
-    pub fn new(mut setup: Setup, stack: Stack) -> io::Result<Slot> {
-        let directory = Directory::open(Path::new(&setup.run_dir))?;
+    pub fn new(common: Common, number: u32, stack: Stack) -> io::Result<Slot> {
+        let Common {
+            directory,
+            setup,
+            base,
+            masker,
+            null,
+        } = common;
         let name = SlotName {
             epoch: setup.epoch,
-            number: setup.slot,
+            number,
         };
         let records = RecordFile::create(&directory, name)?;
         // Asked with the lock held: a later engine either is seen here, or sees the lock.
@@ -70,10 +109,10 @@ impl Slot {
         Ok(Slot {
             stdout: Stream::create(&directory, name, "out")?,
             stderr: Stream::create(&directory, name, "err")?,
-            null: std::fs::File::open("/dev/null")?,
+            null,
             stack,
-            base: Base::new(&std::mem::take(&mut setup.env)),
-            masker: masker(&setup),
+            base,
+            masker,
             pipes: None,
             outputs_path: outputs_path(&directory, name, outputs_serial),
             outputs_serial,

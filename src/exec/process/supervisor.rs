@@ -27,7 +27,7 @@ use nix::unistd::Uid;
 
 use super::attempt::Running;
 use super::channel::{Channel, Landing, Peer};
-use super::slot::{Begun, Slot, TRY_AGAIN, never_began};
+use super::slot::{Begun, Common, Slot, TRY_AGAIN, never_began};
 use super::sys::Stack;
 use super::wire::{self, Answer, Order, Trouble};
 use crate::exec::{Done, Job, Stop};
@@ -40,12 +40,14 @@ const LANDING: usize = 8 * 1024;
 ///
 /// # Errors
 /// The system refuses the little that is needed from the start.
-pub fn supervise(engine: UnixStream, kit: Kit) -> io::Result<()> {
+pub fn supervise(engine: UnixStream, kit: Kit, slot: u32, common: Beginning) -> io::Result<()> {
     nix::unistd::setsid()?;
     nix::sys::prctl::set_child_subreaper(true)?;
     // Only for people who look at the list of processes.
     let _ = nix::sys::prctl::set_name(c"quintet-slot");
-    Supervisor::new(engine, kit)?.run()
+    let mut supervisor = Supervisor::new(engine, kit.landing)?;
+    supervisor.set_up(slot, common, kit.stack);
+    supervisor.run()
 }
 
 /// What a supervisor needs and could as well have been born with.
@@ -53,6 +55,9 @@ pub struct Kit {
     landing: Landing,
     stack: Stack,
 }
+
+/// What the slot begins with; or why it cannot, which its supervisor tells.
+pub type Beginning = Result<Common, Trouble>;
 
 impl Kit {
     pub fn new() -> Kit {
@@ -82,8 +87,6 @@ struct Supervisor {
     listener: Option<UnixListener>,
     landing: Landing,
     child_ends: SignalFd,
-    /// For the slot.
-    stack: Option<Stack>,
     slot: Option<Slot>,
     running: Option<Running>,
     /// Handed over ahead of time.
@@ -114,13 +117,12 @@ struct Ready {
 }
 
 impl Supervisor {
-    fn new(engine: UnixStream, kit: Kit) -> io::Result<Supervisor> {
+    fn new(engine: UnixStream, landing: Landing) -> io::Result<Supervisor> {
         Ok(Supervisor {
             engine: Some(Channel::new(engine)),
             is_stranger: false,
             listener: None,
-            landing: kit.landing,
-            stack: Some(kit.stack),
+            landing,
             child_ends: child_signals()?,
             slot: None,
             running: None,
@@ -132,6 +134,17 @@ impl Supervisor {
             refusal: None,
             try_again_at: None,
         })
+    }
+
+    fn set_up(&mut self, slot: u32, common: Beginning, stack: Stack) {
+        let made = common.and_then(|common| Ok(Slot::new(common, slot, stack)?));
+        match made {
+            Ok(slot) => self.slot = Some(slot),
+            Err(trouble) => {
+                self.tell(&Answer::Broken(trouble));
+                self.lose_engine();
+            }
+        }
     }
 
     fn run(mut self) -> io::Result<()> {
@@ -280,20 +293,14 @@ impl Supervisor {
             return self.lose_engine();
         }
         match order {
-            Order::Setup(setup) => match &mut self.slot {
-                Some(slot) => match slot.change_hands(setup) {
-                    Ok(()) => self.greet(),
+            Order::Setup(setup) => {
+                let slot = self.slot.as_mut();
+                match slot.is_some_and(|slot| slot.change_hands(setup).is_ok()) {
+                    true => self.greet(),
                     // Whoever came too late is not answered, let alone obeyed.
-                    Err(_) => self.lose_engine(),
-                },
-                None => match Slot::new(setup, self.stack.take().unwrap_or_else(Stack::new)) {
-                    Ok(slot) => self.slot = Some(slot),
-                    Err(e) => {
-                        self.tell(&Answer::Broken(e.into()));
-                        self.lose_engine();
-                    }
-                },
-            },
+                    false => self.lose_engine(),
+                }
+            }
             Order::Start(job) if self.may_stand(&job) => self.waiting.push_back(job),
             Order::Start(_) => {}
             Order::Stop(attempt, how) => self.stop(attempt, how),

@@ -39,19 +39,23 @@ pub fn exit_now(code: c_int) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Closes every file descriptor above 2 but the one kept.
+/// Closes every file descriptor above 2 but those kept, which are all above 2.
 ///
 /// Only for a process just forked, before it has opened anything.
-pub fn close_all_but(kept: RawFd) {
-    let kept = kept as libc::c_uint;
-    for (first, last) in [(3, kept - 1), (kept + 1, libc::c_uint::MAX)] {
-        if first > last {
+pub fn close_all_but(kept: &mut [RawFd]) {
+    kept.sort_unstable();
+    let before = kept.iter().map(|&kept| kept as libc::c_uint);
+    let mut first = 3;
+    for end in before.chain([libc::c_uint::MAX]) {
+        let (from, last) = (first, end.saturating_sub(1));
+        first = end.saturating_add(1);
+        if from > last {
             continue;
         }
         // SAFETY: the only owners of these descriptors in this process are
         // values of the original's that the copy never touches or drops.
-        if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } != 0 {
-            close_one_by_one(first, last);
+        if unsafe { libc::syscall(libc::SYS_close_range, from, last, 0) } != 0 {
+            close_one_by_one(from, last);
         }
     }
 }

@@ -19,21 +19,19 @@ use crate::exec::{Done, Job, Stop};
 use crate::run::Attempt;
 
 /// Counted up whenever a frame or a record changes its meaning.
-pub const LANGUAGE: u32 = 1;
+pub const LANGUAGE: u32 = 2;
 
 /// A frame longer than this is nonsense: argv and environment end at a few megabytes.
 pub const LONGEST_FRAME: usize = 256 << 20;
 
-/// What a supervisor must know before its first attempt, and again whenever
-/// another engine takes it over.
+/// What supervisors must know before their first attempt, and again whenever
+/// another engine takes one over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// Absolute path of the run's directory.
     pub run_dir: String,
     pub run_id: String,
     pub epoch: u32,
-    /// The slot's number under that epoch.
-    pub slot: u32,
     /// Part of the mark in every step's environment.
     pub nonce: String,
     /// The whole environment a step starts from.
@@ -86,7 +84,7 @@ pub enum Answer {
 }
 
 /// Why something could not be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
     pub why: String,
     /// There is no room, or the file system must not be changed now. A failed
@@ -129,7 +127,6 @@ impl Order {
                 w.bytes(setup.run_dir.as_bytes());
                 w.bytes(setup.run_id.as_bytes());
                 w.u32(setup.epoch);
-                w.u32(setup.slot);
                 w.bytes(setup.nonce.as_bytes());
                 w.len(setup.env.len());
                 for (key, value) in &setup.env {
@@ -171,7 +168,6 @@ impl Order {
                 run_dir: r.text()?,
                 run_id: r.text()?,
                 epoch: r.u32()?,
-                slot: r.u32()?,
                 nonce: r.text()?,
                 env: r.list(|r| Some((r.bytes()?.to_vec(), r.bytes()?.to_vec())))?,
                 secrets: Secrets(r.rest(|r| r.list(Reader::text))?.unwrap_or_default()),
@@ -449,7 +445,6 @@ mod tests {
             run_dir: "/r".into(),
             run_id: "r".into(),
             epoch: 1,
-            slot: 0,
             nonce: "n".into(),
             env: vec![(b"A".to_vec(), b"1".to_vec())],
             secrets: Secrets(vec!["hunter2".into(), "\u{fc}".into()]),
@@ -598,7 +593,6 @@ mod tests {
                 run_dir: "/r".into(),
                 run_id: "r".into(),
                 epoch: 1,
-                slot: 2,
                 nonce: "n".into(),
                 secrets: Default::default(),
                 env: vec![(b"A".to_vec(), b"b\xff".to_vec())],

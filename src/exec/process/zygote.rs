@@ -2,16 +2,17 @@
 //!
 //! It is made before anything else exists, so it is tiny and so is every copy
 //! of it: a supervisor costs some pages, not an exec. It has one thread, a
-//! session of its own, nothing open but its socket, and `/dev/null` as its
-//! standard streams, so that neither it nor a supervisor keeps a terminal, a
-//! pipe or a directory busy that was the engine's.
+//! session of its own, nothing open but its socket and, once it makes
+//! supervisors, what these begin with; and `/dev/null` as its standard streams.
+//! So neither it nor a supervisor keeps a terminal, a pipe or a directory busy
+//! that was the engine's.
 //!
 //! It is the parent of the supervisors and a child subreaper. If one of them
 //! is killed, what it ran falls to the zygote, which kills it, and only then
 //! tells the engine. This goes on after the engine's death; the zygote exits
 //! when the last supervisor has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -27,9 +28,11 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 
 use super::channel::{Channel, Landing, Peer};
-use super::supervisor::{Kit, child_signals, supervise};
+use super::slot::Common;
+use super::supervisor::{Beginning, Kit, child_signals, supervise};
 use super::sys::{self, Ended, Reaped};
 use super::tree;
+use super::wire::{Order, Setup, Trouble};
 
 /// Between two looks at what a dead supervisor has left.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -75,6 +78,14 @@ impl Zygote {
             }),
             errno => Err(no_room(io::Error::from_raw_os_error(errno))),
         }
+    }
+
+    /// Tells it what all slots begin with. Comes before the first request.
+    pub fn prepare(&mut self, setup: Setup) {
+        // That it is gone shows with the first request.
+        let _ = self
+            .channel
+            .send(Order::Setup(setup).to_frame(), Vec::new());
     }
 
     /// Asks for a supervisor that answers at the other end of `socket`.
@@ -151,6 +162,27 @@ struct Nursery {
     /// What each supervisor begins with: made here, since what a process has not
     /// touched since its parent was forked costs it nothing.
     kit: Option<Kit>,
+    /// The same of each slot, once the engine has told.
+    common: Beginning,
+}
+
+/// What an engine asks of its zygote.
+enum Request {
+    Prepare(Setup),
+    /// A supervisor for this slot, which answers here.
+    Bear(u32, Arc<File>),
+}
+
+impl Request {
+    fn read(payload: &[u8], files: &mut VecDeque<Arc<File>>) -> Option<Request> {
+        if let Ok(slot) = payload.try_into() {
+            return Some(Request::Bear(u32::from_le_bytes(slot), files.pop_front()?));
+        }
+        match Order::read(payload, |_| None)? {
+            Order::Setup(setup) => Some(Request::Prepare(setup)),
+            _ => None,
+        }
+    }
 }
 
 impl Nursery {
@@ -163,6 +195,10 @@ impl Nursery {
             supervisors: BTreeMap::new(),
             swept_for: Vec::new(),
             kit: Some(Kit::new()),
+            common: Err(Trouble {
+                why: "nobody has said what slots begin with".into(),
+                may_pass: false,
+            }),
         };
         while nursery.has_duties() {
             nursery.wait()?;
@@ -241,29 +277,44 @@ impl Nursery {
         let Some(engine) = &mut self.engine else {
             return;
         };
-        let sent = engine.flush();
-        let peer = engine.receive(&mut self.landing);
-        let mut requests = Vec::new();
-        while let Ok(Some(request)) = engine.next(|payload, files| {
-            let slot = u32::from_le_bytes(payload.try_into().ok()?);
-            Some((slot, files.pop_front()?))
-        }) {
-            requests.push(request);
-        }
-        if peer == Peer::Gone || sent == Peer::Gone {
+        if engine.flush() == Peer::Gone {
             self.engine = None;
         }
-        for (slot, socket) in requests {
-            self.bear(slot, &socket);
+        // One by one: each process made would else begin with a copy of every
+        // socket that waits here for its own.
+        while let Some(engine) = &mut self.engine {
+            let peer = engine.receive_some(&mut self.landing);
+            while let Some(engine) = &mut self.engine
+                && let Ok(Some(request)) = engine.next(Request::read)
+            {
+                match request {
+                    Request::Prepare(setup) => {
+                        self.common = Common::new(setup).map_err(Trouble::from);
+                    }
+                    Request::Bear(slot, socket) => self.bear(slot, &socket),
+                }
+            }
+            match peer {
+                None => {}
+                Some(Peer::There) => return,
+                Some(Peer::Gone) => self.engine = None,
+            }
         }
     }
 
     fn bear(&mut self, slot: u32, socket: &File) {
         let born = sys::fork(|| {
             let socket = socket.as_raw_fd();
-            sys::close_all_but(socket);
+            let common = std::mem::replace(&mut self.common, Err(Trouble::default()));
+            match &common {
+                Ok(common) => {
+                    let [directory, null] = common.descriptors();
+                    sys::close_all_but(&mut [socket, directory, null]);
+                }
+                Err(_) => sys::close_all_but(&mut [socket]),
+            }
             let kit = self.kit.take().unwrap_or_else(Kit::new);
-            i32::from(supervise(sys::own(socket).into(), kit).is_err())
+            i32::from(supervise(sys::own(socket).into(), kit, slot, common).is_err())
         });
         match born {
             Ok(pid) => {
@@ -281,7 +332,7 @@ impl Nursery {
 fn leave_everything_but(kept: RawFd) -> io::Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
     sys::default_signals();
-    sys::close_all_but(kept);
+    sys::close_all_but(&mut [kept]);
     nix::unistd::setsid()?;
     nix::unistd::chdir("/")?;
     nix::sys::prctl::set_child_subreaper(true)?;

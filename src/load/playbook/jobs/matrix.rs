@@ -63,8 +63,8 @@ pub fn read(strategy: &mut Fields<'_, '_>, problems: &mut Problems) -> Option<Ve
             None
         }
     };
-    let sizes = axes.iter().map(|axis| axis.values.len());
-    most(sizes.fold(Some(1usize), |all, n| all?.checked_mul(n)))?;
+    let mut sizes = axes.iter().map(|axis| axis.values.len());
+    most(sizes.try_fold(1usize, |all, n| all.checked_mul(n)))?;
     let mut all = if axes.is_empty() {
         Vec::new()
     } else {

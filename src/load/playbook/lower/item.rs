@@ -185,10 +185,16 @@ impl Making<'_, '_> {
         defaults.continue_on_error = defaults.continue_on_error.or(self.manner.continue_on_error);
         let description = item.description.as_ref().map(|said| said.value.clone());
         if let Some(ix) = unit.script {
+            // Where nothing is asked for, the variables alone are what names mean.
+            let mut names = Values::new();
+            if !self.conditions.is_empty() {
+                names.clone_from(&variables);
+                names.extend(self.conditions.clone());
+            }
             let usage = Usage {
                 id: unit.id.clone(),
                 variables: Arc::new(variables),
-                names: None,
+                names: (!names.is_empty()).then(|| Arc::new(names)),
                 parameters,
                 env,
                 condition,

@@ -42,6 +42,8 @@ pub struct Options {
     pub profile: Option<String>,
     /// Values of variables, over all that the playbook says.
     pub variables: crate::plan::Scope,
+    /// What conditions can ask for beside the variables; scripts are not told of it.
+    pub conditions: crate::plan::Scope,
     pub manner: Manner,
     /// Accept terms that no script matches.
     pub allow_missing: bool,
@@ -73,10 +75,15 @@ pub fn lower(
     };
     let given = given(lowering.request, options);
     let scope = outermost(&book, &given, lowering.request, findings);
+    let asked = options.conditions.iter();
+    let scope = asked.fold(scope, |scope, (name, value)| {
+        scope.with_context(name, Filled::Value(value.clone()))
+    });
     let mut making = Making {
         library,
         catalogue: &folder.catalogue,
         manner: &options.manner,
+        conditions: &options.conditions,
         allow_missing: options.allow_missing,
         given,
         base: scope.clone(),
@@ -134,6 +141,7 @@ struct Making<'a, 'r> {
     library: &'a Library,
     catalogue: &'a Catalogue,
     manner: &'a Manner,
+    conditions: &'a crate::plan::Scope,
     allow_missing: bool,
     given: Vec<(String, Value)>,
     /// What every step is told by the plan's own environment.
