@@ -337,3 +337,6 @@ fn slug(name: &str) -> String {
         slug => slug.trim_end_matches('-').into(),
     }
 }
+
+#[cfg(test)]
+mod tests;
