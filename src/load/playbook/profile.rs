@@ -2,7 +2,7 @@
 
 use crate::plan::build::quoted;
 use crate::plan::name::{folded, nearest};
-use crate::plan::problem::{Problem, Problems};
+use crate::plan::problem::{Problem, Problems, Severity};
 
 use super::book::{Playbook, Profile, Said, Stage};
 
@@ -38,9 +38,16 @@ pub fn choose<'b>(book: &'b Playbook, asked: Option<&str>) -> Result<Option<&'b 
 
 /// The playbook as the profile changes it.
 pub fn apply(mut book: Playbook, profile: &Profile, problems: &mut Problems) -> Playbook {
-    let listed = profile.only.iter().flatten().chain(&profile.without);
-    for name in listed {
+    for name in profile.only.iter().flatten() {
         problems.extend(unknown(name, &book.stages));
+    }
+    for name in &profile.without {
+        // What does not exist does not run, as was asked for.
+        let unknown = unknown(name, &book.stages);
+        problems.extend(unknown.map(|problem| Problem {
+            severity: Severity::Warning,
+            ..problem
+        }));
     }
     book.stages.retain(|stage| {
         let named = |names: &[Said<String>]| names.iter().any(|name| is_called(stage, &name.value));

@@ -296,25 +296,20 @@ impl Scope {
     }
 }
 
-/// Names keep the spelling they were first given, and values from the command
-/// line stay what they are.
+/// Names are spelled as they are nearest, since a script that asks for one in
+/// its environment spells it like that. Values from the command line stay.
 fn insert(names: &mut BTreeMap<String, Known>, name: &str, found: Found, from: From) {
-    match names.get_mut(&folded(name)) {
-        Some(known) if known.from == From::Given => known.spelled = name.into(),
-        Some(known) => {
-            known.found = found;
-            known.from = from;
-        }
-        None => {
-            let spelled = name.into();
-            let known = Known {
-                spelled,
-                found,
-                from,
-            };
-            names.insert(folded(name), known);
-        }
+    let mut known = Known {
+        spelled: name.into(),
+        found,
+        from,
+    };
+    let key = folded(name);
+    if let Some(given) = names.get(&key).filter(|known| known.from == From::Given) {
+        known.found.clone_from(&given.found);
+        known.from = From::Given;
     }
+    names.insert(key, known);
 }
 
 /// A required input without a value, and one whose value is none of its choices.
@@ -491,7 +486,7 @@ mod tests {
         assert_eq!(value(&scope, "C"), 1, "one layer does not see the next");
         assert_eq!(value(&inner, "given"), "told");
         let told: Vec<_> = inner.values().into_keys().collect();
-        assert_eq!(told, ["Given".into(), "a".into(), "b".into(), "c".into()]);
+        assert_eq!(told, ["A".into(), "C".into(), "Given".into(), "b".into()]);
         assert!(findings.problems.is_empty());
     }
 

@@ -227,7 +227,6 @@ fn a35_a39_profiles_and_the_command_line_change_variables() {
     let told = |name: &str| env(&plan, "s/0001_One", &format!("AITHERZERO_{name}"));
     assert_eq!(told("a").as_deref(), Some("book"));
     assert_eq!(told("b").as_deref(), Some("quick"));
-    assert_eq!(told("c").as_deref(), Some("line"));
     assert_eq!(told("C").as_deref(), Some("line"));
 }
 
@@ -752,4 +751,94 @@ fn a31_what_is_no_playbook_is_refused() {
         let problems = Folders::new().errors(&book, &Options::default());
         assert!(!problems.is_empty(), "{book}");
     }
+}
+
+/// A40: jobs run as soon as what they need has succeeded, and steps one by one.
+#[test]
+fn a40_jobs_need_one_another() {
+    let plan = plan(
+        json!({"name": "ci", "env": {"A": "top", "B": "top"}, "jobs": {
+            "test": {"needs": ["build"], "env": {"B": "job"}, "steps": [
+                {"run": "0402", "env": {"C": "{{env.B}}-{{env.A}}"}},
+                {"run": "0001", "if": "failure()"},
+            ]},
+            "build": {"steps": [{"run": "0001-0002"}]},
+            "lint": {"steps": [{"run": "0208"}], "continue-on-error": true},
+            "tell": {"needs": ["build", "lint"], "if": "${{ always() }}", "steps": [{"run": "0002"}]},
+        }}),
+    );
+    assert_eq!(
+        lines(&plan),
+        [
+            "build/0001_One",
+            "build/0002_Two << build/0001_One",
+            "build << build/0001_One build/0002_Two",
+            "lint/0208_Docker",
+            "lint << lint/0208_Docker",
+            "tell/0002_Two < build lint",
+            "tell << tell/0002_Two",
+            "test/0402_Test << build",
+            "test/0001_One < test/0402_Test",
+            "test << test/0402_Test test/0001_One",
+        ]
+    );
+    let policy = |id: &str| {
+        let policy = &step(&plan, id).policy;
+        (policy.critical, policy.on_failure, policy.always)
+    };
+    let skips = OnFailure::SkipDependents;
+    assert_eq!(policy("build/0001_One"), (true, skips, false));
+    assert_eq!(policy("lint/0208_Docker"), (false, skips, false));
+    assert_eq!(policy("test/0001_One"), (true, skips, true));
+    assert_eq!(policy("tell/0002_Two"), (true, skips, true));
+    let told = |name| env(&plan, "test/0402_Test", name);
+    assert_eq!(told("A").as_deref(), Some("top"));
+    assert_eq!(told("B").as_deref(), Some("job"));
+    assert_eq!(told("C").as_deref(), Some("job-top"));
+}
+
+/// A40: what a step puts out reaches other jobs, and a matrix is a job for each
+/// of its combinations.
+#[test]
+fn a40_outputs_and_matrix() {
+    let plan = plan(json!({"jobs": {
+        "get": {"outputs": {"version": "${{ steps.v.outputs.version }}"}, "steps": [
+            {"id": "v", "run": "0001"},
+        ]},
+        "use": {"needs": "get", "strategy": {"matrix": {"os": ["a", "b"]}}, "steps": [
+            {"run": "0002", "env": {"V": "v${{ needs.get.outputs.version }}-${{ matrix.os }}"},
+             "if": "matrix.os == 'a' || needs.get.outputs.version == '2'"},
+        ]},
+        "end": {"needs": ["use"], "if": "needs.use.result == 'success'", "steps": [
+            {"run": "0402"},
+        ]},
+    }}));
+    let ids: Vec<&str> = plan.steps.iter().map(|step| &*step.id).collect();
+    let [_, _, one, _, two, ..] = ids.as_slice() else {
+        panic!("{ids:?}");
+    };
+    assert_eq!(
+        env(&plan, one, "V").as_deref(),
+        Some("v${steps.get/0001_One.outputs.version}-a")
+    );
+    assert_eq!(
+        when(&plan, two),
+        Some("'b' == 'a' || steps['get/0001_One'].outputs['version'] == '2'")
+    );
+    let end = step(&plan, "end/0402_Test");
+    assert_eq!(end.after.len(), 2, "both combinations");
+    assert!(end.when.as_ref().unwrap().text().contains("succeeded"));
+}
+
+/// A40: a circle of jobs, and a job that does not exist.
+#[test]
+fn a40_jobs_that_wait_for_themselves_are_refused() {
+    let folders = Folders::new();
+    let steps = json!([{"run": "0001"}]);
+    let circle = json!({"jobs": {
+        "a": {"needs": ["b"], "steps": steps}, "b": {"needs": ["a"], "steps": steps},
+    }});
+    assert!(!folders.errors(&circle, &Options::default()).is_empty());
+    let nobody = json!({"jobs": {"build": {"needs": ["buidl"], "steps": steps}}});
+    assert!(!folders.errors(&nobody, &Options::default()).is_empty());
 }

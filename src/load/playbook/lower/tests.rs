@@ -71,7 +71,7 @@ fn a40_env_has_three_levels() {
         ("book", "book"),
         ("job", "job"),
         ("step job", "job"),
-        ("book-book", "book-book"),
+        ("book-job", "book-job"),
         ("true!", "true!"),
     ];
     assert_eq!(found, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
