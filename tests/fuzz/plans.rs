@@ -246,6 +246,7 @@ const FIELDS: &[&str] = &[
     "id",
     "metadata",
     "name",
+    "notices",
     "plan_id",
     "variables",
     "version",
