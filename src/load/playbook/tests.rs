@@ -437,7 +437,7 @@ fn a24_a_stage_that_asks_for_a_file_asks_after_the_stage_before() {
     );
     assert_eq!(
         when(&plan, "b/0002_Two"),
-        Some("(steps['b/test-path'].exit_code == 0)")
+        Some("steps['b/test-path'].exit_code == 0")
     );
 }
 

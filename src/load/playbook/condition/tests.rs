@@ -281,7 +281,7 @@ fn questions_about_the_outside_world_are_asked_by_steps() {
             .unwrap_or_else(|| panic!("{text}: {:?}", outcome.problems));
         assert_eq!(
             read.condition.text(),
-            "(steps['q1'].exit_code == 0)",
+            "steps['q1'].exit_code == 0",
             "{text}"
         );
         assert_eq!(outcome.questions, [question], "{text}");
@@ -290,7 +290,7 @@ fn questions_about_the_outside_world_are_asked_by_steps() {
     let outcome = try_read(text, &scope, &[]);
     assert_eq!(
         outcome.read.unwrap().condition.text(),
-        "-not $Gen -or ((steps['q1'].exit_code == 0)) -or ((steps['q2'].exit_code == 0))"
+        "-not $Gen -or (steps['q1'].exit_code == 0) -or (steps['q2'].exit_code == 0)"
     );
 }
 
