@@ -49,6 +49,10 @@ fn stop_step(run: &RunState, ix: StepIx, why: Stopping, now: Millis) -> Option<C
         return match record.state {
             // It ran when the stop came; its failure is recorded like any other.
             StepState::Failing { attempt } => failing(run, ix, attempt, now),
+            // Its turn is after the restart, with all else that is left.
+            StepState::Claimed { attempt, .. } if record.handed && why == Stopping::Restart => {
+                stop_attempt(run, ix, attempt, Role::Main, Stopping::Cancel)
+            }
             _ => None,
         };
     }
