@@ -16,7 +16,7 @@ use crate::store::logs;
 use crate::view::jsonl::Jsonl;
 use crate::view::plain::Plain;
 use crate::view::progress::{Progress, Screen};
-use crate::view::summary;
+use crate::view::{notices, summary};
 
 /// How a run is shown, and what is answered.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +105,8 @@ impl Watcher {
     pub fn sum_up(&mut self, ended: &Ended) {
         // Taking the progress down leaves the terminal to the summary.
         self.people = People::Nothing;
+        // Whoever has closed stderr does not want to know, here and below.
+        let _ = notices::at_end(&ended.state, self.manner.quiet, &mut anstream::stderr());
         if self.manner.quiet || self.manner.json {
             return;
         }
@@ -112,7 +114,6 @@ impl Watcher {
         let mut tail =
             |ix: StepIx| logs::last_words(&self.state, run_id, state, ix, summary::TAIL_LINES);
         let mut err = anstream::stderr().lock();
-        // Whoever has closed stderr does not want to know.
         let _ = summary::write(run_id, state, &mut tail, &mut err);
     }
 }
@@ -144,6 +145,9 @@ impl Audience for Watcher {
             self.waiting.push_back(event.clone());
         }
         let begins = matches!(self.people, People::NotYet);
+        if let Kind::RunStarted { .. } = event.kind {
+            let _ = notices::at_start(run, self.manner.quiet, &mut anstream::stderr());
+        }
         if begins || matches!(event.kind, Kind::PlanReplaced { .. }) {
             // What is there must be gone before the new one draws.
             self.people = People::Nothing;

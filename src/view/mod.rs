@@ -22,6 +22,7 @@ pub mod jsonl;
 pub mod junit;
 pub mod log;
 pub mod markdown;
+pub mod notices;
 pub mod order;
 pub mod plain;
 pub mod preview;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use quintet::plan::problem::Severity;
-use quintet::plan::{OnAbort, OnFailure, OnRestart, Part, Rollback, StepIx, Text, Verdict};
+use quintet::plan::{
+    Level, Moment, OnAbort, OnFailure, OnRestart, Part, Rollback, StepIx, Text, Verdict,
+};
 
 use super::*;
 
@@ -74,6 +76,15 @@ fn every_field_reaches_the_plan() {
         (OnAbort::Terminate, Rollback::OnFailureOrCancel)
     );
     assert_eq!(plan.on_restart, OnRestart::Stop);
+    let notices = plan.notices.iter();
+    let notices: Vec<_> = notices.map(|n| (n.on, n.level, &*n.message)).collect();
+    assert_eq!(
+        notices,
+        [
+            (Moment::Start, Level::Info, "to staging"),
+            (Moment::Warning, Level::Warning, "look")
+        ]
+    );
     let lock = plan.lock.as_ref().unwrap();
     assert_eq!((&*lock.name, lock.wait), ("full-staging", Duration::ZERO));
     assert_eq!(plan.env[1], ("LEVEL".into(), "3".into()));

@@ -164,3 +164,43 @@ fn a_canceled_run_is_rolled_back_only_where_the_plan_says_so() {
         assert_eq!(Record::last(&test).state(), "canceled", "{rollback}");
     }
 }
+
+/// A38.
+#[test]
+fn a38_notices_are_told_at_the_beginning_and_at_the_end_and_when_quiet_only_errors() {
+    let test = plan(
+        r#"
+        variables: {WHO: all}
+        notices:
+          - {on: start, message: "hello ${WHO}"}
+          - {on: success, level: success, message: it is done}
+          - {on: warning, level: warning, message: look at it}
+          - {on: failure, level: error, message: it broke}
+          - {on: failure, message: better luck next time}
+        steps:
+          - {id: a, shell: true, command: "test -e good"}
+          - {id: b, command: "false", depends_on: [a], on_failure: continue}
+        "#,
+    );
+    let notices = [
+        "note: hello all\n",
+        "success: it is done\n",
+        "warning: look at it\n",
+        "error: it broke\n",
+        "note: better luck",
+    ];
+    let told = |stderr: &str| notices.map(|notice| stderr.matches(notice).count());
+    let failed = running(&test, &[]).status(1).run();
+    assert_eq!(told(&failed.stderr), [1, 0, 0, 1, 1], "{}", failed.stderr);
+    assert!(failed.stderr.starts_with(notices[0]), "{}", failed.stderr);
+    let quiet = running(&test, &["-q"]).status(1).run();
+    assert_eq!(quiet.stderr, notices[3]);
+    std::fs::write(test.path("work/good"), "").expect("a file can be written");
+    let resumed = test.quintet(&["resume"]).run();
+    assert_eq!(told(&resumed.stderr), [0, 1, 1, 0, 0], "{}", resumed.stderr);
+    let quiet = running(&test, &["--quiet"]).run();
+    assert_eq!(quiet.stderr, "");
+    for line in running(&test, &["--json"]).run().text().lines() {
+        serde_json::from_str::<serde_json::Value>(line).expect("only events");
+    }
+}

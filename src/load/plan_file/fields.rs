@@ -36,7 +36,7 @@ const BYTES: Shape = Shape::Count {
 };
 
 /// The file itself.
-pub static PLAN: [Field; 9] = [
+pub static PLAN: [Field; 10] = [
     field(
         "steps",
         Shape::List(&Shape::Object(&STEP)),
@@ -87,6 +87,29 @@ pub static PLAN: [Field; 9] = [
         "What holds for the whole run, and defaults for its steps.",
     )
     .not(&["defaults", "settings", "options"]),
+    field(
+        "notices",
+        Shape::List(&Shape::Object(&NOTICE)),
+        "What people are told of the run as a whole, when it begins and when it ends.",
+    )
+    .not(&["notifications"]),
+];
+
+/// One of the file's `notices`.
+pub static NOTICE: [Field; 3] = [
+    field(
+        "on",
+        Shape::Choice(&["start", "success", "warning", "failure"]),
+        "When: before the first step; when the run succeeded; when it did with something \
+         to look at; when it did not.",
+    )
+    .required(),
+    field(
+        "level",
+        Shape::Choice(&["info", "success", "warning", "error"]),
+        "How it is meant; info where it is left out.",
+    ),
+    field("message", Shape::Text, "What is said.").required(),
 ];
 
 /// One of the file's `variables`.

@@ -9,9 +9,9 @@ use std::time::Duration;
 use crate::load::document::{Entry, Kind, Node, Path};
 use crate::plan::problem::Problem;
 use crate::plan::variables::{self, Declaration};
-use crate::plan::{OnAbort, OnRestart, Part, Plan, Rollback, RunLock, Text};
+use crate::plan::{Level, Moment, Notice, OnAbort, OnRestart, Part, Plan, Rollback, RunLock, Text};
 
-use super::fields::{GLOBALS, LOCK, VARIABLE};
+use super::fields::{GLOBALS, LOCK, NOTICE, VARIABLE};
 use super::record::{self, Record};
 use super::walk::{Env, Walk, count, limit, seconds, word};
 
@@ -108,6 +108,7 @@ pub fn lower(walk: &mut Walk<'_>, root: &Record<'_>, stem: &str) -> (Plan, Defau
         description: plain(walk, root.named("description"), "description").unwrap_or_default(),
         metadata: metadata(walk, root),
         variables: walk.scope.values(),
+        notices: notices(walk, root),
         ..Plan::new(id)
     };
     if let Some(name) = plain(walk, root.named("name"), "name") {
@@ -141,6 +142,31 @@ fn plan_id(walk: &mut Walk<'_>, node: Node<'_>) -> Option<String> {
 fn plain(walk: &mut Walk<'_>, node: Option<Node<'_>>, name: &str) -> Option<String> {
     let text = walk.plain(node?, &Path::Field(&Path::Root, name))?;
     Some(text.into_owned())
+}
+
+fn notices(walk: &mut Walk<'_>, root: &Record<'_>) -> Vec<Notice> {
+    let path = Path::Field(&Path::Root, "notices");
+    let given = root.named("notices").into_iter().flat_map(Node::items);
+    let read = |(i, node)| {
+        let path = &Path::Item(&path, i);
+        let record = walk.record(node, &NOTICE, path);
+        let on = match walk.choice(&record, "on", path)? {
+            "start" => Moment::Start,
+            "success" => Moment::Success,
+            "warning" => Moment::Warning,
+            _ => Moment::Failure,
+        };
+        let level = match walk.choice(&record, "level", path) {
+            Some("success") => Level::Success,
+            Some("warning") => Level::Warning,
+            Some("error") => Level::Error,
+            _ => Level::Info,
+        };
+        let message = walk.plain(record.named("message")?, &Path::Field(path, "message"))?;
+        let message = message.into();
+        Some(Notice { on, level, message })
+    };
+    given.enumerate().filter_map(read).collect()
 }
 
 /// The file's metadata, and its unknown fields, which are kept there.

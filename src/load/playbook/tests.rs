@@ -9,13 +9,13 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// A folder of scripts and playbooks that is gone at the end of the test.
-struct Folders {
+pub(super) struct Folders {
     dir: tempfile::TempDir,
     request: Request,
 }
 
 impl Folders {
-    fn new() -> Folders {
+    pub(super) fn new() -> Folders {
         Folders::of(&[
             ("0001_One.sh", ""),
             ("0002_Two.sh", ""),
@@ -26,7 +26,7 @@ impl Folders {
         ])
     }
 
-    fn of(files: &[(&str, &str)]) -> Folders {
+    pub(super) fn of(files: &[(&str, &str)]) -> Folders {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(dir.path().join("books")).expect("a folder");
         for (file, text) in files {
@@ -41,13 +41,17 @@ impl Folders {
         Folders { dir, request }
     }
 
-    fn write(&self, name: &str, book: &serde_json::Value) -> std::path::PathBuf {
+    pub(super) fn write(&self, name: &str, book: &serde_json::Value) -> std::path::PathBuf {
         let path = self.dir.path().join("books").join(name);
         std::fs::write(&path, book.to_string()).expect("written");
         path
     }
 
-    fn load(&self, book: &serde_json::Value, options: &Options) -> Result<Loaded, Refusal> {
+    pub(super) fn load(
+        &self,
+        book: &serde_json::Value,
+        options: &Options,
+    ) -> Result<Loaded, Refusal> {
         let path = self.write("book.json", book);
         let folder = scripts::open(self.dir.path(), None, &self.request)?;
         load(
@@ -59,23 +63,23 @@ impl Folders {
         )
     }
 
-    fn plan(&self, book: &serde_json::Value) -> Plan {
+    pub(super) fn plan(&self, book: &serde_json::Value) -> Plan {
         self.plan_with(book, &Options::default())
     }
 
-    fn plan_with(&self, book: &serde_json::Value, options: &Options) -> Plan {
+    pub(super) fn plan_with(&self, book: &serde_json::Value, options: &Options) -> Plan {
         match self.load(book, options) {
             Ok(loaded) => loaded.plan,
             Err(refusal) => panic!("{:#?}", refusal.problems),
         }
     }
 
-    fn warnings(&self, book: &serde_json::Value) -> Vec<String> {
+    pub(super) fn warnings(&self, book: &serde_json::Value) -> Vec<String> {
         let loaded = self.load(book, &Options::default()).expect("a plan");
         loaded.warnings.into_iter().map(|p| p.message).collect()
     }
 
-    fn errors(&self, book: &serde_json::Value, options: &Options) -> Vec<Problem> {
+    pub(super) fn errors(&self, book: &serde_json::Value, options: &Options) -> Vec<Problem> {
         let refusal = self.load(book, options).expect_err("it is refused");
         let errors = refusal.problems.into_iter();
         errors.filter(|p| p.severity == Severity::Error).collect()
@@ -86,7 +90,7 @@ fn plan(book: serde_json::Value) -> Plan {
     Folders::new().plan(&book)
 }
 
-fn step<'p>(plan: &'p Plan, id: &str) -> &'p Step {
+pub(super) fn step<'p>(plan: &'p Plan, id: &str) -> &'p Step {
     let mut steps = plan.steps.iter();
     let all = || plan.steps.iter().map(|s| &*s.id).collect::<Vec<_>>();
     steps
@@ -95,7 +99,7 @@ fn step<'p>(plan: &'p Plan, id: &str) -> &'p Step {
 }
 
 /// Each step as `id < what it goes after << what it needs`.
-fn lines(plan: &Plan) -> Vec<String> {
+pub(super) fn lines(plan: &Plan) -> Vec<String> {
     let names = |ixs: &[StepIx]| {
         let names = ixs.iter().map(|ix| &*plan[*ix].id);
         names.collect::<Vec<_>>().join(" ")
@@ -115,7 +119,7 @@ fn lines(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-fn env(plan: &Plan, id: &str, name: &str) -> Option<String> {
+pub(super) fn env(plan: &Plan, id: &str, name: &str) -> Option<String> {
     let Action::Command(command) = &step(plan, id).action else {
         panic!("{id} is a group");
     };
@@ -124,7 +128,7 @@ fn env(plan: &Plan, id: &str, name: &str) -> Option<String> {
     Some(text.shown().into_owned())
 }
 
-fn when<'p>(plan: &'p Plan, id: &str) -> Option<&'p str> {
+pub(super) fn when<'p>(plan: &'p Plan, id: &str) -> Option<&'p str> {
     step(plan, id).when.as_ref().map(|when| when.text())
 }
 

@@ -377,7 +377,7 @@ fn a_value_that_would_be_read_as_a_name_is_refused() {
 fn a40_endings_of_other_jobs() {
     let earlier = [Earlier {
         key: "build".into(),
-        group: "build".into(),
+        group: Some("build".into()),
         steps: vec!["build/a".into(), "build/b".into()],
     }];
     let ok = "(steps['build'].status == 'succeeded')";

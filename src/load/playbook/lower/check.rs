@@ -12,7 +12,7 @@ use crate::plan::{
 };
 
 use super::super::book::{Check, Playbook, Said};
-use super::super::condition::{self, Around, Question, Read};
+use super::super::condition::{self, Around, Earlier, Question, Read};
 use super::{Making, Place, known, slug};
 
 /// Prints what does not hold, and ends with the code it is given.
@@ -26,6 +26,7 @@ impl Making<'_, '_> {
         said: &Said<String>,
         whose: &str,
         place: &Place,
+        earlier: &[Earlier],
         after: &[String],
     ) -> Option<Read> {
         let mut questions: Vec<(String, Question)> = Vec::new();
@@ -39,7 +40,7 @@ impl Making<'_, '_> {
             let mut around = Around {
                 whose,
                 scope: &place.scope,
-                earlier: &place.earlier,
+                earlier,
                 ask: &mut ask,
             };
             condition::read(said, &mut around, self.findings)
@@ -145,7 +146,7 @@ impl Making<'_, '_> {
         let scope = Arc::new(super::told_values(&place.scope));
         for check in checks {
             let whose = format!("the check {:?}", check.name.value);
-            let read = self.condition(&check.condition, &whose, &place, after);
+            let read = self.condition(&check.condition, &whose, &place, &[], after);
             let Some(read) = read else { continue };
             let Ok(fails) = Condition::parse(&format!("not ({})", read.condition.text())) else {
                 continue;

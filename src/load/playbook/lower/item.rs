@@ -40,6 +40,8 @@ pub(super) struct Turn<'s> {
     pub entry: &'s Entry,
     /// The steps that end the unit before it, if it waits for one.
     pub before: Vec<String>,
+    /// The steps of all units of its stage before it.
+    pub so_far: &'s [String],
     /// The steps that its script depends on.
     pub needed: Vec<String>,
 }
@@ -59,6 +61,20 @@ impl Turn<'_> {
         };
         Waits { after, needs }
     }
+
+    /// What its condition may ask about: other stages, and its own so far, without
+    /// the steps whose failure is tolerated.
+    fn earlier(&self, tolerated: &BTreeSet<String>) -> Vec<Earlier> {
+        let so_far = self.so_far.iter().filter(|id| !tolerated.contains(*id));
+        let so_far = Earlier {
+            key: self.stage.key.value.clone(),
+            group: None,
+            steps: so_far.cloned().collect(),
+        };
+        let mut earlier = self.entry.earlier.clone();
+        earlier.extend(Some(so_far).filter(|so_far| !so_far.steps.is_empty()));
+        earlier
+    }
 }
 
 impl Making<'_, '_> {
@@ -76,8 +92,7 @@ impl Making<'_, '_> {
             policy: item.policy.within(&around.policy),
             ..around.clone()
         };
-        let env = self.env(&item.env, &mut place.scope);
-        place.env.extend(env);
+        self.env(&item.env, &mut place);
         let mut waits = turn.waits();
         if entry.job {
             let chain = around.chain.iter();
@@ -92,7 +107,8 @@ impl Making<'_, '_> {
                 quoted(&stage.name.value)
             );
             let all = [&waits.after[..], &waits.needs].concat();
-            if let Some(read) = self.condition(said, &whose, &place, &all) {
+            let earlier = turn.earlier(&self.tolerated);
+            if let Some(read) = self.condition(said, &whose, &place, &earlier, &all) {
                 always |= read.regardless;
                 place.when.push(read.condition.text().to_owned());
             }
@@ -138,11 +154,6 @@ impl Making<'_, '_> {
         if !whatever {
             around.chain = ended.to_vec();
         }
-        around.earlier.extend(ended.iter().map(|id| Earlier {
-            key: String::new(),
-            group: id.clone(),
-            steps: vec![id.clone()],
-        }));
     }
 
     /// What a failure of the step means, beyond what its policy says.
@@ -357,8 +368,7 @@ impl Making<'_, '_> {
             when: vec![format!("steps['{start}'].status == 'succeeded'")],
             ..Place::default()
         };
-        let env = self.env(&book.env, &mut inner.scope);
-        inner.env.extend(env);
+        self.env(&book.env, &mut inner);
         self.point(&start, name.at, place, &waits.after, &waits.needs);
         self.running.push(key);
         let end = self.stages(book, &inner, std::slice::from_ref(&start));

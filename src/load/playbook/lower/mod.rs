@@ -31,10 +31,10 @@ use crate::plan::problem::{Problem, Span};
 use crate::plan::{Order, Plan, Rollback, Text};
 
 use super::book::{Named, Playbook, Policy, Said, Values};
-use super::condition::Earlier;
 use super::scope::{Findings, Scope};
 use super::template::Filled;
 use super::{profile, setting};
+use item::last_of_each;
 
 /// What a playbook is run with.
 #[derive(Clone, Debug, Default)]
@@ -99,16 +99,17 @@ pub fn lower(
     };
     making.success(&book, &scope);
     let mut place = Place {
-        scope: scope.clone(),
+        scope,
         policy: book.policy.clone(),
         ..Place::default()
     };
-    // The whole plan has this environment, so that no step needs it again.
-    let env = making.env(&book.env, &mut place.scope);
+    making.env(&book.env, &mut place);
+    // All steps have it from the plan.
+    let env = std::mem::take(&mut place.env);
     let start = making.before(&book, &place);
     let end = making.stages(&book, &place, &start);
     making.after(&book, &place, &end);
-    making.header(&book, &scope, env, folder, options)
+    making.header(&book, &place.scope, env, folder, options)
 }
 
 /// What is known before any stage of a playbook.
@@ -203,8 +204,6 @@ struct Place {
     env: Vec<(Box<str>, Text)>,
     /// The conditions of what is around, which hold here too.
     when: Vec<String>,
-    /// What conditions may ask about: stages before, and in a job its own steps.
-    earlier: Vec<Earlier>,
     /// In a job: the last step that has to succeed for the next.
     chain: Vec<String>,
 }
@@ -220,27 +219,25 @@ impl Making<'_, '_> {
         self.findings.problems.push(problem);
     }
 
-    /// Environment variables with their templates filled, which from then on are
-    /// the scope's `env.NAME`.
-    fn env(&mut self, values: &Values, scope: &mut Scope) -> Vec<(Box<str>, Text)> {
-        let mut env = Vec::new();
-        let around = scope.clone();
+    /// Adds environment variables to what holds at a place, with their templates
+    /// filled. Templates know them as `env.NAME`.
+    fn env(&mut self, values: &Values, place: &mut Place) {
         for Named { name, value } in values {
-            let filled = around.fill(value, self.findings);
-            scope.add_context(&format!("env.{}", name.value), filled.clone());
-            let text = filled.into_text();
+            let filled = place.scope.fill(value, self.findings);
+            let text = filled.clone().into_text();
             let nul = text.shown().contains('\0');
             if name.value.is_empty() || name.value.contains(['=', '\0']) || nul {
-                let name_of = quoted(&name.value);
+                let shown = quoted(&name.value);
                 self.refuse(
-                    format!("{name_of} cannot be an environment variable"),
+                    format!("{shown} cannot be an environment variable"),
                     name.at,
                 );
                 continue;
             }
-            env.push((name.value.as_str().into(), text));
+            let known = format!("env.{}", name.value);
+            place.scope.add_context(&known, filled);
+            place.env.push((name.value.as_str().into(), text));
         }
-        env
     }
 
     /// What counts as success, as far as it concerns single scripts.
@@ -302,7 +299,7 @@ impl Making<'_, '_> {
                 .iter()
                 .map(|(name, value)| (name.to_string(), told(value)))
                 .collect(),
-            env: item::last_of_each(env).into(),
+            env: last_of_each(env).into(),
             notices: self.notices(book, scope),
             min_succeeded: self.min_succeeded(book, scope),
             ..Plan::new(name)
@@ -358,3 +355,6 @@ fn slug(name: &str) -> String {
         slug => slug.trim_end_matches('-').into(),
     }
 }
+
+#[cfg(test)]
+mod tests;
