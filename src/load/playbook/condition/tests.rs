@@ -424,7 +424,8 @@ fn a40_endings_of_other_jobs() {
 /// A40.
 #[test]
 fn a40_items_are_asked_about_by_their_names_in_the_playbook() {
-    let scope = Scope::default().with_step("get", "job/0001_Get");
+    let mut scope = Scope::default();
+    scope.add_step("get", "job/0001_Get");
     for (text, expected) in [
         (
             "steps.get.outputs.v == '2'",

@@ -30,16 +30,10 @@ impl Making<'_, '_> {
         after: &[String],
     ) -> Option<Read> {
         let mut questions: Vec<(String, Question)> = Vec::new();
-        let mut ids = std::mem::take(&mut self.ids);
+        let ids = &mut self.ids;
         let read = {
             let mut ask = |question: Question| {
-                let wanted = format!("{}{}", place.prefix, question.name());
-                let mut id = wanted.clone();
-                let mut n = 1;
-                while !ids.insert(crate::plan::name::folded(&id)) {
-                    n += 1;
-                    id = format!("{wanted}-{n}");
-                }
+                let id = ids.take(&format!("{}{}", place.prefix, question.name()));
                 questions.push((id.clone(), question));
                 id
             };
@@ -51,7 +45,6 @@ impl Making<'_, '_> {
             };
             condition::read(said, &mut around, self.findings)
         };
-        self.ids = ids;
         for (id, question) in questions {
             self.question(id, &question, after, said.at);
         }
@@ -123,7 +116,7 @@ impl Making<'_, '_> {
         match checks.is_empty() {
             true => Vec::new(),
             false => {
-                self.ids.insert(id.into());
+                self.ids.take(id);
                 self.group(id, book.before[0].condition.at, &checks, &[]);
                 vec![id.into()]
             }

@@ -119,7 +119,7 @@ impl Making<'_, '_> {
         waits.needs.extend_from_slice(&turn.needed);
         waits.after.retain(|id| !waits.needs.contains(id));
         if let Some(id) = &item.id {
-            around.scope = around.scope.with_step(&id.value, &unit.id);
+            around.scope.add_step(&id.value, &unit.id);
         }
         let ended = match &item.does {
             Does::Playbook(name) => self.within(name, unit, &place, &waits),

@@ -74,11 +74,10 @@ pub fn lower(
         }
     };
     let given = given(lowering.request, options);
-    let scope = outermost(&book, &given, lowering.request, findings);
-    let asked = options.conditions.iter();
-    let scope = asked.fold(scope, |scope, (name, value)| {
-        scope.with_context(name, Filled::Value(value.clone()))
-    });
+    let mut scope = outermost(&book, &given, lowering.request, findings);
+    for (name, value) in &options.conditions {
+        scope.add_context(name, Filled::Value(value.clone()));
+    }
     let mut making = Making {
         library,
         catalogue: &folder.catalogue,
@@ -89,7 +88,7 @@ pub fn lower(
         base: scope.clone(),
         critical: BTreeSet::new(),
         all_critical: false,
-        ids: BTreeSet::new(),
+        ids: Ids::default(),
         scripts: 0,
         helpers: 0,
         tolerated: BTreeSet::new(),
@@ -151,8 +150,7 @@ struct Making<'a, 'r> {
     critical: BTreeSet<ScriptIx>,
     /// The failure of any script is the run's, also where the run goes on.
     all_critical: bool,
-    /// All ids so far, without regard to case.
-    ids: BTreeSet<String>,
+    ids: Ids,
     /// How many steps run scripts or code of the playbook …
     scripts: u32,
     /// … and how many are meeting points and questions, which always succeed.
@@ -165,6 +163,35 @@ struct Making<'a, 'r> {
     spliced: usize,
     lowering: &'a mut Lowering<'r>,
     findings: &'a mut Findings,
+}
+
+/// The ids of a plan, without regard to case: each with the last number that
+/// was put behind it to make another.
+#[derive(Default)]
+struct Ids(BTreeMap<String, u32>);
+
+impl Ids {
+    fn take(&mut self, wanted: &str) -> String {
+        let key = folded(wanted);
+        let Some(mut n) = self.0.get(&key).copied() else {
+            self.0.insert(key, 1);
+            return wanted.to_owned();
+        };
+        loop {
+            n += 1;
+            let id = format!("{wanted}-{n}");
+            if !self.0.contains_key(&folded(&id)) {
+                self.0.insert(key, n);
+                self.0.insert(folded(&id), 1);
+                return id;
+            }
+        }
+    }
+
+    /// Frees an id that was not used after all.
+    fn give_back(&mut self, id: &str) {
+        self.0.remove(&folded(id));
+    }
 }
 
 /// What holds where a stage stands.
@@ -184,13 +211,7 @@ struct Place {
 impl Making<'_, '_> {
     /// An id that nothing has yet: `wanted`, or with a number behind it.
     fn id(&mut self, wanted: &str) -> String {
-        let mut id = wanted.to_owned();
-        let mut n = 1;
-        while !self.ids.insert(folded(&id)) {
-            n += 1;
-            id = format!("{wanted}-{n}");
-        }
-        id
+        self.ids.take(wanted)
     }
 
     fn refuse(&mut self, message: impl Into<String>, at: Span) {
@@ -214,7 +235,7 @@ impl Making<'_, '_> {
                 continue;
             }
             let known = format!("env.{}", name.value);
-            place.scope = place.scope.with_context(&known, filled);
+            place.scope.add_context(&known, filled);
             place.env.push((name.value.as_str().into(), text));
         }
     }

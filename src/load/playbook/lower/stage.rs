@@ -116,7 +116,7 @@ impl Making<'_, '_> {
             }
             for (name, filled) in &other.outputs {
                 let name = format!("needs.{}.outputs.{name}", other.earlier.key);
-                here.scope = here.scope.with_context(&name, filled.clone());
+                here.scope.add_context(&name, filled.clone());
             }
             entry.earlier.push(other.earlier.clone());
         }
@@ -165,7 +165,7 @@ impl Making<'_, '_> {
         entry.regardless = regardless;
         let units = self.units(stage, &place);
         if units.is_empty() {
-            self.ids.remove(&folded(&group));
+            self.ids.give_back(&group);
             return None;
         }
         let steps = self.chains(stage, &units, &mut place, &entry);
@@ -251,6 +251,9 @@ impl Making<'_, '_> {
         let Some(script) = units[at].script else {
             return Vec::new();
         };
+        if self.catalogue.script(script).dependencies.is_empty() {
+            return Vec::new();
+        }
         let scripts: Vec<usize> = (0..units.len())
             .filter(|u| units[*u].script.is_some())
             .collect();
