@@ -149,7 +149,9 @@ fn stop_attempt(
 /// Takes the newest completed step back; then the one before.
 pub(super) fn roll_back(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
     let Some(&ix) = run.undoable.last().filter(|_| run.undo_failed.is_none()) else {
-        if may_end(run) {
+        // A resumed engine may have found one alive that runs whatever happens: it
+        // was begun before the stop, and the record of that was lost.
+        if may_end(run) && run.places.live.is_empty() {
             commands.push(end(run));
         }
         return;

@@ -515,9 +515,12 @@ impl RunState {
     /// Takes note that the executor has given this attempt back: it never began.
     pub fn take_back(&mut self, attempt: Attempt) {
         let record = &mut self.steps[attempt.step.at()];
-        let is_it =
-            matches!(record.state, StepState::Claimed { attempt: n, .. } if n == attempt.number);
-        if is_it && attempt.role == Role::Main {
+        let claimed = match (attempt.role, &record.state, record.undo()) {
+            (Role::Undo, _, UndoState::Claimed { attempt, .. })
+            | (Role::Main | Role::Remedy, StepState::Claimed { attempt, .. }, _) => Some(*attempt),
+            _ => None,
+        };
+        if claimed == Some(attempt.number) {
             record.handed = false;
             self.refresh(attempt.step);
         }
