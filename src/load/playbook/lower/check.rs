@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::load::facts;
 use crate::plan::build::Links;
+use crate::plan::condition::SyntaxError;
 use crate::plan::problem::Span;
 use crate::plan::{
     About, Action, Command, Condition, OnFailure, Policy, Program, Source, Step, Verdict,
@@ -123,10 +124,13 @@ impl Making<'_, '_> {
         }
     }
 
-    /// A37: what should hold in the end, else there is a warning.
+    /// A37: what should hold in the end, else there is a warning. So one that
+    /// cannot be judged, because it is code, is a warning as well.
     pub(super) fn after(&mut self, book: &Playbook, place: &Place, end: &[String]) {
         let ended = (2, Verdict::Warning);
+        let before = self.findings.problems.count();
         self.checks(&book.after, "postconditions", ended, place, end);
+        self.findings.problems.soften(before);
     }
 
     /// A step for each check, which runs where the check does not hold.
@@ -148,7 +152,9 @@ impl Making<'_, '_> {
             let whose = format!("the check {:?}", check.name.value);
             let read = self.condition(&check.condition, &whose, &place, &[], after);
             let Some(read) = read else { continue };
-            let Ok(fails) = Condition::parse(&format!("not ({})", read.condition.text())) else {
+            let fails = Condition::parse(&format!("not ({})", read.condition.text()));
+            let refuse = |error: SyntaxError| self.refuse(error.message, check.condition.at);
+            let Ok(fails) = fails.map_err(refuse) else {
                 continue;
             };
             self.note(&fails, &place);
