@@ -241,7 +241,7 @@ fn names_that_conditions_cannot_spell_stand_as_their_values() {
     reads_as("$Tools.One.On", &known, "true");
 }
 
-/// SEQ: the two questions.
+/// The two questions.
 #[test]
 fn questions_about_the_outside_world_are_asked_by_steps() {
     let path = |path: &str, kind| Question::Path {
