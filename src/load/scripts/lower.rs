@@ -161,18 +161,9 @@ impl<'r> Lowering<'r> {
             when.steps().is_empty() && when.judge(&world).is_ok_and(|found| !found.holds)
         });
         if !skipped {
-            let message = format!(
-                "{}: {program:?}, which runs it, is not on PATH",
-                script.file
-            );
-            let help = format!(
-                "install {program}, or leave the script out with !{:04}",
-                script.number
-            );
-            let problem = Problem::error(message).at(script.at, "").help(help);
             self.unmet.push(Unmet {
                 step: usage.id.clone(),
-                problem,
+                program: program.clone(),
             });
         }
     }

@@ -9,7 +9,7 @@ use crate::load::scripts::is_there;
 use crate::load::scripts::lower::{Usage, as_environment};
 use crate::plan::build::quoted;
 use crate::plan::name::folded;
-use crate::plan::problem::{Problem, Span};
+use crate::plan::problem::Span;
 use crate::plan::{
     About, Action, Condition, OnFailure, Policy, Retry, Scope as Values, Step, Text,
 };
@@ -223,7 +223,7 @@ impl Making<'_, '_> {
             return None;
         };
         let code = code::lower(*language, text, &place.scope, self.findings)?;
-        self.need_interpreter(*language, &unit.id, text);
+        self.need_interpreter(*language, &unit.id);
         let goes_on = defaults.continue_on_error == Some(true);
         let policy = Policy {
             timeout: defaults.timeout.filter(|limit| !limit.is_zero()),
@@ -316,13 +316,13 @@ impl Making<'_, '_> {
         (values, texts)
     }
 
-    fn need_interpreter(&mut self, language: Language, id: &str, text: &Said<String>) {
+    fn need_interpreter(&mut self, language: Language, id: &str) {
         let env = self.lowering.request.env.as_ref();
         let path = env.and_then(|env| env.get("PATH"));
-        if !is_there(code::interpreter(language), path.map(String::as_str)) {
-            let problem = Problem::error(code::missing(language, id)).at(text.at, "");
+        let program = code::interpreter(language).to_owned();
+        if !is_there(&program, path.map(String::as_str)) {
             let step = id.to_owned();
-            self.lowering.unmet.push(Unmet { step, problem });
+            self.lowering.unmet.push(Unmet { step, program });
         }
     }
 
