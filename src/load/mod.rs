@@ -12,6 +12,7 @@ pub mod document;
 mod facts;
 pub mod plan_file;
 pub mod playbook;
+mod runner;
 pub mod scripts;
 
 use std::collections::BTreeMap;
