@@ -67,7 +67,7 @@ mod tests {
         let phase = root.with(Some(&object(r#"{"disk": "sda", "try": 1}"#)));
         let child = phase.with(Some(&object(r#"{"try": 2, "own": true}"#)));
         assert_eq!(phase.text(), r#"{"disk":"sda","try":1}"#);
-        assert_eq!(child.text(), r#"{"try":1,"own":true,"disk":"sda"}"#);
+        assert_eq!(child.text(), r#"{"disk":"sda","own":true,"try":1}"#);
         assert_eq!(child.with(None).text(), child.text());
         assert_eq!(root.with(None).text(), "");
     }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::load::document::{self, Format};
+use crate::load::document::{self, Format, Kind};
 use crate::plan::problem::{Problem, Span};
 
 /// So many lines are shown with what they would be.
@@ -56,14 +56,15 @@ struct Line {
 }
 
 /// The lines that are to be written otherwise; nothing, where that would not
-/// make the text JSON.
+/// make the text a JSON object.
 fn mended(text: &str) -> Option<Vec<Line>> {
     let old: Vec<&str> = text.split('\n').collect();
     let mut new: Vec<String> = old.iter().map(|line| line_mended(line)).collect();
     mend_commas(&mut new);
     let mut problems = Vec::new();
-    document::parse(&new.join("\n"), Format::Json, 0, &mut problems)?;
-    if !problems.is_empty() {
+    let joined = new.join("\n");
+    let document = document::parse(&joined, Format::Json, 0, &mut problems)?;
+    if !problems.is_empty() || document.root().kind() != Kind::Object {
         return None;
     }
     let mut lines = Vec::new();
