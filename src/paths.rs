@@ -132,6 +132,7 @@ impl Unusable {
 /// quintet.db      the store
 /// runs/RUN-ID/    what belongs to one run: events.jsonl, output of its steps
 /// locks/          named locks, pools and resources
+/// logs/           log files that plans ask for at places that cannot be written
 /// ```
 ///
 /// A symbolic link may lead to it, but nothing inside it may be one.
@@ -225,6 +226,12 @@ impl StateDir {
     /// The directory of named locks, pools and resources.
     pub fn locks(&self) -> PathBuf {
         self.root.join("locks")
+    }
+
+    /// The directory of log files for people that have no better place. It is
+    /// made when there is one.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
     }
 }
 

@@ -2,11 +2,14 @@
 //! the person at the terminal, who may be asked.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
 
+use super::error::warn;
+use super::log_file;
 use super::output::LinesToPeople;
 use crate::engine::{Answers, Audience, Clock, Ended, Held};
 use crate::paths::StateDir;
@@ -14,6 +17,7 @@ use crate::plan::{Plan, StepIx};
 use crate::run::{Event, Kind, RunState, Seq, Usual};
 use crate::store::logs;
 use crate::view::jsonl::Jsonl;
+use crate::view::log_file::LogFile;
 use crate::view::plain::Plain;
 use crate::view::progress::{Progress, Screen};
 use crate::view::{notices, summary};
@@ -39,6 +43,8 @@ pub struct Watcher {
     usual: Usual,
     clock: Clock,
     people: People,
+    /// The file that the plan asks for.
+    log_file: Option<LogFile<File>>,
     programs: Option<Jsonl<Box<dyn Write>>>,
     /// Events that are not durable yet, and so not for programs.
     waiting: VecDeque<Event>,
@@ -65,6 +71,7 @@ impl Watcher {
             usual: Usual::nothing(),
             clock: Clock::start(),
             people: People::NotYet,
+            log_file: None,
             programs: None,
             waiting: VecDeque::new(),
             plan: None,
@@ -99,6 +106,13 @@ impl Watcher {
         }
         let stderr: Box<dyn Write> = Box::new(LinesToPeople::new());
         People::Lines(Plain::new(stderr, run.plan(), zone))
+    }
+
+    /// The view of the file that the run's plan asks for.
+    fn log_file(&self, run: &RunState) -> Option<LogFile<File>> {
+        let wanted = run.plan().log_file.as_ref()?;
+        let file = log_file::open(wanted, &self.state.logs(), self.manner.quiet)?;
+        Some(LogFile::new(file, TimeZone::system()))
     }
 
     /// Tells how the run ended.
@@ -151,7 +165,16 @@ impl Audience for Watcher {
         if begins || matches!(event.kind, Kind::PlanReplaced { .. }) {
             // What is there must be gone before the new one draws.
             self.people = People::Nothing;
+            self.log_file = self.log_file(run);
             self.people = self.people(run);
+        }
+        if let Some(log_file) = &mut self.log_file
+            && let Err(error) = log_file.event(run, event)
+        {
+            self.log_file = None;
+            if !self.manner.quiet {
+                warn(&format!("nothing more is added to the log file: {error}"));
+            }
         }
         if let Kind::RunPaused { reason } = &event.kind
             && self.manner.quiet
@@ -224,7 +247,7 @@ impl Audience for Watcher {
         let path = self.state.run(run_id).join("events.jsonl");
         let lines: Vec<String> = lines.iter().map(u64::to_string).collect();
         // Also when quiet: a disk or a person has changed what must not change.
-        super::error::warn(&format!(
+        warn(&format!(
             "{} does not say what the database says, which counts: line {}",
             path.display(),
             lines.join(", ")

@@ -26,6 +26,7 @@ mod global;
 mod graph;
 mod list;
 mod listing;
+mod log_file;
 mod logs;
 mod output;
 mod plan;

@@ -100,6 +100,7 @@ impl Plan {
             order: self.order,
             min_succeeded: self.min_succeeded,
             notices: self.notices.clone(),
+            log_file: self.log_file.clone(),
             before: self.before.clone(),
             steps: Vec::new(),
         }

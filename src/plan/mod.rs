@@ -122,6 +122,9 @@ pub struct Plan {
     /// What people are told of the run as a whole, in the order of the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
+    /// Where each run of the plan adds lines for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_file: Option<LogFile>,
     /// The plan that a run went by before it went on by this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Arc<Plan>>,
@@ -155,6 +158,7 @@ impl Plan {
             order: Order::default(),
             min_succeeded: None,
             notices: Vec::new(),
+            log_file: None,
             before: None,
             steps: Vec::new(),
         }
@@ -228,6 +232,17 @@ pub enum Level {
     Success,
     Warning,
     Error,
+}
+
+/// A file that lines for people are added to while a run goes on. It is for
+/// them alone: a run goes on where none of these can be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFile {
+    /// Absolute.
+    pub path: Box<str>,
+    /// Taken where that one cannot be, in their order; absolute.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub fallbacks: Box<[Box<str>]>,
 }
 
 /// One thing to do.

@@ -21,6 +21,7 @@ pub mod graph;
 pub mod jsonl;
 pub mod junit;
 pub mod log;
+pub mod log_file;
 pub mod markdown;
 pub mod notices;
 pub mod order;

@@ -97,16 +97,17 @@ impl Lines {
 }
 
 /// What there is to say of an event.
-struct Told {
+pub(super) struct Told {
     /// The step it is about; else it is about the run.
-    step: Option<StepIx>,
-    style: Style,
-    verb: &'static str,
+    pub step: Option<StepIx>,
+    pub style: Style,
+    pub verb: &'static str,
     /// What follows the verb, with the space or comma before it.
-    rest: String,
+    pub rest: String,
 }
 
-fn tell(run: &RunState, event: &Event) -> Option<Told> {
+/// What there is to say of the event, given the state after it.
+pub(super) fn tell(run: &RunState, event: &Event) -> Option<Told> {
     let told = |step, style, verb, rest| {
         Some(Told {
             step,

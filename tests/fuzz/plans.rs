@@ -244,6 +244,7 @@ fn value() -> impl Strategy<Value = Value> {
 const FIELDS: &[&str] = &[
     "description",
     "id",
+    "log_file",
     "metadata",
     "name",
     "notices",

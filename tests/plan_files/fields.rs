@@ -85,6 +85,13 @@ fn every_field_reaches_the_plan() {
             (Moment::Warning, Level::Warning, "look")
         ]
     );
+    let log_file = plan.log_file.as_ref().unwrap();
+    assert_eq!(&*log_file.path, "/var/log/staging.log");
+    let cwd = request().cwd;
+    assert_eq!(
+        log_file.fallbacks[..],
+        [format!("{cwd}/full.log").into_boxed_str()]
+    );
     let lock = plan.lock.as_ref().unwrap();
     assert_eq!((&*lock.name, lock.wait), ("full-staging", Duration::ZERO));
     assert_eq!(plan.env[1], ("LEVEL".into(), "3".into()));
@@ -478,6 +485,27 @@ fn powershells_environment_is_no_text_of_a_plan() {
         assert_eq!(
             help,
             Some("a plan names it as '${env.NAME}', in single quotes")
+        );
+    }
+}
+
+/// H20.
+#[test]
+fn h20_a_log_file_is_a_path_or_several_of_which_the_first_that_can_be_written_counts() {
+    let with = |log_file: &str| {
+        format!(r#"{{"log_file": {log_file}, "steps": [{{"id": "a", "command": "true"}}]}}"#)
+    };
+    let one = plan(&with(r#""logs/run.log""#)).log_file.unwrap();
+    let here = request().cwd;
+    assert_eq!(*one.path, *format!("{here}/logs/run.log"));
+    assert!(one.fallbacks.is_empty());
+    assert_eq!(plan(&with("[]")).log_file, None);
+    for nothing in [r#""""#, r#"["/var/log/a.log", "."]"#] {
+        let refusal = refused(&with(nothing));
+        let said = messages(&refusal.problems);
+        assert!(
+            matches!(said[..], [said] if said.ends_with("names no file")),
+            "{said:?}"
         );
     }
 }

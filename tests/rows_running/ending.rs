@@ -204,3 +204,79 @@ fn a38_notices_are_told_at_the_beginning_and_at_the_end_and_when_quiet_only_erro
         serde_json::from_str::<serde_json::Value>(line).expect("only events");
     }
 }
+
+/// H20.
+#[test]
+fn h20_a_runs_lines_go_to_the_log_file_also_where_it_is_resumed() {
+    let test = plan(
+        r#"
+        log_file: logs/run.log
+        variables: {TOKEN: {secret: true, default: s3cret-word}}
+        steps:
+          - {id: config/hardware/bluetooth, shell: true, command: "echo no ${TOKEN} >&2; test -e good"}
+          - {id: first-run, command: "true", depends_on: [config/hardware/bluetooth]}
+        "#,
+    );
+    let lines = || {
+        let text = std::fs::read_to_string(test.path("work/logs/run.log"));
+        let text = text.expect("the log file is there");
+        // Times are whatever they are.
+        let told = text.lines().map(|line| {
+            let (time, rest) = line.split_at("[2026-11-20 12:00:00] ".len());
+            assert!(time.starts_with("[20") && time.ends_with("] "), "{line}");
+            let (rest, _) = rest.split_once(" after ").unwrap_or((rest, ""));
+            rest.to_owned()
+        });
+        told.collect::<Vec<String>>()
+    };
+    running(&test, &["-q"]).status(1).run();
+    let failed = [
+        "[INFO] [root] started: plan, 2 steps, at most 1 at once",
+        "[INFO] [config/hardware/bluetooth] started",
+        "[ERROR] [config/hardware/bluetooth] failed (exit 1)",
+        "[WARNING] [root] stops: config/hardware/bluetooth failed, and it is critical",
+        "[WARNING] [first-run] canceled: the run was aborted",
+        "[ERROR] [root] failed",
+    ];
+    assert_eq!(lines(), failed);
+    let text = std::fs::read_to_string(test.path("work/logs/run.log")).expect("it is there");
+    assert!(text.contains(": no ***"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+
+    std::fs::write(test.path("work/good"), "").expect("a file can be written");
+    test.quintet(&["resume", "--var", "TOKEN=s3cret-word"])
+        .run();
+    let resumed = lines();
+    assert!(
+        resumed.starts_with(&failed.map(str::to_owned)),
+        "{resumed:?}"
+    );
+    let last = resumed.last().map(String::as_str);
+    assert_eq!(last, Some("[INFO] [root] succeeded"));
+}
+
+/// H20.
+#[test]
+fn h20_where_the_log_file_cannot_be_written_another_is_and_people_are_told() {
+    let test = plan(
+        r#"
+        log_file: [file/run.log, file]
+        steps: [{id: a, command: "true"}]
+        "#,
+    );
+    std::fs::create_dir(test.path("work/file")).expect("a folder can be made");
+    std::fs::create_dir(test.path("work/file/run.log")).expect("a folder can be made");
+    let run = running(&test, &[]).run();
+    let state = std::fs::canonicalize(test.path("state")).expect("there is state");
+    let taken = state.join("logs/run.log");
+    let warned = format!("; its lines go to {}\n", taken.display());
+    assert!(run.stderr.contains(&warned), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("warning: no log file "),
+        "{}",
+        run.stderr
+    );
+    let text = std::fs::read_to_string(taken).expect("it is there");
+    assert!(text.contains("[INFO] [a] succeeded after "), "{text}");
+    assert_eq!(running(&test, &["-q"]).run().stderr, "");
+}

@@ -36,7 +36,7 @@ const BYTES: Shape = Shape::Count {
 };
 
 /// The file itself.
-pub static PLAN: [Field; 10] = [
+pub static PLAN: [Field; 11] = [
     field(
         "steps",
         Shape::List(&Shape::Object(&STEP)),
@@ -93,6 +93,13 @@ pub static PLAN: [Field; 10] = [
         "What people are told of the run as a whole, when it begins and when it ends.",
     )
     .not(&["notifications"]),
+    field(
+        "log_file",
+        Shape::Either(&[Shape::Text, TEXTS]),
+        "A file that each run adds lines for people to, seen from where the run was \
+         started. Of several the first that can be written.",
+    )
+    .not(&["logfile"]),
 ];
 
 /// One of the file's `notices`.

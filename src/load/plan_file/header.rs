@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::load::document::{Entry, Kind, Node, Path};
 use crate::plan::problem::Problem;
 use crate::plan::variables::{self, Declaration};
-use crate::plan::{Level, Moment, Notice, OnAbort, OnRestart, Part, Plan, Rollback, RunLock, Text};
+use crate::plan::{
+    Level, LogFile, Moment, Notice, OnAbort, OnRestart, Part, Plan, Rollback, RunLock, Text,
+};
 
 use super::fields::{GLOBALS, LOCK, NOTICE, VARIABLE};
 use super::record::{self, Record};
@@ -109,6 +111,7 @@ pub fn lower(walk: &mut Walk<'_>, root: &Record<'_>, stem: &str) -> (Plan, Defau
         metadata: metadata(walk, root),
         variables: walk.scope.values(),
         notices: notices(walk, root),
+        log_file: log_file(walk, root),
         ..Plan::new(id)
     };
     if let Some(name) = plain(walk, root.named("name"), "name") {
@@ -169,6 +172,32 @@ fn notices(walk: &mut Walk<'_>, root: &Record<'_>) -> Vec<Notice> {
     given.enumerate().filter_map(read).collect()
 }
 
+fn log_file(walk: &mut Walk<'_>, root: &Record<'_>) -> Option<LogFile> {
+    let node = root.named("log_file")?;
+    let path = Path::Field(&Path::Root, "log_file");
+    let base: Arc<str> = walk.request.cwd.as_str().into();
+    let mut file = |node: Node<'_>, path: &Path<'_>| {
+        let place = walk.place(node, &base, path)?;
+        if place == base {
+            walk.report(path, "names no file", node.span());
+        }
+        Some(place.as_ref().into())
+    };
+    let paths: Vec<Box<str>> = match node.kind() {
+        Kind::Array => {
+            let items = node.items().enumerate();
+            let read = items.filter_map(|(i, item)| file(item, &Path::Item(&path, i)));
+            read.collect()
+        }
+        _ => file(node, &path).into_iter().collect(),
+    };
+    let mut paths = paths.into_iter();
+    Some(LogFile {
+        path: paths.next()?,
+        fallbacks: paths.collect(),
+    })
+}
+
 /// The file's metadata, and its unknown fields, which are kept there.
 fn metadata(walk: &mut Walk<'_>, root: &Record<'_>) -> BTreeMap<String, serde_json::Value> {
     let path = Path::Field(&Path::Root, "metadata");
@@ -207,7 +236,7 @@ fn globals(walk: &mut Walk<'_>, node: Node<'_>, plan: &mut Plan, defaults: &mut 
     defaults.max_output = record.named("default_max_output").and_then(bytes);
     if let Some(node) = record.named("cwd") {
         let base = Arc::clone(&defaults.cwd);
-        let cwd = walk.directory(node, &base, &Path::Field(path, "cwd"));
+        let cwd = walk.place(node, &base, &Path::Field(path, "cwd"));
         defaults.cwd = cwd.unwrap_or(base);
     }
     if let Some(node) = record.named("env") {

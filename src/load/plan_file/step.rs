@@ -239,7 +239,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
         base: &Arc<str>,
         path: &Path<'_>,
     ) -> Command {
-        let cwd = cwd.and_then(|n| self.walk.directory(n, base, &Path::Field(path, "cwd")));
+        let cwd = cwd.and_then(|n| self.walk.place(n, base, &Path::Field(path, "cwd")));
         let mut made = Command {
             program: Program::Argv(Box::default()),
             cwd: cwd.unwrap_or_else(|| Arc::clone(base)),

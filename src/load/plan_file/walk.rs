@@ -244,14 +244,9 @@ impl<'r> Walk<'r> {
         env
     }
 
-    /// A working directory, seen from `base`. Paths are joined as they are
-    /// written: what `..` leads to is for the system to say, when a step starts.
-    pub fn directory(
-        &mut self,
-        node: Node<'_>,
-        base: &Arc<str>,
-        path: &Path<'_>,
-    ) -> Option<Arc<str>> {
+    /// A directory or file, seen from `base`. Paths are joined as they are
+    /// written: what `..` leads to is for the system to say, when it is used.
+    pub fn place(&mut self, node: Node<'_>, base: &Arc<str>, path: &Path<'_>) -> Option<Arc<str>> {
         let text = self.plain(node, path)?;
         if text.contains('\0') {
             self.report(path, "holds a NUL, which no path can", node.span());
