@@ -244,7 +244,8 @@ fn h20_a_runs_lines_go_to_the_log_file_also_where_it_is_resumed() {
     assert!(!text.contains("s3cret"), "{text}");
 
     std::fs::write(test.path("work/good"), "").expect("a file can be written");
-    test.quintet(&["resume", "--var", "TOKEN=s3cret-word"]).run();
+    test.quintet(&["resume", "--var", "TOKEN=s3cret-word"])
+        .run();
     let resumed = lines();
     assert!(
         resumed.starts_with(&failed.map(str::to_owned)),
