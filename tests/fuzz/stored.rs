@@ -164,7 +164,8 @@ fn show(id: &str, run: &RunState, log: &[quintet::run::Event]) {
     status::text(subject, &zone, &mut out).expect(takes);
     lines::write(subject, &zone, &mut out).expect(takes);
     let tree = document::of(subject, log, &zone);
-    tree.write(log.len().is_multiple_of(2), &mut out).expect(takes);
+    tree.write(log.len().is_multiple_of(2), &mut out)
+        .expect(takes);
     let timeline = Timeline::of(log);
     let _ = timeline.json(run.plan());
     status::json(subject, &timeline, serde_json::Value::Null);

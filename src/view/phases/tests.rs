@@ -88,7 +88,7 @@ fn h18_every_phase_above_a_failure_has_failed_and_none_beside_it() {
        ├─ bluetooth  failed  1.2s  exit 3
        └─ wifi  skipped  it depends on config/hardware/bluetooth, which failed
     first-run/  skipped  1 step
-    └─ welcome  skipped  it depends on config, which was skipped
+    └─ welcome  skipped  it depends on config/hardware/wifi, which was skipped
     "#);
 }
 
