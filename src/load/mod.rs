@@ -10,8 +10,10 @@
 
 pub mod document;
 mod facts;
+pub mod phases;
 pub mod plan_file;
 pub mod playbook;
+mod runner;
 pub mod scripts;
 
 use std::collections::BTreeMap;
@@ -38,6 +40,12 @@ pub struct Loader {
 
 /// All front ends. The first that accepts a path reads it.
 pub static LOADERS: &[Loader] = &[
+    Loader {
+        name: "phases",
+        about: "a tree of phases: directories with an index.json",
+        accepts: phases::is_tree,
+        load: phases::load,
+    },
     Loader {
         name: "plan",
         about: "a plan file: JSON, TOML, YAML or PowerShell data with a list of steps",

@@ -14,8 +14,13 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// An id has at most this many bytes, so that it fits a file name with room to spare.
+/// A segment of an id has at most this many bytes, so that it fits a file name
+/// with room to spare.
 pub const MAX_BYTES: usize = 200;
+
+/// An id has at most this many bytes, as a path has: trees of phases are nested
+/// a thousand deep.
+pub const MAX_PATH: usize = 4095;
 
 /// Checks that `id` may name a step: segments joined by `/`, each made of
 /// letters, digits, `_`, `-` and `.`, none of which begins with `-`, ends with
@@ -28,9 +33,9 @@ pub fn check_id(id: &str) -> Result<(), String> {
     if id.is_empty() {
         return Err("is empty".into());
     }
-    if id.len() > MAX_BYTES {
+    if id.len() > MAX_PATH {
         return Err(format!(
-            "is {} bytes long; {MAX_BYTES} are the most",
+            "is {} bytes long; {MAX_PATH} are the most",
             id.len()
         ));
     }
@@ -46,6 +51,10 @@ pub fn check_id(id: &str) -> Result<(), String> {
 fn check_segment(segment: &str) -> Result<(), String> {
     match segment {
         "" => Err("begins or ends with `/`, or holds `//`".into()),
+        _ if segment.len() > MAX_BYTES => Err(format!(
+            "has a part of {} bytes; {MAX_BYTES} are the most",
+            segment.len()
+        )),
         "." | ".." => Err(format!(
             "holds the path segment `{segment}`, which leads elsewhere"
         )),
@@ -304,6 +313,9 @@ mod tests {
         }
         assert!(check_id(&"n".repeat(5000)).is_err());
         assert!(check_id(&"n".repeat(MAX_BYTES)).is_ok());
+        assert!(check_id(&"n".repeat(MAX_BYTES + 1)).is_err());
+        assert!(check_id(&format!("n{}", "/n".repeat(MAX_PATH / 2))).is_ok());
+        assert!(check_id(&format!("n{}", "/n".repeat(MAX_PATH / 2 + 1))).is_err());
     }
 
     #[test]

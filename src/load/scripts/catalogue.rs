@@ -9,6 +9,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::load::Request;
+use crate::load::runner::{self, Runner};
 use crate::plan::graph::Graph;
 use crate::plan::problem::{Problem, Sources, Span};
 use crate::plan::select::{SelectError, Selection};
@@ -18,7 +19,7 @@ use super::config::{Config, Defaults};
 use super::folder::{self, Found};
 use super::header::{self, Header, Said};
 use super::needs;
-use super::runner::{self, Parameter, Runner};
+use super::parameters::{self, Parameter};
 
 /// So much of each file is read: its header, and PowerShell's `param()`.
 const HEAD: u64 = 64 << 10;
@@ -205,7 +206,7 @@ impl Script {
         };
         let path_of = request.env.as_ref().and_then(|env| env.get("PATH"));
         let parameters = match runner.powershell {
-            true => runner::parameters(text),
+            true => parameters::of(text),
             false => BTreeMap::new(),
         };
         let defaults = config.defaults(found.number);

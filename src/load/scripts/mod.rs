@@ -1,6 +1,6 @@
 //! Folders of numbered scripts: `NNNN_Name.*`.
 //!
-//! A folder is read into a [`Catalogue`] (`folder`, `header`, `runner`), of which
+//! A folder is read into a [`Catalogue`] (`folder`, `header`, `parameters`), of which
 //! a selection (`sequence`) or a playbook takes scripts; `lower` makes a step of
 //! each, `needs` says what their dependencies mean, and `config` what holds for
 //! all of them.
@@ -11,7 +11,7 @@ mod folder;
 mod header;
 pub mod lower;
 pub(super) mod needs;
-mod runner;
+mod parameters;
 mod sequence;
 
 use std::collections::BTreeMap;
@@ -29,8 +29,8 @@ use catalogue::Catalogue;
 use config::{Config, Profile};
 use lower::{Lowering, as_environment};
 
+pub use super::runner::is_there;
 pub use folder::is_folder;
-pub use runner::is_there;
 
 /// Scripts at once, where nobody says anything else.
 pub const AT_ONCE: NonZeroU32 = NonZeroU32::new(4).expect("four is not zero");
