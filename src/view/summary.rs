@@ -41,7 +41,7 @@ pub fn write(
     remarks(run, out)?;
     asked_for(run, Verdict::RestartRequired, "a restart is required", out)?;
     asked_for(run, Verdict::NeedsHandling, "needs handling", out)?;
-    tolerated(run, out)?;
+    tolerated(run, tail, out)?;
     left_out(run, Outcome::Skipped, out)?;
     left_out(run, Outcome::Canceled, out)?;
     let failures = run.counted_failures();
@@ -121,14 +121,25 @@ fn asked_for(run: &RunState, verdict: Verdict, what: &str, out: &mut impl Write)
     }
 }
 
-fn tolerated(run: &RunState, out: &mut impl Write) -> io::Result<()> {
-    for ix in run.tolerated_failures() {
+/// Failures that do not matter, each with the last line that its step wrote.
+fn tolerated(run: &RunState, tail: &mut Tail<'_>, out: &mut impl Write) -> io::Result<()> {
+    for (n, ix) in run.tolerated_failures().into_iter().enumerate() {
         let id = clean(&run.plan()[ix].id);
-        writeln!(
+        write!(
             out,
             "{ODD}warning{ODD:#}: {id} failed ({}), which the plan tolerates",
             clean(&cause(run, ix))
         )?;
+        // To ask for the words of each of thousands would take long.
+        let said = if n < MOST_FAILURES {
+            tail(ix)
+        } else {
+            Vec::new()
+        };
+        match said.last() {
+            Some(said) => writeln!(out, ": {}", clean(said.trim_end()))?,
+            None => writeln!(out)?,
+        }
     }
     Ok(())
 }
@@ -319,7 +330,7 @@ mod tests {
         });
         insta::assert_snapshot!(summary(&story), @r#"
         failed in 2.8s: 5 steps, 1 succeeded, 2 failed, 2 skipped
-        warning: docs failed (exit 1), which the plan tolerates
+        warning: docs failed (exit 1), which the plan tolerates: last words of #4\u{1b}[2J
         skipped: test, ship: it depends on build, which failed
 
         failed: build
@@ -400,7 +411,7 @@ mod tests {
         let story = Story::of(plan, |id, _| (exited(i32::from(id == "a")), 100));
         insta::assert_snapshot!(summary(&story), @r#"
         succeeded in 200ms: 2 steps, 1 succeeded, 1 failed
-        warning: a failed (exit 1), which the plan tolerates
+        warning: a failed (exit 1), which the plan tolerates: last words of #0\u{1b}[2J
         "#);
     }
 
