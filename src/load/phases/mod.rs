@@ -29,6 +29,9 @@ use super::{Loaded, Lowered, Refusal, Request};
 /// The file that makes a directory a phase.
 pub const INDEX: &str = "index.json";
 
+/// A tree has at most so many phases and steps.
+const MOST: usize = 100_000;
+
 /// Whether this is a tree of phases: a directory that is one or holds one
 /// somewhere, or its `index.json`.
 pub fn is_tree(path: &Path) -> bool {
@@ -111,7 +114,7 @@ pub fn load(dir: &Path, request: &Request) -> Result<Loaded, Refusal> {
         other => other,
     };
     let root = Path::new(&request.cwd).join(dir);
-    let tree = tree::read(&root, &shown, request, &mut reading);
+    let tree = tree::read(&root, &shown, MOST, request, &mut reading);
     strays::look(&root, &shown, &tree, &mut reading);
     let lowered = lower::lower(&tree, request, &mut reading);
     let problems = reading.problems.into_vec();
