@@ -58,7 +58,7 @@ impl clap::Args for PerhapsTarget {
     fn augment_args(command: Command) -> Command {
         // Places are given out anew to arguments that were changed.
         Target::augment_args(command)
-            .mut_arg("target", |target| target.required(false).index(1))
+            .mut_arg("target", |target| target.default_value(None).index(1))
             .mut_arg("selection", |selection| selection.index(2))
     }
 

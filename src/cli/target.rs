@@ -18,7 +18,9 @@ use crate::view::diagnostic;
 /// What is to be run, and how much of it.
 #[derive(Debug, clap::Args)]
 pub struct Target {
-    /// A plan file (JSON, TOML, YAML or PowerShell data), or a folder of numbered scripts
+    /// A plan file (JSON, TOML, YAML or PowerShell data), a tree of phases, or a folder
+    /// of numbered scripts
+    #[arg(default_value = ".")]
     pub target: PathBuf,
 
     /// Which steps: ids, globs, tag:T, stage:S, path:P, numbers and ranges, !x, +x, x+
@@ -46,6 +48,12 @@ pub struct Target {
     /// Only these steps
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     pub only: Vec<String>,
+
+    /// Only this phase, and all that is in it
+    ///
+    /// The same as path:PHASE among the selections.
+    #[arg(long, value_name = "PHASE")]
+    pub phase: Vec<String>,
 
     /// Only steps with this tag
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
@@ -110,6 +118,7 @@ impl Target {
             from: None,
             to: None,
             only: Vec::new(),
+            phase: Vec::new(),
             only_tag: Vec::new(),
             skip_tag: Vec::new(),
             strict: false,
@@ -145,11 +154,13 @@ impl Target {
             only_tags: self.only_tag.clone(),
             skip_tags: self.skip_tag.clone(),
         };
-        if self.selection.is_empty() && range == Range::default() {
+        let mut terms = self.selection.clone();
+        terms.extend(self.phase.iter().map(|phase| format!("path:{phase}")));
+        if terms.is_empty() && range == Range::default() {
             return Ok(());
         }
         let graph = Graph::new(plan);
-        let selected = Selection::parse(&self.selection)
+        let selected = Selection::parse(&terms)
             .and_then(|selection| select::select(plan, &graph, &selection, &range));
         let set = selected.map_err(|errors| unselectable(&errors))?;
         select::restrict(plan, &set);

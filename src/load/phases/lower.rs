@@ -19,8 +19,8 @@ use crate::load::{Request, runner};
 use crate::plan::build::{Builder, Links};
 use crate::plan::problem::{Problem, Span};
 use crate::plan::{
-    About, Absent, Action, Command, OnFailure, Order, Part, Plan, Policy, Program, Source, Step,
-    Text,
+    About, Absent, Action, Command, LogFile, OnFailure, Order, Part, Plan, Policy, Program, Source,
+    Step, Text,
 };
 
 use super::config::{Config, LONGEST, MOST};
@@ -71,12 +71,37 @@ fn header(tree: &Tree, root: &Level, request: &Request, reading: &mut Reading) -
     plan.origins = tree.origins.clone();
     plan.order = Order::Written;
     let paths = expanded(&index.paths, request, reading);
+    plan.log_file = log_file(&paths, &root.dir, request);
     if !paths.is_empty() {
         let text = Value::Object(paths.clone()).to_string();
         plan.env.push(("QUINTET_PATHS".into(), text.into()));
         plan.metadata.insert("paths".into(), Value::Object(paths));
     }
     plan
+}
+
+/// The file that the root's `log_file` names; where that cannot be written, one
+/// of its name that is the user's own.
+fn log_file(paths: &Map<String, Value>, root: &str, request: &Request) -> Option<LogFile> {
+    let path = paths
+        .get("log_file")?
+        .as_str()
+        .filter(|path| !path.is_empty())?;
+    let path = Path::new(root).join(path);
+    let env = |name: &str| {
+        let value = request.env.as_ref()?.get(name)?;
+        (!value.is_empty()).then(|| Path::new(value))
+    };
+    let home = || Some(env("HOME")?.join(".local/state"));
+    let state = env("XDG_STATE_HOME").map(Path::to_owned).or_else(home);
+    let own = state
+        .filter(|state| state.is_absolute())
+        .zip(path.file_name());
+    let own = own.map(|(state, name)| text_of(&state.join("quintet/logs").join(name)).into());
+    Some(LogFile {
+        path: text_of(&path).into(),
+        fallbacks: own.into_iter().collect(),
+    })
 }
 
 fn expanded(
