@@ -70,7 +70,7 @@ fn errors(tree: &Value) -> Vec<String> {
     errors
 }
 
-/// H1. H9. H10. H11. H12. H16. H19.
+/// H1. H9. H10. H11. H12. H16. H19. H20.
 #[test]
 fn h16_it_installs_a_greeter_and_tolerates_one_failure() {
     let test = world();
@@ -107,6 +107,11 @@ fn h16_it_installs_a_greeter_and_tolerates_one_failure() {
         assert_eq!(at(&tree, phase)["status"], "completed", "{phase}");
     }
     call(&test, &["run", "tree", "--strict"]).status(1).run();
+
+    let log = fs::read_to_string(prefix(&test).join("var/log/install.log")).unwrap();
+    let line = "] [WARNING] [config/service] failed (exit 1) after ";
+    assert_eq!(log.matches(line).count(), 2, "{log}");
+    assert_eq!(log.matches(&said).count(), 2, "{log}");
 }
 
 /// H28. H29.
@@ -195,6 +200,7 @@ fn h15_nothing_is_installed_where_a_check_fails() {
     fs::write(prefix(&test), "precious").unwrap();
     call(&test, &["run", "tree"])
         .status(1)
+        .stderr_has("warning: no log file ")
         .stderr_has("is there and is no folder; PREFIX names another")
         .run();
     assert_eq!(fs::read_to_string(prefix(&test)).unwrap(), "precious");
