@@ -40,7 +40,9 @@ use crate::plan::select::{self, Range, SelectError, Selection};
 use crate::plan::{Plan, StepIx};
 use crate::run::{Event, RunState, StepRecord};
 use crate::store::{Durability, NoSuchRun, RunFilter, RunRow, Store, StoreError, logs};
+use crate::view::phases::document::{self, Tree};
 use crate::view::result::{self, RunResult};
+use crate::view::status::Subject;
 use crate::view::summary::TAIL_LINES;
 
 /// A place where runs are kept, and the way to run plans there.
@@ -373,6 +375,40 @@ impl Run {
     /// What is known of a step.
     pub fn step(&self, id: &str) -> Option<&StepRecord> {
         Some(self.state.step(self.state.find(id)?))
+    }
+
+    /// The run as the tree that its steps' ids spell: each phase with its state,
+    /// its lines and its errors, as `quintet status --format tree --json` has them.
+    /// A run that has not ended counts as one that goes on.
+    ///
+    /// ```
+    /// use quintet::Status;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let home = tempfile::tempdir()?;
+    /// # let quintet = quintet::Quintet::open(&home.path().join("state"))?;
+    /// let text = r#"{"steps": [
+    ///     {"id": "config/hardware/bluetooth", "command": "sh", "args": ["-c", "echo no adapter >&2; exit 3"]},
+    ///     {"id": "preflight/disk", "command": "true"}
+    /// ]}"#;
+    /// let ended = quintet.run(quintet.load_str("plan.json", text, &[])?)?;
+    ///
+    /// let tree = quintet.get(&ended.run_id)?.tree();
+    /// let hardware = tree.find("config/hardware").expect("it is in the plan");
+    /// assert_eq!(hardware.status, Status::Failed);
+    /// let errors: Vec<&String> = tree.phases.iter().flat_map(|phase| &phase.errors).collect();
+    /// assert_eq!(errors, ["config/hardware/bluetooth: exit 3: no adapter"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tree(&self) -> Tree {
+        let subject = Subject {
+            run_id: &self.row.run_id,
+            run: &self.state,
+            now: self.state.last_at(),
+            interrupted: false,
+        };
+        document::of(subject, &self.events, &jiff::tz::TimeZone::system())
     }
 
     /// How much of the run is done, from 0 to 100.

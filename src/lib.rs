@@ -30,6 +30,7 @@ pub use api::{Error, Loaded, Quintet, Run};
 pub use engine::Ended;
 pub use run::{Outcome, RunOutcome};
 pub use store::{RunFilter, RunRow};
+pub use view::phases::document::{Phase, Status, Tree};
 pub use view::result::{Retried, RunResult, StepResult};
 
 /// The examples of the README are tests.

@@ -430,3 +430,48 @@ fn every_shell_gets_its_completions() {
         .stderr_has("possible values")
         .run();
 }
+
+/// H18. H19.
+#[test]
+fn h19_the_tree_of_a_run_in_the_terminal_and_as_a_document() {
+    let plan = r#"{"steps": [
+        {"id": "preflight/disk", "command": "true"},
+        {"id": "config", "type": "group", "depends_on": ["config/hardware/bluetooth"]},
+        {"id": "config/hardware/bluetooth", "command": "sh", "depends_on": ["preflight/disk"],
+         "args": ["-c", "printf 'no %s' adapter >&2; exit 3"], "on_failure": "skip_dependents"},
+        {"id": "first-run", "command": "true", "depends_on": ["config"]}
+    ]}"#;
+    let test = Test::new().file("plan.json", plan);
+    let run = test.quintet(&["run", "plan.json"]).status(1).run();
+    assert_eq!(
+        run.stderr.matches("no adapter").count(),
+        1,
+        "{}",
+        run.stderr
+    );
+    let shown = test.quintet(&["status", "--format", "tree"]).run().text();
+    let (_, tree) = shown.split_once("\n\n").expect("a header comes first");
+    insta::assert_snapshot!(test.normal(tree), @r#"
+    preflight/  succeeded [TOOK]  1 step
+    └─ disk  succeeded [TOOK]
+    config/  failed [TOOK]  1 step
+    └─ hardware/  failed [TOOK]  1 step
+       └─ bluetooth  failed [TOOK]  exit 3
+    first-run  skipped  it depends on config/hardware/bluetooth, which failed
+    "#);
+
+    let args = ["status", "--format", "tree", "--json"];
+    let document = test.quintet(&args).stderr("").run().json();
+    assert_eq!(document["status"], "failed");
+    let config = &document["children"]["config"];
+    assert_eq!(config["status"], "failed");
+    let bluetooth = &config["children"]["hardware"]["children"]["bluetooth"];
+    let error = "config/hardware/bluetooth: exit 3: no adapter";
+    assert_eq!(bluetooth["errors"], serde_json::json!([error]));
+    assert_eq!(document["children"]["first-run"]["status"], "skipped");
+
+    let why = test.quintet(&["why", "last", "first-run"]).run().text();
+    assert_eq!(why.matches("exit 3").count(), 1, "{why}");
+    let because = "  config/hardware/bluetooth failed: exit 3\n";
+    assert!(why.contains(because), "{why}");
+}

@@ -13,6 +13,7 @@ use super::output;
 use super::recorded::Recorded;
 use super::runs;
 use crate::store::Store;
+use crate::view::phases::{document, lines};
 use crate::view::status::{self, Subject};
 use crate::view::timeline::Timeline;
 
@@ -22,7 +23,7 @@ use crate::view::timeline::Timeline;
 /// RUN is a run's id, the beginning or end of one, or `last`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  $ quintet status\n  $ quintet status x7k2 --watch\n  $ quintet status last --format tree\n  $ quintet status last --json | jq .progress_pct"
+    after_help = "Examples:\n  $ quintet status\n  $ quintet status x7k2 --watch\n  $ quintet status last --format tree\n  $ quintet status last --format tree --json | jq '.. | .errors? // empty | .[]'\n  $ quintet status last --json | jq .progress_pct"
 )]
 pub struct Args {
     /// The run; the newest one without
@@ -37,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 
-    /// The same as --format json
+    /// The same as --format json; with --format tree, that tree as a document
     #[arg(long)]
     json: bool,
 }
@@ -81,7 +82,9 @@ impl Args {
         subject: Subject<'_>,
         out: &mut impl Write,
     ) -> Result<(), Failure> {
-        if self.is_json() {
+        if self.is_json() && self.format == Format::Tree {
+            document::of(subject, &recorded.events, &output::zone()).write(self.watch, out)?;
+        } else if self.is_json() {
             let timeline = Timeline::of(&recorded.events);
             let active = crate::view::runs::json(&runs::active(store)?, subject.now);
             let json = status::json(subject, &timeline, active);
@@ -90,7 +93,7 @@ impl Args {
                 false => writeln!(out, "{json:#}")?,
             }
         } else if self.format == Format::Tree {
-            status::tree(subject, &output::zone(), out)?;
+            lines::write(subject, &output::zone(), out)?;
         } else {
             status::text(subject, &output::zone(), out)?;
         }

@@ -19,7 +19,7 @@ use super::escape::clean;
 use super::style::{self, FAINT};
 use super::time::{clock, took};
 use super::words;
-use crate::plan::{Plan, StepIx};
+use crate::plan::{Action, Plan, StepIx};
 use crate::run::{Attempt, Event, Exit, Finish, Kind, Outcome, Reason, Role, RunState};
 
 /// Names longer than this are not lined up.
@@ -315,10 +315,11 @@ fn attempt_of(run: &RunState, ix: StepIx, n: u32) -> String {
 fn settled(run: &RunState, ix: StepIx, outcome: Outcome, reason: &Reason) -> Option<Told> {
     let record = run.step(ix);
     let verb = match outcome {
-        // A meeting point: nobody waits to hear that nothing was done.
-        Outcome::Succeeded if *reason == Reason::Ready => return None,
-        Outcome::Succeeded => "succeeded",
+        // A meeting point: nobody waits to hear that nothing was done, and of what
+        // kept it from coming about those who failed have told.
         Outcome::Failed => "failed",
+        _ if run.plan()[ix].action == Action::Group => return None,
+        Outcome::Succeeded => "succeeded",
         Outcome::Skipped => "skipped",
         Outcome::Canceled => "canceled",
     };
@@ -327,7 +328,7 @@ fn settled(run: &RunState, ix: StepIx, outcome: Outcome, reason: &Reason) -> Opt
             1 => how(end),
             n => format!("{}, after {n} attempts", how(end)),
         },
-        _ => format!(": {reason}"),
+        _ => format!(": {}", words::past_meetings(run, reason)),
     };
     let style = match outcome {
         Outcome::Failed if !run.counts_as_failure(ix) => style::ODD,

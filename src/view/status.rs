@@ -1,6 +1,6 @@
-//! One run as it stands: a table, a tree, or JSON.
+//! One run as it stands: a table, or JSON.
 //!
-//! All three are functions of the state, the moment and what the store knows
+//! Both are functions of the state, the moment and what the store knows
 //! beside it; nothing here asks for more.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,6 @@ use super::order::sections;
 use super::style::{self, FAINT, HEADING};
 use super::time::{date_and_clock, so_far, took};
 use super::timeline::{Timeline, signal};
-use super::tree::{Node, Rails, nodes};
 use super::words;
 use crate::plan::{Plan, StepIx, Verdict};
 use crate::run::record::rfc3339;
@@ -89,75 +88,12 @@ pub fn text(subject: Subject<'_>, zone: &TimeZone, out: &mut impl Write) -> io::
     Ok(())
 }
 
-/// Header and tree of ids, for people. Where it would be long, branches whose
-/// steps all stand alike become one line.
-///
-/// # Errors
-/// The stream does not take it.
-pub fn tree(subject: Subject<'_>, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
-    /// A tree of more lines than this is not looked at as a whole.
-    const LONG: usize = 40;
-    header(subject, zone, out)?;
-    writeln!(out)?;
-    let plan = subject.run.plan();
-    let nodes = nodes(plan);
-    let mut rails = Rails::default();
-    let mut at = 0;
-    while let Some(node) = nodes.get(at) {
-        rails.before(node.depth, node.last, out)?;
-        let below = &nodes[at + 1..node.end];
-        let common = match nodes.len() > LONG && !below.is_empty() {
-            true => common_word(subject.run, &nodes[at..node.end]),
-            false => None,
-        };
-        match common {
-            Some((word, steps)) => {
-                let style = style::of_state(word);
-                let steps = words::counted(steps, "step");
-                writeln!(out, "{}/  {style}{steps} {word}{style:#}", clean(node.name))?;
-                at = node.end;
-            }
-            None => {
-                tree_line(subject, node, out)?;
-                at += 1;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The word that fits all steps among the nodes, and their number. Steps that
-/// run or have failed are never hidden behind one.
-fn common_word(run: &RunState, nodes: &[Node<'_>]) -> Option<(&'static str, usize)> {
-    let mut words = nodes
-        .iter()
-        .filter_map(|node| node.step)
-        .map(|ix| run.step(ix).word());
-    let first = words.next()?;
-    let alike = !matches!(first, "running" | "failed") && words.all(|word| word == first);
-    let steps = nodes.iter().filter(|node| node.step.is_some()).count();
-    alike.then_some((first, steps))
-}
-
-fn tree_line(subject: Subject<'_>, node: &Node<'_>, out: &mut impl Write) -> io::Result<()> {
-    let Some(ix) = node.step else {
-        return writeln!(out, "{}/", clean(node.name));
-    };
-    let word = subject.run.step(ix).word();
-    let style = style::of_state(word);
-    write!(out, "{}  {style}{word}{style:#}", clean(node.name))?;
-    let duration = words::duration(subject.run, ix, subject.now);
-    let note = words::note(subject.run, ix, subject.now);
-    if !duration.is_empty() {
-        write!(out, "  {duration}")?;
-    }
-    if !note.is_empty() {
-        write!(out, "  {FAINT}{}{FAINT:#}", clean(&note))?;
-    }
-    writeln!(out)
-}
-
-fn header(subject: Subject<'_>, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
+/// What a run is and how it stands as a whole.
+pub(super) fn header(
+    subject: Subject<'_>,
+    zone: &TimeZone,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let Subject { run_id, run, .. } = subject;
     let plan = run.plan();
     write!(
@@ -487,20 +423,5 @@ mod tests {
         assert_eq!(json["steps"][2]["waits_for"][0], "build");
         assert_eq!(json["warnings"][0], "docs");
         assert_eq!(json["timeline"].as_array().map(Vec::len), Some(3));
-    }
-
-    #[test]
-    fn branches_that_stand_alike_become_one_line_where_the_tree_is_long() {
-        let steps: Vec<String> = (0..60).map(|n| format!("g{}/s{n}", n / 30)).collect();
-        let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
-        let mut plan = testing::plan(&steps);
-        testing::policy(&mut plan, "g1/s30", |policy| policy.critical = false);
-        let story = Story::of(plan, |id, _| (exited(i32::from(id == "g1/s30")), 10));
-        let shown = testing::written(|out| tree(subject(&story), &TimeZone::UTC, out));
-        assert!(
-            shown.contains("\ng0/  30 steps succeeded\ng1/\n├─ s30  failed"),
-            "{shown}"
-        );
-        assert!(shown.contains("└─ s59  succeeded  10ms\n"), "{shown}");
     }
 }

@@ -12,7 +12,7 @@ use super::escape::clean;
 use super::style::{self, BAD, FAINT, HEADING, ODD};
 use super::time::took;
 use super::words::{self, Ids, counted};
-use crate::plan::{StepIx, Verdict};
+use crate::plan::{Action, StepIx, Verdict};
 use crate::run::{Outcome, Reason, RunOutcome, RunPhase, RunState, StepState};
 
 /// So many failures are told in full; of more, only the names.
@@ -41,7 +41,7 @@ pub fn write(
     remarks(run, out)?;
     asked_for(run, Verdict::RestartRequired, "a restart is required", out)?;
     asked_for(run, Verdict::NeedsHandling, "needs handling", out)?;
-    tolerated(run, out)?;
+    tolerated(run, tail, out)?;
     left_out(run, Outcome::Skipped, out)?;
     left_out(run, Outcome::Canceled, out)?;
     let failures = run.counted_failures();
@@ -121,31 +121,47 @@ fn asked_for(run: &RunState, verdict: Verdict, what: &str, out: &mut impl Write)
     }
 }
 
-fn tolerated(run: &RunState, out: &mut impl Write) -> io::Result<()> {
-    for ix in run.tolerated_failures() {
+/// Failures that do not matter, each with the last line that its step wrote.
+fn tolerated(run: &RunState, tail: &mut Tail<'_>, out: &mut impl Write) -> io::Result<()> {
+    for (n, ix) in run.tolerated_failures().into_iter().enumerate() {
         let id = clean(&run.plan()[ix].id);
-        writeln!(
+        write!(
             out,
             "{ODD}warning{ODD:#}: {id} failed ({}), which the plan tolerates",
             clean(&cause(run, ix))
         )?;
+        // To ask for the words of each of thousands would take long.
+        let said = if n < MOST_FAILURES {
+            tail(ix)
+        } else {
+            Vec::new()
+        };
+        match said.last() {
+            Some(said) => writeln!(out, ": {}", clean(said.trim_end()))?,
+            None => writeln!(out)?,
+        }
     }
     Ok(())
 }
 
-/// Steps with the outcome, together where they have the reason in common.
+/// Steps with the outcome, together where they have the reason in common: of
+/// a chain of steps that were skipped, each for the one before it, that is what
+/// kept the first one. Meeting points do nothing, and so nothing of them is
+/// left out.
 fn left_out(run: &RunState, outcome: Outcome, out: &mut impl Write) -> io::Result<()> {
     let mut reasons: BTreeMap<String, Vec<StepIx>> = BTreeMap::new();
+    let mut origins = Origins::default();
     for ix in run.plan().indices() {
         if let StepState::Settled {
             outcome: of,
             reason,
         } = &run.step(ix).state
             && *of == outcome
+            && run.plan()[ix].action != Action::Group
         {
-            let reason = reason
-                .as_deref()
-                .map_or_else(String::new, Reason::to_string);
+            let reason = reason.as_deref();
+            let reason = reason.map(|reason| origins.of(run, ix, reason));
+            let reason = reason.map_or_else(String::new, Reason::to_string);
             reasons.entry(reason).or_default().push(ix);
         }
     }
@@ -159,6 +175,27 @@ fn left_out(run: &RunState, outcome: Outcome, out: &mut impl Write) -> io::Resul
         )?;
     }
     Ok(())
+}
+
+/// What kept steps from running that were skipped for other skipped ones, as far
+/// as it has been looked up: a chain of them may be as long as the plan.
+#[derive(Default)]
+struct Origins<'a>(BTreeMap<StepIx, &'a Reason>);
+
+impl<'a> Origins<'a> {
+    fn of(&mut self, run: &'a RunState, ix: StepIx, reason: &'a Reason) -> &'a Reason {
+        let (mut reason, mut passed) = (reason, vec![ix]);
+        while let Some((before, further)) = words::kept_from(run, reason) {
+            reason = further;
+            if let Some(known) = self.0.get(&before) {
+                reason = known;
+                break;
+            }
+            passed.push(before);
+        }
+        self.0.extend(passed.into_iter().map(|ix| (ix, reason)));
+        reason
+    }
 }
 
 fn failure(
@@ -293,9 +330,8 @@ mod tests {
         });
         insta::assert_snapshot!(summary(&story), @r#"
         failed in 2.8s: 5 steps, 1 succeeded, 2 failed, 2 skipped
-        warning: docs failed (exit 1), which the plan tolerates
-        skipped: test: it depends on build, which failed
-        skipped: ship: it depends on test, which was skipped
+        warning: docs failed (exit 1), which the plan tolerates: last words of #4\u{1b}[2J
+        skipped: test, ship: it depends on build, which failed
 
         failed: build
           command   echo build
@@ -310,6 +346,61 @@ mod tests {
         "#);
     }
 
+    /// H18.
+    #[test]
+    fn h18_an_error_deep_in_a_tree_is_told_once_with_its_full_path() {
+        let mut plan = testing::plan(&[
+            "config: config/hardware",
+            "config/hardware: config/hardware/wifi",
+            "config/hardware/bluetooth",
+            "config/hardware/wifi: config/hardware/bluetooth",
+            "first-run/welcome: config",
+        ]);
+        for phase in ["config", "config/hardware"] {
+            testing::step(&mut plan, phase).action = Action::Group;
+        }
+        testing::policy(&mut plan, "config/hardware/bluetooth", |policy| {
+            policy.on_failure = OnFailure::SkipDependents
+        });
+        let story = Story::of(plan, |_, _| (exited(3), 100));
+        let shown = summary(&story);
+        assert_eq!(shown.matches("last words").count(), 1, "{shown}");
+        assert_eq!(shown.matches("exit 3").count(), 1, "{shown}");
+        let failed = "\nfailed: config/hardware/bluetooth\n";
+        assert_eq!(shown.matches(failed).count(), 1, "{shown}");
+        let skipped: Vec<&str> = shown
+            .lines()
+            .filter(|l| l.starts_with("skipped:"))
+            .collect();
+        let because = "it depends on config/hardware/bluetooth, which failed";
+        assert_eq!(
+            skipped,
+            [format!(
+                "skipped: config/hardware/wifi, first-run/welcome: {because}"
+            )]
+        );
+    }
+
+    #[test]
+    fn a_long_chain_of_skipped_steps_is_one_line_and_looked_up_once() {
+        let steps: Vec<String> = (0..4_000)
+            .map(|n| match n {
+                0 => "s0".to_owned(),
+                n => format!("s{n}: s{}", n - 1),
+            })
+            .collect();
+        let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+        let mut plan = testing::plan(&steps);
+        testing::policy(&mut plan, "s0", |policy| {
+            policy.on_failure = OnFailure::SkipDependents
+        });
+        let story = Story::of(plan, |_, _| (exited(1), 1));
+        let shown = summary(&story);
+        let skipped =
+            "\nskipped: s1, s2, s3, s4, s5 and 3994 more: it depends on s0, which failed\n";
+        assert!(shown.contains(skipped), "{shown}");
+    }
+
     /// P26.
     #[test]
     fn p26_only_tolerated_failures_succeed_with_warnings() {
@@ -320,7 +411,7 @@ mod tests {
         let story = Story::of(plan, |id, _| (exited(i32::from(id == "a")), 100));
         insta::assert_snapshot!(summary(&story), @r#"
         succeeded in 200ms: 2 steps, 1 succeeded, 1 failed
-        warning: a failed (exit 1), which the plan tolerates
+        warning: a failed (exit 1), which the plan tolerates: last words of #0\u{1b}[2J
         "#);
     }
 

@@ -9,7 +9,7 @@ use std::fmt;
 use super::escape::push_clean;
 use super::time::{so_far, took};
 use crate::plan::graph::waits;
-use crate::plan::{Absent, Plan, StepIx, Verdict};
+use crate::plan::{Absent, Action, Plan, StepIx, Verdict};
 use crate::run::{
     Counts, Exit, Finish, Millis, Output, Reason, RunPhase, RunState, StepRecord, StepState,
     Stopping,
@@ -190,11 +190,41 @@ pub fn note(run: &RunState, ix: StepIx, now: Millis) -> String {
         StepState::Settled { reason, .. } => {
             match (reason.as_deref(), record.last.end().as_deref()) {
                 (Some(Reason::Ready), _) => String::new(),
-                (Some(reason), _) => reason.to_string(),
+                (Some(reason), _) => past_meetings(run, reason).to_string(),
                 (None, Some(end)) => remark(end).unwrap_or_default(),
                 (None, None) => String::new(),
             }
         }
+    }
+}
+
+/// The reason that people are told. A meeting point only passes on what it was
+/// itself kept from, so for whoever depended on one, that is the reason too.
+pub fn past_meetings<'a>(run: &'a RunState, reason: &'a Reason) -> &'a Reason {
+    /// Further out than this nobody knows any more what the step has to do with it.
+    const FAR: usize = 1_000;
+    let mut reason = reason;
+    for _ in 0..FAR {
+        match kept_from(run, reason) {
+            Some((ix, further)) if run.plan()[ix].action == Action::Group => reason = further,
+            _ => break,
+        }
+    }
+    reason
+}
+
+/// The step that another was kept from by, and what kept that one itself.
+pub fn kept_from<'a>(run: &'a RunState, reason: &Reason) -> Option<(StepIx, &'a Reason)> {
+    let Reason::Dependency { step, .. } = reason else {
+        return None;
+    };
+    let ix = run.find(step)?;
+    match &run.step(ix).state {
+        StepState::Settled {
+            reason: Some(further),
+            ..
+        } if matches!(**further, Reason::Dependency { .. }) => Some((ix, further)),
+        _ => None,
     }
 }
 

@@ -14,6 +14,7 @@ use quintet::run::{LogRange, Output, RunState};
 use quintet::store::logs::{self, Log};
 use quintet::store::{Owner, Store, StoreError};
 use quintet::view::board::Board;
+use quintet::view::phases::{document, lines};
 use quintet::view::plain::Plain;
 use quintet::view::status::{self, Subject};
 use quintet::view::timeline::Timeline;
@@ -161,7 +162,10 @@ fn show(id: &str, run: &RunState, log: &[quintet::run::Event]) {
     };
     let takes = "memory takes it";
     status::text(subject, &zone, &mut out).expect(takes);
-    status::tree(subject, &zone, &mut out).expect(takes);
+    lines::write(subject, &zone, &mut out).expect(takes);
+    let tree = document::of(subject, log, &zone);
+    tree.write(log.len().is_multiple_of(2), &mut out)
+        .expect(takes);
     let timeline = Timeline::of(log);
     let _ = timeline.json(run.plan());
     status::json(subject, &timeline, serde_json::Value::Null);

@@ -1,0 +1,3 @@
+. ../lib.sh
+
+rm -rf "$SCRATCH"

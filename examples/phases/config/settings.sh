@@ -1,0 +1,5 @@
+# Settings that somebody has changed stay as they are.
+. ../lib.sh
+
+conf=$PREFIX/etc/greeter.conf
+[ -e "$conf" ] || echo "WHEN=morning" > "$conf"
