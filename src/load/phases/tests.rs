@@ -570,6 +570,40 @@ fn what_is_no_regular_file_is_not_read() {
     );
 }
 
+#[test]
+fn what_is_too_long_or_not_unicode_is_refused() {
+    let trees = Trees::new().level("t", "p", "").programs("t/p/index.json");
+    let file = std::fs::File::options()
+        .write(true)
+        .open(trees.0.path().join("t/p/index.json"));
+    let length = crate::load::document::MAX_BYTES as u64 + 1;
+    file.expect("it is there")
+        .set_len(length)
+        .expect("a length");
+    let errors = trees.errors("t");
+    assert!(
+        errors[0].starts_with("t/p/index.json:1:1: the file is longer than"),
+        "{errors:?}"
+    );
+    use std::os::unix::ffi::OsStrExt;
+    let trees = Trees::new().level("t", "a", "").programs("t/a.sh");
+    let odd = std::ffi::OsStr::from_bytes(b"\xff");
+    std::fs::write(trees.0.path().join("t").join(odd), "").expect("written");
+    assert_eq!(
+        trees.edges("t"),
+        ["a:"],
+        "a file that no child can be called"
+    );
+    let moved = trees.0.path().join(odd);
+    std::fs::rename(trees.0.path().join("t"), &moved).expect("renamed");
+    let refusal = crate::load::load(&moved, &Request::default()).expect_err("no plan");
+    assert!(
+        refusal.problems[0]
+            .message
+            .ends_with("is not Unicode, and no plan can hold it")
+    );
+}
+
 /// What only loses time when it is slow hangs here when it is endless: a
 /// thousand levels, each with a program, on a small stack.
 #[test]
