@@ -66,7 +66,9 @@ said() {
 
 # 1. The effect before the commit.
 mutant effect-before-commit src/run/schedule.rs \
-    's/if claimed > run.durable || /if /'
+    's/if !run.is_allowed(claimed) || /if /'
+mutant cleanup-before-commit src/run/state.rs \
+    's/claimed.max(self.cleanup) <= self.durable/claimed <= self.durable/'
 mutant undo-before-commit src/run/ending.rs \
     's/if \*claimed <= run.durable \&\& /if /'
 # 2. The epoch check forgotten: in commits, in slots, by whoever takes slots over.
@@ -175,7 +177,7 @@ mutant starts-although-a-restart-is-due src/run/schedule.rs \
     's/let ahead = run.plan.on_restart == OnRestart::Continue;/let ahead = true;/'
 
 mutant behind-before-commit src/run/schedule.rs \
-    's/(\*claimed <= run.durable \&\& brief)/brief/'
+    's/(run.is_allowed(\*claimed) \&\& brief)/brief/'
 mutant behind-any-end-at-the-slot src/exec/process/supervisor.rs \
     's/self.waiting.retain(|job| job.behind != Some(attempt));//' 'executor p11'
 mutant behind-any-end-in-the-roster src/exec/process/roster.rs \

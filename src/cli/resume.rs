@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use super::audience::{Manner as Show, Watcher};
 use super::error::{Failure, Kind, warn};
 use super::global::Global;
-use super::{after, boot, replan, target, waiting};
+use super::waiting::{self, Meant};
+use super::{after, boot, replan, target};
 use crate::engine::{Again, Session, Signals};
 use crate::exec::process::Zygote;
 use crate::load;
@@ -83,14 +84,17 @@ pub struct Manner {
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let zygote = Zygote::fork().map_err(|error| Failure::new(Kind::Run, error))?;
     let state = StateDir::existing(&global.state_path()?)?;
-    let (run_id, plan) = {
+    let (Meant { run_id, otherwise }, plan) = {
         let store = Store::read_only(&state)?;
-        let run_id = match &args.run {
-            Some(text) => store.find_run(text)?.run_id,
-            None => waiting::run_id(&store, global)?,
+        let meant = match &args.run {
+            Some(text) => Meant {
+                run_id: store.find_run(text)?.run_id,
+                otherwise: None,
+            },
+            None => waiting::meant(&store, global)?,
         };
-        let plan = store.plan(&run_id)?;
-        (run_id, plan)
+        let plan = store.plan(&meant.run_id)?;
+        (meant, plan)
     };
     let given = target::variables(&args.vars)?;
     let (new, secrets) = match &args.use_new_plan {
@@ -123,7 +127,11 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         after: args.after,
         secrets,
     };
-    drive(zygote, state, &run_id, &again, global, &manner)
+    let driven = drive(zygote, state, &run_id, &again, global, &manner);
+    driven.map_err(|failure| match otherwise {
+        Some(otherwise) => failure.hint(otherwise),
+        None => failure,
+    })
 }
 
 /// Takes a run over and drives it to its end.

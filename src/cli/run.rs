@@ -9,7 +9,7 @@ use super::plan;
 use super::target::Target;
 use crate::exec::process::Zygote;
 
-/// Run a target: a plan file
+/// Run a target: a plan file, a tree of phases, or a folder of numbered scripts
 ///
 /// Prints the run's id on stdout and what happens on stderr. Ctrl-C stops the run
 /// with grace, a second one at once; `quintet resume` goes on with it.
@@ -18,6 +18,7 @@ use crate::exec::process::Zygote;
 Examples:
   quintet run release.json --var VERSION=1.2
   quintet run nightly.yaml tag:db --skip-tag slow
+  quintet run install --phase config/hardware
   quintet run merge.json --from git_fetch --json
   quintet run tests.toml --report junit=report.xml")]
 pub struct Args {

@@ -215,15 +215,38 @@ pub fn loaded(
     })
 }
 
-/// What the steps that take part need.
-pub fn unmet(unmet: Vec<Unmet>, plan: &Plan) -> Vec<Problem> {
+/// What the steps that take part need: one problem for each program.
+fn unmet(unmet: Vec<Unmet>, plan: &Plan) -> Vec<Problem> {
     if unmet.is_empty() {
         return Vec::new();
     }
     let takes_part = plan.steps.iter().filter(|step| step.absent.is_none());
     let present: BTreeSet<&str> = takes_part.map(|step| &*step.id).collect();
-    let needed = unmet.into_iter().filter(|one| present.contains(&*one.step));
-    needed.map(|one| one.problem).collect()
+    let mut steps: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for Unmet { step, program } in unmet {
+        if present.contains(&*step) {
+            steps.entry(program).or_default().push(step);
+        }
+    }
+    steps
+        .iter()
+        .map(|(program, steps)| missing(program, steps))
+        .collect()
+}
+
+fn missing(program: &str, steps: &[String]) -> Problem {
+    const MOST: usize = 5;
+    let mut named = steps
+        .iter()
+        .take(MOST)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if steps.len() > MOST {
+        named.push_str(&format!(" and {} more", steps.len() - MOST));
+    }
+    let problem = Problem::error(format!("{program:?} is not on PATH; it runs {named}"));
+    problem.help(format!("install {program}, or leave these out"))
 }
 
 /// `NAME=VALUE` pairs, in the order given; of a `NAME` alone the value is that

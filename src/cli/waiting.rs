@@ -17,21 +17,27 @@ const A_PERSON_IS_NEEDED: i32 = 3;
 /// So many runs are suggested.
 const MOST: usize = 5;
 
-/// The run's id.
+/// The run that is meant.
+pub struct Meant {
+    pub run_id: String,
+    /// What to do instead, where there is nothing to be done for it.
+    pub otherwise: Option<String>,
+}
+
+/// Finds it.
 ///
 /// # Errors
-/// Nothing can be resumed, or a person must choose; or the store cannot be read.
-pub fn run_id(store: &Store, global: &Global) -> Result<String, Failure> {
+/// There is none, or a person must choose; or the store cannot be read.
+pub fn meant(store: &Store, global: &Global) -> Result<Meant, Failure> {
     let mut waited = restarted(store)?;
     match waited.len() {
         0 => newest(store),
         1 => {
             let run_id = waited.remove(0).run_id;
-            output::note(
-                global,
-                &format!("run {run_id} waited for a restart, which has been"),
-            );
-            Ok(run_id)
+            let text = format!("run {run_id} waited for a restart, which has been");
+            output::note(global, &text);
+            let otherwise = None;
+            Ok(Meant { run_id, otherwise })
         }
         _ => Err(Failure::new(
             Kind::Usage,
@@ -59,17 +65,15 @@ fn restarted(store: &Store) -> Result<Vec<RunRow>, Failure> {
     Ok(found)
 }
 
-fn newest(store: &Store) -> Result<String, Failure> {
+fn newest(store: &Store) -> Result<Meant, Failure> {
     let last = store.find_run("last")?;
-    if last.state != StoredState::Succeeded {
-        return Ok(last.run_id);
-    }
-    let message = format!("run {} succeeded; there is nothing to resume", last.run_id);
-    let failure = Failure::new(Kind::Usage, message);
-    let others = unfinished(store)?;
-    Err(match others.is_empty() {
-        true => failure,
-        false => failure.hint(listed(&others)),
+    let others = match last.state {
+        StoredState::Succeeded => unfinished(store)?,
+        _ => Vec::new(),
+    };
+    Ok(Meant {
+        run_id: last.run_id,
+        otherwise: (!others.is_empty()).then(|| listed(&others)),
     })
 }
 

@@ -90,12 +90,13 @@ pub struct Loaded {
     pub sources: Sources,
 }
 
-/// Something that a step needs and this machine has not.
-#[derive(Clone, Debug)]
+/// A program that a step is run by and this machine has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
     /// The step's id.
     pub step: String,
-    pub problem: Problem,
+    /// As it would be looked for on PATH.
+    pub program: String,
 }
 
 impl std::fmt::Debug for Loaded {
@@ -123,10 +124,16 @@ pub struct Refusal {
 pub fn load(path: &Path, request: &Request) -> Result<Loaded, Refusal> {
     match LOADERS.iter().find(|loader| (loader.accepts)(path)) {
         Some(loader) => (loader.load)(path, request),
-        None => Err(unreadable(format!(
-            "{:?} is no input that can be read",
-            path.display().to_string()
-        ))),
+        None => {
+            let mut refusal = unreadable(format!(
+                "{:?} is no input that can be read",
+                path.display().to_string()
+            ));
+            let known: Vec<&str> = LOADERS.iter().map(|loader| loader.about).collect();
+            let help = format!("what can be read is {}", known.join("; or "));
+            refusal.problems[0].help = Some(help);
+            Err(refusal)
+        }
     }
 }
 

@@ -12,10 +12,13 @@ pub mod build;
 pub mod condition;
 mod content;
 pub mod graph;
+pub(crate) mod millis;
 pub mod name;
+mod policy;
 pub mod problem;
 pub mod select;
 pub mod text;
+mod told;
 pub mod variables;
 
 use std::collections::BTreeMap;
@@ -29,7 +32,9 @@ use serde::{Deserialize, Serialize};
 
 pub use condition::Condition;
 pub use content::Content;
+pub use policy::{OnAbort, OnFailure, OnRestart, Order, Policy, Retry, Rollback, Verdict};
 pub use text::{Part, Text};
+pub use told::{About, Level, LogFile, Moment, Notice};
 pub use variables::{LONGEST_SECRET, SHORTEST_SECRET};
 
 /// A step's place in [`Plan::steps`].
@@ -199,52 +204,6 @@ pub struct Origin {
 /// finds it in any case of letters.
 pub type Scope = BTreeMap<Box<str>, serde_json::Value>;
 
-/// Something that people are told once in a run. It is printed, and has no
-/// effect on anything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notice {
-    pub on: Moment,
-    pub level: Level,
-    /// One line or more; data, never a format.
-    pub message: Box<str>,
-}
-
-/// When a [`Notice`] is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Moment {
-    /// Before the first step.
-    Start,
-    /// The run succeeded.
-    Success,
-    /// The run succeeded with something to look at: a warning, or a failure
-    /// that it tolerates.
-    Warning,
-    /// The run did not succeed.
-    Failure,
-}
-
-/// How a [`Notice`] is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    Info,
-    Success,
-    Warning,
-    Error,
-}
-
-/// A file that lines for people are added to while a run goes on. It is for
-/// them alone: a run goes on where none of these can be written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogFile {
-    /// Absolute.
-    pub path: Box<str>,
-    /// Taken where that one cannot be, in their order; absolute.
-    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
-    pub fallbacks: Box<[Box<str>]>,
-}
-
 /// One thing to do.
 ///
 /// Kept lean on purpose: a plan may have 100,000 of these, so what few steps
@@ -371,151 +330,6 @@ pub struct Undo {
     pub retry: Retry,
 }
 
-/// What many steps have in common. Steps with equal policies share one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Policy {
-    /// The attempt is ended after this long; never, without.
-    #[serde(with = "millis::opt", default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Duration>,
-    /// Between the polite signal and the last one.
-    #[serde(with = "millis")]
-    pub grace: Duration,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub retry: Retry,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub on_failure: OnFailure,
-    /// Whether the step's failure is the run's failure.
-    #[serde(default = "yes", skip_serializing_if = "is_true")]
-    pub critical: bool,
-    /// Runs also after an abort or a cancel, and whatever became of its needs.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub always: bool,
-    /// Whether an attempt whose end nobody saw may simply be made again.
-    #[serde(default = "yes", skip_serializing_if = "is_true")]
-    pub idempotent: bool,
-    /// Higher goes first among the steps that are ready.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub priority: i32,
-    /// What exit codes mean where it is not the usual: 0 success, else failure.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub exit_codes: BTreeMap<i32, Verdict>,
-    /// Give the step output files of its own instead of a range of the slot's.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub own_log: bool,
-    /// At most so many bytes of each of its streams are kept, from the beginning
-    /// and the end; all of them, without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_output: Option<u64>,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Policy {
-            timeout: None,
-            grace: Duration::from_secs(5),
-            retry: Retry::default(),
-            on_failure: OnFailure::default(),
-            critical: true,
-            always: false,
-            idempotent: true,
-            priority: 0,
-            exit_codes: BTreeMap::new(),
-            own_log: false,
-            max_output: None,
-        }
-    }
-}
-
-/// How often and how soon a failed attempt is made again.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Retry {
-    /// Attempts after the first.
-    pub count: u32,
-    /// Before the second attempt.
-    #[serde(with = "millis")]
-    pub delay: Duration,
-    /// Each further delay is this many hundredths of the one before; 100 keeps it.
-    pub factor_percent: u32,
-    /// No delay is longer than this.
-    #[serde(with = "millis::opt", default, skip_serializing_if = "Option::is_none")]
-    pub cap: Option<Duration>,
-    /// Each delay is varied by up to this many hundredths either way.
-    pub jitter_percent: u32,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Retry {
-            count: 0,
-            delay: Duration::ZERO,
-            factor_percent: 100,
-            cap: None,
-            jitter_percent: 0,
-        }
-    }
-}
-
-/// What a step's failure means for the rest.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum OnFailure {
-    /// A critical step ends the run: nothing new starts. Another is as `SkipDependents`.
-    #[default]
-    Abort,
-    /// What depends on the step is skipped, the rest goes on.
-    SkipDependents,
-    /// What depends on the step runs as if it had succeeded.
-    Continue,
-}
-
-/// What an abort does to steps that are running.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnAbort {
-    /// They are left to finish.
-    #[default]
-    Wait,
-    /// They are stopped, with grace.
-    Terminate,
-}
-
-/// What the run does when a step wants the machine restarted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnRestart {
-    /// It goes on, and says so at its end.
-    #[default]
-    Continue,
-    /// What runs is left to finish, and the rest is done after the restart, by
-    /// whoever resumes the run.
-    Stop,
-}
-
-/// When the run takes its completed steps back (those with an [`Undo`]), newest first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rollback {
-    /// When the run failed.
-    #[default]
-    OnFailure,
-    /// When the run failed or was canceled.
-    OnFailureOrCancel,
-    Never,
-}
-
-/// Which of several ready steps of one priority goes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Order {
-    /// The one with the longest remaining path, as far as the past tells.
-    #[default]
-    LongestFirst,
-    /// The one that the plan has first: its order means something to its author.
-    Written,
-}
-
 /// A lock held by a whole run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunLock {
@@ -551,48 +365,6 @@ pub enum Absent {
     Removed,
 }
 
-/// What an exit means for a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Success,
-    /// Succeeded, with something to look at.
-    Warning,
-    /// Succeeded, and the machine wants a restart.
-    RestartRequired,
-    /// Succeeded, and something about it has to be handled specially: by whom
-    /// and how, the program that exits so knows.
-    NeedsHandling,
-    Failure,
-}
-
-/// What is known of a step for people's sake only.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct About {
-    #[serde(default, skip_serializing_if = "str_is_empty")]
-    pub description: Box<str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stage: Option<Box<str>>,
-    /// Names of what the step makes, for `consumes` of others.
-    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
-    pub provides: Box<[Box<str>]>,
-    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
-    pub consumes: Box<[Box<str>]>,
-    /// What is worth knowing before it runs, a line each: what it depends on and
-    /// nobody knows, which of several was meant.
-    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
-    pub notes: Box<[Box<str>]>,
-    /// The heading under which views list the step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<Box<str>>,
-    /// Views list lighter steps first.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub weight: i64,
-    /// Fields of the author's own that mean nothing here, kept for whom they mean something.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub extra: BTreeMap<Box<str>, serde_json::Value>,
-}
-
 /// Where something is written. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
@@ -613,32 +385,4 @@ fn yes() -> bool {
 }
 fn str_is_empty(v: &str) -> bool {
     v.is_empty()
-}
-
-/// Durations as whole milliseconds, which is how every record spells them.
-pub(crate) mod millis {
-    use super::Duration;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_u64(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
-    }
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-        u64::deserialize(d).map(Duration::from_millis)
-    }
-
-    pub mod opt {
-        use super::Duration;
-        use serde::{Deserialize, Deserializer, Serializer};
-
-        pub fn serialize<S: Serializer>(d: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
-            match d {
-                Some(d) => super::serialize(d, s),
-                None => s.serialize_none(),
-            }
-        }
-        pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
-            Ok(Option::<u64>::deserialize(d)?.map(Duration::from_millis))
-        }
-    }
 }

@@ -107,6 +107,19 @@ impl Problems {
         self.kept.is_empty()
     }
 
+    /// How many are kept.
+    pub fn count(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Makes warnings of those that came after the first `count`: what they are
+    /// about is left out, and does no harm by that.
+    pub fn soften(&mut self, count: usize) {
+        for problem in self.kept.iter_mut().skip(count) {
+            problem.severity = Severity::Warning;
+        }
+    }
+
     /// The problems, and one that tells how many were not kept.
     pub fn into_vec(mut self) -> Vec<Problem> {
         if self.unkept > 0 {

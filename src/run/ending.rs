@@ -49,6 +49,10 @@ fn stop_step(run: &RunState, ix: StepIx, why: Stopping, now: Millis) -> Option<C
         return match record.state {
             // It ran when the stop came; its failure is recorded like any other.
             StepState::Failing { attempt } => failing(run, ix, attempt, now),
+            // Its turn is after the restart, with all else that is left.
+            StepState::Claimed { attempt, .. } if record.handed && why == Stopping::Restart => {
+                stop_attempt(run, ix, attempt, Role::Main, Stopping::Cancel)
+            }
             _ => None,
         };
     }
@@ -149,7 +153,9 @@ fn stop_attempt(
 /// Takes the newest completed step back; then the one before.
 pub(super) fn roll_back(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
     let Some(&ix) = run.undoable.last().filter(|_| run.undo_failed.is_none()) else {
-        if may_end(run) {
+        // A resumed engine may have found one alive that runs whatever happens: it
+        // was begun before the stop, and the record of that was lost.
+        if may_end(run) && run.places.live.is_empty() {
             commands.push(end(run));
         }
         return;

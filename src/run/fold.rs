@@ -98,7 +98,10 @@ impl RunState {
                 undone,
                 reason,
             } => self.undone(*step, *undone, reason),
-            Kind::CleanupStarted => self.phase = RunPhase::Cleanup,
+            Kind::CleanupStarted => {
+                self.phase = RunPhase::Cleanup;
+                self.cleanup = event.seq;
+            }
             Kind::RunFinished { outcome, reason } => {
                 self.phase = RunPhase::Finished(*outcome);
                 self.ended_at = event.at;

@@ -188,7 +188,7 @@ pub fn waits_for_log(run: &RunState) -> bool {
                 .startable
                 .iter()
                 .any(|turn| match run.step(run.order.step(*turn)).state {
-                    StepState::Claimed { claimed, .. } => claimed > run.durable,
+                    StepState::Claimed { claimed, .. } => !run.is_allowed(claimed),
                     _ => false,
                 })
         })
@@ -280,8 +280,8 @@ fn is_idle(run: &RunState) -> bool {
     // What is claimed may start when the pause is over.
     let waits = run.paused && !places.claims.is_empty();
     !waits && places.live.is_empty() && places.handed.is_empty() && places.claims.iter().all(|ix| {
-        // A claim that is durable and was not started now never will be.
-        matches!(run.step(*ix).state, StepState::Claimed { claimed, .. } if claimed <= run.durable)
+        // One that may begin and was not started now never will be.
+        matches!(run.step(*ix).state, StepState::Claimed { claimed, .. } if run.is_allowed(claimed))
     }) && places.due.is_empty() && !places.unsettled.iter().any(|ix| {
         matches!(
             run.step(*ix).state,
@@ -469,7 +469,7 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
         let StepState::Claimed { attempt, claimed } = run.step(ix).state else {
             continue;
         };
-        if claimed > run.durable || busy >= room || !take(run, class, &mut used) {
+        if !run.is_allowed(claimed) || busy >= room || !take(run, class, &mut used) {
             continue;
         }
         busy += 1;
@@ -504,7 +504,7 @@ fn start_behind(run: &RunState, most: usize, busy: usize, commands: &mut Vec<Com
             return None;
         };
         let brief = !run.order.lasts(ix) && !run.order.lasts(first);
-        (*claimed <= run.durable && brief).then_some(Command::StartBehind {
+        (run.is_allowed(*claimed) && brief).then_some(Command::StartBehind {
             attempt: main(ix, *attempt),
             first: main(first, number),
         })

@@ -219,6 +219,8 @@ pub struct RunState {
     pub(super) phase: RunPhase,
     pub(super) seq: Seq,
     pub(super) durable: Seq,
+    /// The event by which clean-up began, last; 0 before.
+    pub(super) cleanup: Seq,
     pub(super) engine: Option<Engine>,
     /// Engines in a row that died and had brought the run no further.
     pub(super) lost: u32,
@@ -291,6 +293,7 @@ impl RunState {
             phase: RunPhase::Pending,
             seq: 0,
             durable: 0,
+            cleanup: 0,
             engine: None,
             lost: 0,
             advanced: false,
@@ -506,6 +509,14 @@ impl RunState {
         self.durable = self.durable.max(seq.min(self.seq));
     }
 
+    /// Whether an attempt that was claimed by this event may begin, as far as the
+    /// log goes. What runs whatever happens may have been claimed long before: that
+    /// its turn has come must be known too, or a run that is resumed without that
+    /// knowledge would find it done before its time.
+    pub(super) fn is_allowed(&self, claimed: Seq) -> bool {
+        claimed.max(self.cleanup) <= self.durable
+    }
+
     /// Takes note that the executor has this claimed attempt now.
     pub fn hand_over(&mut self, attempt: Attempt) {
         self.steps[attempt.step.at()].handed = true;
@@ -515,9 +526,12 @@ impl RunState {
     /// Takes note that the executor has given this attempt back: it never began.
     pub fn take_back(&mut self, attempt: Attempt) {
         let record = &mut self.steps[attempt.step.at()];
-        let is_it =
-            matches!(record.state, StepState::Claimed { attempt: n, .. } if n == attempt.number);
-        if is_it && attempt.role == Role::Main {
+        let claimed = match (attempt.role, &record.state, record.undo()) {
+            (Role::Undo, _, UndoState::Claimed { attempt, .. })
+            | (Role::Main | Role::Remedy, StepState::Claimed { attempt, .. }, _) => Some(*attempt),
+            _ => None,
+        };
+        if claimed == Some(attempt.number) {
             record.handed = false;
             self.refresh(attempt.step);
         }

@@ -1,7 +1,7 @@
 //! Whatever is read: no bytes make a reader panic, hang or grow without bound,
 //! and every refusal says where.
 //!
-//! Each module is one door: the plan's small languages, plan files, the store,
+//! Each module is one door: the plan's small languages, plan files, playbooks, the store,
 //! output on its way to a screen. (The record files of the supervisors are
 //! private, and so are their tests, in `exec/process/wire.rs`.) A failing input
 //! is printed, made small, and kept under `proptest-regressions` beside its
@@ -11,6 +11,7 @@
 mod languages;
 mod output;
 mod plans;
+mod playbooks;
 mod stored;
 
 use proptest::prelude::ProptestConfig;

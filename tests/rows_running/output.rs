@@ -76,6 +76,11 @@ fn spewing(count: usize, bytes: u64, fields: &str, vars: &[&str]) -> (Test, Reco
         .timeout(Duration::from_secs(600))
         .start();
     eventually("the steps run", || peaks(&test).len() >= slots + 2);
+    // The slots may be there before the run is on record.
+    eventually("the run is recorded", || {
+        let events = test.quintet(&["events", "last"]).command().output();
+        events.is_ok_and(|done| done.status.success() && !done.stdout.is_empty())
+    });
     let before = peaks(&test);
     // A viewer that does not read. It ends with the test.
     let follow = test

@@ -46,6 +46,82 @@ fn a42_profiles_expand_to_their_scripts() {
         .run();
 }
 
+/// A29. A30.
+#[test]
+fn a29_a_sequence_is_saved_and_run_by_its_name() {
+    let test = folder();
+    let save = [
+        "seq",
+        "0001,0207,0201",
+        "-SavePlaybook",
+        "my-setup",
+        "--var",
+        "Environment=Lab",
+    ];
+    test.quintet(&save)
+        .stdout_has("saved playbooks/my-setup.json")
+        .run();
+    assert_eq!(ran(&test), "", "saving runs nothing");
+    let text = std::fs::read_to_string(test.path("work/playbooks/my-setup.json")).expect("a file");
+    let book: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(book["Name"], "my-setup");
+    assert_eq!(
+        book["Sequence"],
+        serde_json::json!(["0001", "0207", "0201"])
+    );
+    assert_eq!(book["Variables"]["Environment"], "Lab");
+    test.quintet(&save)
+        .status(2)
+        .stderr_has("is there already")
+        .run();
+    test.quintet(&[&save[..], &["--force"]].concat()).run();
+    test.quintet(&["seq", "-LoadPlaybook", "my-setup", "--sequential"])
+        .run();
+    // As it is declared, which a playbook's order is.
+    assert_eq!(ran(&test), "0001 0207 0201");
+    let near = ["seq", "--load-playbook", "my-setpu"];
+    test.quintet(&near)
+        .status(2)
+        .stderr_has("did you mean \"my-setup\"?")
+        .run();
+    let below = test.file("playbooks/git/deep.json", r#"{"Sequence": ["0050"]}"#);
+    below.quintet(&["seq", "--load-playbook", "deep"]).run();
+    assert_eq!(ran(&below), "0001 0207 0201 0050");
+    let nothing = ["seq", "0400", "--save-playbook", "none"];
+    below
+        .quintet(&nothing)
+        .status(2)
+        .no_file("playbooks/none.json")
+        .run();
+}
+
+/// A47.
+#[test]
+fn a47_a_sequence_stops_for_a_restart_where_it_is_to_go_on_after_it() {
+    let test = crate::scripts(&[
+        ("0001_A.sh", "echo 0001 >>ran; exit 194"),
+        ("0002_B.sh", "# Dependencies: 0001"),
+    ]);
+    let units = test.path("units").to_string_lossy().into_owned();
+    let line = ["seq", "*", "--resume-on-boot"];
+    let call = test
+        .quintet(&line)
+        .env("QUINTET_UNIT_DIR", &units)
+        .status(3);
+    call.stderr_has("0001_A").run();
+    assert_eq!(ran(&test), "0001");
+    let unit = std::fs::read_dir(&units).expect("a folder").count();
+    assert!(unit > 0, "no unit was written");
+    test.quintet(&["resume", "last"])
+        .status(2)
+        .stderr_has("has not been restarted")
+        .run();
+    test.quintet(&["resume", "last", "--no-restart"])
+        .env("QUINTET_UNIT_DIR", &units)
+        .run();
+    assert_eq!(ran(&test), "0001 0002");
+}
+
 /// A44.
 #[test]
 fn a44_a_dry_run_tells_all_and_does_nothing() {

@@ -8,6 +8,7 @@
 mod support;
 
 mod command_line;
+mod jobs;
 mod metadata;
 mod real;
 mod running;

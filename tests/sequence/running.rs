@@ -191,7 +191,7 @@ fn a55_scripts_of_every_kind_run_and_a_missing_interpreter_is_found_beforehand()
         .quintet(&["seq", "*"])
         .env("PATH", &path.to_string_lossy())
         .status(2);
-    call.stderr_has("0006_Power.ps1: \"pwsh\", which runs it, is not on PATH")
+    call.stderr_has("\"pwsh\" is not on PATH; it runs 0006_Power")
         .run();
     assert_eq!(ran(&test), "1 2 3 4", "nothing ran");
     let call = test

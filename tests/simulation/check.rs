@@ -395,12 +395,24 @@ fn assumed(world: &Virtual, step: StepIx) -> bool {
 /// Between two reopenings, failures that count never exceed the policy.
 fn no_more_attempts_than_allowed(plan: &Plan, world: &Virtual) {
     let mut failures: BTreeMap<StepIx, u32> = BTreeMap::new();
+    // What it means that these failed is still to be decided.
+    let mut open = BTreeSet::new();
     let mut stopping = false;
     for event in world.log() {
         match &event.kind {
+            Kind::StepFinished { attempt, end }
+                if attempt.role == Role::Main && end.verdict == Verdict::Failure =>
+            {
+                open.insert(attempt.step);
+            }
+            Kind::StepRetry { attempt, .. } => drop(open.remove(&attempt.step)),
+            Kind::StepSettled { step, .. } => drop(open.remove(step)),
+            _ => {}
+        }
+        match &event.kind {
             Kind::RunStopping { .. } => stopping = true,
             Kind::RunReopened { .. } => {
-                failures.clear();
+                failures.retain(|step, _| open.contains(step));
                 stopping = false;
             }
             Kind::StepFinished { attempt, end }

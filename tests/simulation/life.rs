@@ -237,6 +237,8 @@ pub fn told(seed: u64, rules: Rules) -> Shared {
             _ => None,
         };
         match lead(&shared, fate, &word(&mut rng)) {
+            // While the one that ended it stood still, another reopened it and died.
+            Life::Ended if !shared.0.borrow().has_ended() => {}
             Life::Ended | Life::NothingToDo => {
                 if reopens == 0 || shared.0.borrow().succeeded() {
                     break;

@@ -341,11 +341,13 @@ impl Local {
             }
             Answer::Revoked(attempt) => {
                 self.roster.given_back(seat, attempt, now);
+                self.report_returned();
                 self.do_deeds();
             }
             Answer::Unrecordable(attempt, trouble) if trouble.may_pass => {
                 self.wait_for_room(trouble);
                 self.roster.not_begun(seat, attempt, now);
+                self.report_returned();
             }
             Answer::Unrecordable(attempt, trouble) => {
                 self.break_with(unrecorded("the start of an attempt", &trouble));
@@ -411,6 +413,7 @@ impl Local {
             self.account_for(entry, record, swept);
         }
         self.directory.forget_outputs(line.name);
+        self.report_returned();
         self.roster.hand_out(Instant::now());
         self.do_deeds();
     }
@@ -582,6 +585,7 @@ impl Executor for Local {
     fn stop(&mut self, attempt: Attempt, how: Stop) {
         match self.roster.place(attempt) {
             Some(Place::Seat(seat)) => {
+                self.roster.stops(seat, attempt);
                 self.send(seat, Order::Stop(attempt, how).to_frame(), Vec::new());
             }
             Some(Place::Queue | Place::Behind(_)) if self.roster.call_off(attempt) => {

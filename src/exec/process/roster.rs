@@ -56,6 +56,9 @@ pub struct Entry {
     pub lost: u32,
     /// That it is its slot's next thing was said; once is enough.
     accepted: bool,
+    /// Its slot was told that it must not begin. Should the slot have been asked
+    /// for it before, and give it back, it must not wait for another.
+    unwanted: bool,
 }
 
 /// Where a job is.
@@ -248,6 +251,7 @@ impl Roster {
             job: Some(job),
             lost: 0,
             accepted: false,
+            unwanted: false,
         };
         match entry.behind() {
             None => {
@@ -270,6 +274,9 @@ impl Roster {
 
     /// Puts a job that has not begun behind another.
     pub fn stand_in_line(&mut self, entry: Entry, first: Attempt) {
+        if entry.unwanted {
+            return self.give_up(entry.attempt);
+        }
         self.places.insert(entry.attempt, Place::Behind(first));
         self.line.entry(first).or_default().push_back(entry);
     }
@@ -335,6 +342,7 @@ impl Roster {
                     job: None,
                     lost: 0,
                     accepted: true,
+                    unwanted: false,
                 };
                 self.seat_current(seat, entry, now);
             }
@@ -406,6 +414,16 @@ impl Roster {
         vacated.map(|handed| handed.entry)
     }
 
+    /// That seat is told that this must not begin, or must end.
+    pub fn stops(&mut self, seat: Seat, attempt: Attempt) {
+        if let Some(slot) = self.seats.get_mut(seat).and_then(Option::as_mut) {
+            let mut handed = slot.current.iter_mut().chain(&mut slot.ahead);
+            if let Some(handed) = handed.find(|handed| handed.entry.attempt == attempt) {
+                handed.entry.unwanted = true;
+            }
+        }
+    }
+
     /// That seat gives back what it had ahead.
     pub fn given_back(&mut self, seat: Seat, attempt: Attempt, now: Instant) {
         let Some(slot) = self.seats.get_mut(seat).and_then(Option::as_mut) else {
@@ -443,6 +461,9 @@ impl Roster {
 
     /// Puts a job that has not begun back, before all others.
     pub fn requeue(&mut self, entry: Entry, now: Instant) {
+        if entry.unwanted {
+            return self.give_up(entry.attempt);
+        }
         self.places.insert(entry.attempt, Place::Queue);
         self.queue.push_front(entry);
         self.hand_out(now);

@@ -8,27 +8,25 @@
 //! What cannot be run is a step that fails and says why: whether that matters
 //! is for its level to say, as with any other failure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
-
-use serde_json::{Map, Value};
 
 use crate::load::{Request, runner};
 use crate::plan::build::{Builder, Links};
 use crate::plan::problem::{Problem, Span};
 use crate::plan::{
-    About, Absent, Action, Command, LogFile, OnFailure, Order, Part, Plan, Policy, Program, Source,
-    Step, Text,
+    About, Absent, Action, Command, OnFailure, Part, Plan, Policy, Program, Source, Step, Text,
 };
 
+use super::Reading;
 use super::config::{Config, LONGEST, MOST};
-use super::flow::{Flow, MOST_EDGES, Member};
-use super::resolve::Kind;
+use super::header::header;
+use super::place::{Placed, Planned, place};
+use super::resolve::{self, Kind};
 use super::shim;
-use super::tree::{Level, Node, Tree, What, text_of};
-use super::{Reading, paths};
+use super::tree::{Node, Tree, What, text_of};
 
 /// So many children of a parallel level at once.
 const AT_ONCE: usize = 16;
@@ -40,240 +38,37 @@ const FAIL: &str = "printf '%s\\n' \"$1\" >&2; exit 1";
 pub fn lower(tree: &Tree, request: &Request, reading: &mut Reading) -> Option<Plan> {
     let root = tree.levels.first()?;
     let header = header(tree, root, request, reading);
-    let mut lowering = Lowering {
+    let given = request.vars.iter();
+    let given = given.map(|(name, value)| (name.clone(), value.as_str().into()));
+    let placed = place(tree, Config::new(given.collect()));
+    let lowering = Lowering {
         tree,
         request,
         reading,
-        planned: Vec::with_capacity(tree.nodes.len()),
-        open: Vec::new(),
         there: BTreeMap::new(),
+        missing: BTreeSet::new(),
         passed: 0,
-        widest: 1,
         modules: false,
     };
-    lowering.place();
-    lowering.build(header)
-}
-
-/// What holds for the whole tree.
-fn header(tree: &Tree, root: &Level, request: &Request, reading: &mut Reading) -> Plan {
-    let index = &root.index;
-    let dir = std::fs::canonicalize(&*root.dir).ok();
-    let name = dir.as_deref().and_then(Path::file_name);
-    let name = name.map_or("phases".into(), |name| name.to_string_lossy());
-    let mut plan = Plan::new(name);
-    if let Some(name) = &index.name {
-        plan.name = name.clone();
-    }
-    plan.description = index.description.clone().unwrap_or_default();
-    plan.metadata = index.metadata.clone();
-    plan.variables = request.vars.iter().cloned().collect();
-    plan.origins = tree.origins.clone();
-    plan.order = Order::Written;
-    let paths = expanded(&index.paths, request, reading);
-    plan.log_file = log_file(&paths, &root.dir, request);
-    if !paths.is_empty() {
-        let text = Value::Object(paths.clone()).to_string();
-        plan.env.push(("QUINTET_PATHS".into(), text.into()));
-        plan.metadata.insert("paths".into(), Value::Object(paths));
-    }
-    plan
-}
-
-/// The file that the root's `log_file` names; where that cannot be written, one
-/// of its name that is the user's own.
-fn log_file(paths: &Map<String, Value>, root: &str, request: &Request) -> Option<LogFile> {
-    let path = paths
-        .get("log_file")?
-        .as_str()
-        .filter(|path| !path.is_empty())?;
-    let path = Path::new(root).join(path);
-    let env = |name: &str| {
-        let value = request.env.as_ref()?.get(name)?;
-        (!value.is_empty()).then(|| Path::new(value))
-    };
-    let home = || Some(env("HOME")?.join(".local/state"));
-    let state = env("XDG_STATE_HOME").map(Path::to_owned).or_else(home);
-    let own = state
-        .filter(|state| state.is_absolute())
-        .zip(path.file_name());
-    let own = own.map(|(state, name)| text_of(&state.join("quintet/logs").join(name)).into());
-    Some(LogFile {
-        path: text_of(&path).into(),
-        fallbacks: own.into_iter().collect(),
-    })
-}
-
-fn expanded(
-    paths: &[(String, String, Span)],
-    request: &Request,
-    reading: &mut Reading,
-) -> Map<String, Value> {
-    let known = |name: &str| request.env.as_ref()?.get(name).map(String::as_str);
-    let one = |(name, path, at): &(String, String, Span)| {
-        let mut unknown = Vec::new();
-        let path = paths::expand(path, known, &mut unknown);
-        for variable in unknown {
-            let message = format!("the environment has no {variable}");
-            let help = format!("it stays as it is; ${{{variable}:-DEFAULT}} would stand in");
-            reading.report(Problem::warning(message).at(*at, "").help(help));
-        }
-        (name.clone(), Value::from(path))
-    };
-    paths.iter().map(one).collect()
-}
-
-/// A step, but for what it does.
-struct Planned {
-    id: Box<str>,
-    /// None for a gate.
-    node: Option<usize>,
-    flow: Flow,
-    config: Config,
-    tolerated: bool,
-    always: bool,
-    disabled: bool,
-}
-
-/// A level that is being placed.
-struct Open {
-    level: usize,
-    /// The phase's own step; the root has none.
-    step: Option<usize>,
-    /// What the group being placed waits for.
-    flow: Flow,
-    group: Vec<Member>,
-    order: f64,
-    config: Config,
-    /// A failure within it is tolerated here or further out.
-    tolerated: bool,
-    always: bool,
-    disabled: bool,
+    lowering.build(header, placed)
 }
 
 struct Lowering<'l> {
     tree: &'l Tree,
     request: &'l Request,
     reading: &'l mut Reading,
-    planned: Vec<Planned>,
-    open: Vec<Open>,
     /// Whether a program is on PATH, for those that were asked for.
     there: BTreeMap<String, bool>,
+    /// Those that are not, and of which that was said.
+    missing: BTreeSet<String>,
     /// Bytes of configuration so far.
     passed: usize,
-    widest: usize,
     modules: bool,
 }
 
 impl Lowering<'_> {
-    /// Gives every node its place.
-    fn place(&mut self) {
-        let given = self.request.vars.iter();
-        let given = given.map(|(name, value)| (name.clone(), value.as_str().into()));
-        self.open.push(Open {
-            level: 0,
-            step: None,
-            flow: Flow::default(),
-            group: Vec::new(),
-            order: f64::NAN,
-            config: Config::new(given.collect()),
-            tolerated: false,
-            always: false,
-            disabled: false,
-        });
-        for at in 0..self.tree.nodes.len() {
-            while self.open.last().map(|open| open.level) != Some(self.tree.nodes[at].level) {
-                self.close();
-            }
-            self.place_node(at);
-        }
-        while self.open.len() > 1 {
-            self.close();
-        }
-    }
-
-    fn place_node(&mut self, at: usize) {
-        let node = &self.tree.nodes[at];
-        let child = self.tree.child(node);
-        self.begin_group(node, child.order);
-        let Some(open) = self.open.last_mut() else {
-            return;
-        };
-        let own = self.tree.levels[node.level].index.config.get(&child.name);
-        let planned = Planned {
-            id: node.id.clone(),
-            node: Some(at),
-            flow: open.flow.clone(),
-            config: open.config.with(own),
-            tolerated: open.tolerated || child.tolerated,
-            always: open.always || child.always,
-            disabled: open.disabled || !child.enabled,
-        };
-        let step = self.planned.len();
-        open.group.push(Member {
-            step,
-            tolerated: child.tolerated,
-            always: planned.always,
-            hands_on: is_module(node) && !planned.disabled,
-        });
-        self.widest = self.widest.max(open.group.len());
-        if let What::Phase(Some(level)) = node.what {
-            self.open.push(Open {
-                level,
-                step: Some(step),
-                flow: planned.flow.clone(),
-                group: Vec::new(),
-                order: f64::NAN,
-                config: planned.config.clone(),
-                tolerated: planned.tolerated,
-                always: planned.always,
-                disabled: planned.disabled,
-            });
-        }
-        self.planned.push(planned);
-    }
-
-    /// Ends the group before, unless this child runs together with it.
-    fn begin_group(&mut self, node: &Node, order: f64) {
-        let parallel = self.tree.levels[node.level].index.parallel;
-        let gate = self.planned.len();
-        let Some(open) = self.open.last_mut() else {
-            return;
-        };
-        if parallel && open.order == order {
-            return;
-        }
-        let before = std::mem::replace(&mut open.order, order);
-        open.flow = open.flow.then(&std::mem::take(&mut open.group));
-        if open.flow.edges() <= MOST_EDGES {
-            return;
-        }
-        let parent = node.id.rfind('/').map_or("", |end| &node.id[..=end]);
-        let flow = std::mem::take(&mut open.flow);
-        open.flow = flow.behind(gate);
-        self.planned.push(Planned {
-            id: format!("{parent}after-order-{before}").into(),
-            node: None,
-            flow,
-            config: Config::default(),
-            tolerated: open.tolerated,
-            always: open.always,
-            disabled: open.disabled,
-        });
-    }
-
-    /// A phase ends where its last group does.
-    fn close(&mut self) {
-        let Some(open) = self.open.pop() else {
-            return;
-        };
-        if let Some(step) = open.step {
-            self.planned[step].flow = open.flow.then(&open.group);
-        }
-    }
-
-    fn build(mut self, header: Plan) -> Option<Plan> {
-        let all = std::mem::take(&mut self.planned);
+    fn build(mut self, header: Plan, placed: Placed) -> Option<Plan> {
+        let Placed { steps: all, widest } = placed;
         let mut builder = Builder::with_capacity(all.len());
         let mut links = Links::default();
         for planned in &all {
@@ -298,7 +93,7 @@ impl Lowering<'_> {
             self.reading.report(Problem::error(message));
         }
         let mut plan = header;
-        let at_once = u32::try_from(self.widest.min(AT_ONCE)).ok();
+        let at_once = u32::try_from(widest.min(AT_ONCE)).ok();
         plan.max_concurrency = at_once.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         if self.modules {
             plan.env.push((shim::VARIABLE.into(), shim::SHIM.into()));
@@ -320,7 +115,6 @@ impl Lowering<'_> {
             return (step, place.map_or(Span::default(), |child| child.at));
         };
         let child = self.tree.child(node);
-        let mut notes = node.notes.clone();
         let action = match &node.what {
             What::Phase(_) => Action::Group,
             What::Nothing(why) => fails(why, &self.tree.levels[node.level].dir),
@@ -330,22 +124,12 @@ impl Lowering<'_> {
                     command.env = self.environment(planned, all, child.at);
                     Action::Command(Box::new(command))
                 }
-                Err(missing) => {
-                    let message = format!(
-                        "{missing:?}, which runs {}, is not on PATH",
-                        program.path.display()
-                    );
-                    let problem = Problem::warning(message.as_str()).at(child.at, "");
-                    let help = format!("install {missing}; without it this step fails");
-                    self.reading.report(problem.help(help));
-                    notes.push(message.as_str().into());
-                    fails(&message, &self.tree.levels[node.level].dir)
-                }
+                Err(missing) => self.cannot_run(node, program, &missing),
             },
         };
         let about = About {
             description: self.description(node).into(),
-            notes: notes.into(),
+            notes: node.notes.clone().into(),
             ..About::default()
         };
         let step = Step {
@@ -354,6 +138,18 @@ impl Lowering<'_> {
             ..Step::new(planned.id.clone(), action)
         };
         (step, child.at)
+    }
+
+    /// A program whose interpreter is not there.
+    fn cannot_run(&mut self, node: &Node, program: &resolve::Program, missing: &str) -> Action {
+        let path = program.path.display();
+        let message = format!("{missing:?}, which runs {path}, is not on PATH");
+        if self.missing.insert(missing.to_owned()) {
+            let problem = Problem::warning(message.as_str()).at(self.tree.child(node).at, "");
+            let help = format!("install {missing}; without it whatever it runs fails");
+            self.reading.report(problem.help(help));
+        }
+        fails(&message, &self.tree.levels[node.level].dir)
     }
 
     /// What the parent says of a child, else what that says of itself.
@@ -370,7 +166,7 @@ impl Lowering<'_> {
     }
 
     /// A program runs where it lies.
-    fn directory(&self, node: &Node, program: &super::resolve::Program) -> Arc<str> {
+    fn directory(&self, node: &Node, program: &resolve::Program) -> Arc<str> {
         let level = &self.tree.levels[node.level].dir;
         match program.path.parent() {
             Some(dir) if dir == Path::new(&**level) => Arc::clone(level),
@@ -485,8 +281,4 @@ fn policy(planned: &Planned) -> Policy {
         always: planned.always,
         ..Policy::default()
     }
-}
-
-fn is_module(node: &Node) -> bool {
-    matches!(&node.what, What::Program(program) if program.kind == Kind::Module)
 }

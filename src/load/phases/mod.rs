@@ -2,18 +2,20 @@
 //!
 //! A directory's `index.json` (`index`) names its children; each is a directory
 //! of its own kind or a program (`resolve`). `tree` reads them all into a flat
-//! list, `flow` says who waits for whom, `config` what is passed down, `paths`
-//! what the root's paths mean, `shim` how a Python module is run, and `lower`
-//! makes steps of it all. What lies about and is part of nothing (`strays`) is
+//! list, `place` tells each its place by the rules of `flow` and `config`, and
+//! `lower` makes steps of them; `header` is what holds for the whole, `paths`
+//! what paths mean, `shim` how a Python module is run. What lies about and is part of nothing (`strays`) is
 //! looked at too, since a damaged file may be a phase that somebody misses;
 //! `mend` says what would mend it.
 
 mod config;
 mod flow;
+mod header;
 mod index;
 mod lower;
 mod mend;
 mod paths;
+mod place;
 mod resolve;
 mod shim;
 mod strays;
@@ -28,6 +30,9 @@ use super::{Loaded, Lowered, Refusal, Request};
 
 /// The file that makes a directory a phase.
 pub const INDEX: &str = "index.json";
+
+/// A tree has at most so many phases and steps.
+const MOST: usize = 100_000;
 
 /// Whether this is a tree of phases: a directory that is one or holds one
 /// somewhere, or its `index.json`.
@@ -111,7 +116,11 @@ pub fn load(dir: &Path, request: &Request) -> Result<Loaded, Refusal> {
         other => other,
     };
     let root = Path::new(&request.cwd).join(dir);
-    let tree = tree::read(&root, &shown, request, &mut reading);
+    if root.to_str().is_none() {
+        let message = format!("{shown:?} is not Unicode, and no plan can hold it");
+        return Err(super::unreadable(message));
+    }
+    let tree = tree::read(&root, &shown, MOST, request, &mut reading);
     strays::look(&root, &shown, &tree, &mut reading);
     let lowered = lower::lower(&tree, request, &mut reading);
     let problems = reading.problems.into_vec();

@@ -20,8 +20,8 @@ use super::index::{self, Child, Index, Read};
 use super::resolve::{Directory, Found, Program, Tried, resolve};
 use super::{INDEX, Reading};
 
-/// A tree has at most so many nodes.
-const MOST: usize = 100_000;
+/// So many children that are nothing are told one by one.
+const MOST_TOLD: usize = 20;
 
 /// A tree that was read.
 #[derive(Debug, Default)]
@@ -78,13 +78,22 @@ pub fn identity(meta: &Metadata) -> Identity {
     (meta.dev(), meta.ino())
 }
 
-/// Reads the tree whose root is this directory, which is shown as `shown`.
-pub fn read(root: &Path, shown: &str, request: &Request, reading: &mut Reading) -> Tree {
+/// Reads the tree whose root is this directory, which is shown as `shown`, if it
+/// has no more than `most` nodes.
+pub fn read(
+    root: &Path,
+    shown: &str,
+    most: usize,
+    request: &Request,
+    reading: &mut Reading,
+) -> Tree {
     let mut walk = Walk {
+        most,
         request,
         reading,
         tree: Tree::default(),
         open: Vec::new(),
+        nothings: 0,
     };
     if let Ok(meta) = root.join(INDEX).metadata().and_then(|_| root.metadata()) {
         let above = Directory::unread(root.join(".."));
@@ -97,16 +106,24 @@ pub fn read(root: &Path, shown: &str, request: &Request, reading: &mut Reading) 
         };
         walk.enter(place, identity(&meta), None);
         while walk.step() {}
+        if walk.nothings > MOST_TOLD {
+            let more = walk.nothings - MOST_TOLD;
+            let message = format!("{more} more children are nothing that runs");
+            walk.reading.report(Problem::warning(message));
+        }
     }
     walk.tree
 }
 
 struct Walk<'w> {
+    most: usize,
     request: &'w Request,
     reading: &'w mut Reading,
     tree: Tree,
     /// The levels between the root and where the walk is.
     open: Vec<Open>,
+    /// Children that are nothing, so far.
+    nothings: usize,
 }
 
 /// A level whose children are being read.
@@ -139,8 +156,9 @@ impl Walk<'_> {
             self.open.pop();
             return true;
         }
-        if self.tree.nodes.len() == MOST {
-            let problem = Problem::error(format!("the tree has more than {MOST} phases and steps"));
+        if self.tree.nodes.len() == self.most {
+            let most = self.most;
+            let problem = Problem::error(format!("the tree has more than {most} phases and steps"));
             let problem = problem.help("does a link in it lead to another part of it?");
             self.reading.report(problem);
             return false;
@@ -173,9 +191,12 @@ impl Walk<'_> {
                 return;
             }
             Found::Nothing(tried) => {
-                let problem = Problem::warning(format!("{} is nothing that runs", quoted(&id)));
-                let problem = problem.at(*at, "").help(in_short(&tried));
-                self.reading.report(problem);
+                self.nothings += 1;
+                if self.nothings <= MOST_TOLD {
+                    let message = format!("{} is nothing that runs", quoted(&id));
+                    let problem = Problem::warning(message).at(*at, "");
+                    self.reading.report(problem.help(in_short(&tried)));
+                }
                 node.what = What::Nothing(in_full(&id, &tried).into());
                 self.tree.nodes.push(node);
                 return;

@@ -19,6 +19,8 @@ use crate::plan::problem::Span;
 pub struct Said<T> {
     pub value: T,
     pub at: Span,
+    /// It is written with escapes, so that its parts have no places of their own.
+    pub escaped: bool,
 }
 
 /// A named value: a variable, a parameter, an environment variable.
@@ -218,7 +220,11 @@ pub struct Success {
 
 impl<T> Said<T> {
     pub fn new(value: T, at: Span) -> Self {
-        Said { value, at }
+        Said {
+            value,
+            at,
+            escaped: false,
+        }
     }
 }
 

@@ -5,7 +5,6 @@
 //! to a variable of the step's environment, in the language's own quoting, so
 //! that a value with quotes in it stays a value.
 
-use crate::plan::build::quoted;
 use crate::plan::name::folded;
 use crate::plan::problem::Problem;
 use crate::plan::{Program, Text};
@@ -295,15 +294,6 @@ impl<'a> Rewriting<'a> {
         };
         Some((name, end))
     }
-}
-
-/// What a missing interpreter is told with.
-pub fn missing(language: Language, whose: &str) -> String {
-    let program = interpreter(language);
-    format!(
-        "{program:?}, which runs the code of {}, is not on PATH",
-        quoted(whose)
-    )
 }
 
 #[cfg(test)]

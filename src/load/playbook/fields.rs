@@ -167,7 +167,10 @@ pub fn text(node: Node<'_>, path: &Path<'_>, problems: &mut Problems) -> Option<
             return None;
         }
     };
-    Some(Said::new(text, node.span()))
+    Some(Said {
+        escaped: !node.is_literal(),
+        ..Said::new(text, node.span())
+    })
 }
 
 /// One text or a list of them.

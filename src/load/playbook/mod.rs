@@ -149,7 +149,13 @@ impl Reading<'_> {
             let Does::Playbook(name) = &item.does else {
                 continue;
             };
-            if self.library.contains_key(&folded(&name.value)) || depth == MAX_DEPTH {
+            if self.library.contains_key(&folded(&name.value)) {
+                continue;
+            }
+            if depth == MAX_DEPTH {
+                let message = format!("playbooks run others more than {MAX_DEPTH} deep");
+                let problem = Problem::error(message).at(name.at, "this is one too many");
+                self.problems.push(problem);
                 continue;
             }
             let cwd = FilePath::new(&self.request.cwd);

@@ -127,19 +127,15 @@ impl Scope {
         scope
     }
 
-    /// This with a name that no script is told of.
-    pub fn with_context(&self, name: &str, filled: Filled) -> Scope {
-        let mut scope = self.clone();
-        let names = Arc::make_mut(&mut scope.names);
+    /// Adds a name that no script is told of.
+    pub fn add_context(&mut self, name: &str, filled: Filled) {
+        let names = Arc::make_mut(&mut self.names);
         insert(names, name, Found::Filled(filled), From::Context);
-        scope
     }
 
-    /// This, knowing that the item `id` is the step `step`.
-    pub fn with_step(&self, id: &str, step: &str) -> Scope {
-        let mut scope = self.clone();
-        Arc::make_mut(&mut scope.steps).insert(folded(id), step.into());
-        scope
+    /// Adds that the item `id` is the step `step`.
+    pub fn add_step(&mut self, id: &str, step: &str) {
+        Arc::make_mut(&mut self.steps).insert(folded(id), step.into());
     }
 
     /// This, knowing the items that `other` knows.
@@ -541,12 +537,9 @@ mod tests {
     #[test]
     fn fields_of_objects_and_outputs_of_steps_have_names() {
         let findings = &mut Findings::default();
-        let scope = Scope::default()
-            .with(
-                &values(&[("Tools", json!({"One": {"Model": "m"}}))]),
-                findings,
-            )
-            .with_step("get", "stage/get");
+        let tools = values(&[("Tools", json!({"One": {"Model": "m"}}))]);
+        let mut scope = Scope::default().with(&tools, findings);
+        scope.add_step("get", "stage/get");
         assert_eq!(value(&scope, "tools.one.model"), "m");
         assert_eq!(scope.find("tools.two"), None);
         assert_eq!(scope.find("tools.one.model.x"), None);
@@ -597,7 +590,8 @@ mod tests {
         assert_eq!(value(&scope, "vars.A"), "/{{who}}/x");
         assert_eq!(scope.find("env.HOME"), None);
         assert_eq!(scope.find_or_env("env.home"), Some(Found::Nothing));
-        let own = scope.with_context("env.HOME", Filled::Value("own".into()));
+        let mut own = scope.clone();
+        own.add_context("env.HOME", Filled::Value("own".into()));
         assert_eq!(value(&own, "env.HOME"), "own");
     }
 }

@@ -424,7 +424,26 @@ fn a37_conditions_before_abort_and_conditions_after_warn() {
     assert_eq!((asked[&0], asked[&1]), (Verdict::Success, Verdict::Success));
 }
 
-/// A24, SEQ: a question is answered after what came before, by a step of its own.
+/// A37.
+#[test]
+fn a37_a_postcondition_that_is_code_is_a_warning_and_a_precondition_is_refused() {
+    let book = |which: &str| {
+        json!({
+            "metadata": {"name": "v2"},
+            "orchestration": {"stages": [{"name": "One", "sequences": ["0001"]}]},
+            "validation": {which: [{"name": "Some", "condition": "(Get-ChildItem x).Count -gt 0"}]},
+        })
+    };
+    let told = Folders::new().warnings(&book("postConditions"));
+    assert!(
+        told.iter().any(|text| text.contains("Get-ChildItem")),
+        "{told:?}"
+    );
+    let refused = Folders::new().load(&book("preConditions"), &Options::default());
+    assert!(refused.is_err());
+}
+
+/// A24: a question is answered after what came before, by a step of its own.
 #[test]
 fn a24_a_stage_that_asks_for_a_file_asks_after_the_stage_before() {
     let plan = plan(json!({"stages": [
@@ -437,7 +456,7 @@ fn a24_a_stage_that_asks_for_a_file_asks_after_the_stage_before() {
     );
     assert_eq!(
         when(&plan, "b/0002_Two"),
-        Some("(steps['b/test-path'].exit_code == 0)")
+        Some("steps['b/test-path'].exit_code == 0")
     );
 }
 

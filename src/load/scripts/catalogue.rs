@@ -167,10 +167,10 @@ impl Catalogue {
         }
     }
 
-    /// Numbers that more than one script has, with the scripts.
-    pub fn duplicates(&self) -> Vec<(u16, Vec<&Script>)> {
+    /// Numbers that several of these scripts have, with the scripts.
+    pub fn duplicates(&self, of: &[ScriptIx]) -> Vec<(u16, Vec<&Script>)> {
         let mut by_number: BTreeMap<u16, Vec<&Script>> = BTreeMap::new();
-        for script in &self.scripts {
+        for script in of.iter().map(|ix| self.script(*ix)) {
             by_number.entry(script.number).or_default().push(script);
         }
         by_number.retain(|_, scripts| scripts.len() > 1);

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::load::{Request, Unmet, facts};
 use crate::plan::build::Builder;
-use crate::plan::condition::{Facts, Value as Judged};
+use crate::plan::condition::{Facts, SyntaxError, Value as Judged};
 use crate::plan::problem::Problem;
 use crate::plan::{
     About, Action, Command, Condition, OnFailure, Policy, Program, Retry, Scope, Step, Text,
@@ -131,7 +131,13 @@ impl<'r> Lowering<'r> {
         let both = match (&usage.condition, &own) {
             (Some(a), Some(b)) => {
                 let both = format!("({}) -and ({})", a.text(), b.text());
-                Condition::parse(&both).ok()
+                // Each was read by itself; together they are longer, and perhaps too long.
+                let refuse = |error: SyntaxError| {
+                    let message = format!("Condition, with that of its stage: {}", error.message);
+                    self.problems
+                        .push(Problem::error(message).at(script.at, ""));
+                };
+                Condition::parse(&both).map_err(refuse).ok()
             }
             (one, other) => one.clone().or_else(|| other.clone()),
         }?;
@@ -155,18 +161,9 @@ impl<'r> Lowering<'r> {
             when.steps().is_empty() && when.judge(&world).is_ok_and(|found| !found.holds)
         });
         if !skipped {
-            let message = format!(
-                "{}: {program:?}, which runs it, is not on PATH",
-                script.file
-            );
-            let help = format!(
-                "install {program}, or leave the script out with !{:04}",
-                script.number
-            );
-            let problem = Problem::error(message).at(script.at, "").help(help);
             self.unmet.push(Unmet {
                 step: usage.id.clone(),
-                problem,
+                program: program.clone(),
             });
         }
     }

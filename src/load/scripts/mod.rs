@@ -25,7 +25,7 @@ use crate::plan::{Plan, Scope, Text};
 
 use super::document::{self, Format};
 use super::{Loaded, Lowered, Refusal, Request};
-use catalogue::Catalogue;
+use catalogue::{Catalogue, Script};
 use config::{Config, Profile};
 use lower::{Lowering, as_environment};
 
@@ -113,6 +113,8 @@ pub fn load_with(dir: &Path, options: &Options, request: &Request) -> Result<Loa
     if options.with_deps {
         selected = folder.with_dependencies(&selected);
     }
+    let shared = folder.catalogue.duplicates(&selected);
+    folder.problems.extend(shared.into_iter().map(several));
     let mut variables = profile.variables.clone();
     let given = request
         .vars
@@ -175,15 +177,6 @@ pub fn open(dir: &Path, config: Option<&Path>, request: &Request) -> Result<Fold
             dir.display().to_string()
         ))
     })?;
-    for (number, scripts) in catalogue.duplicates() {
-        let names: Vec<&str> = scripts.iter().map(|script| &*script.file).collect();
-        let message = format!(
-            "{number:04} is the number of several scripts: {}",
-            names.join(", ")
-        );
-        let help = "the number alone selects none of them; a range or their names do";
-        problems.push(Problem::warning(message).help(help));
-    }
     Ok(Folder {
         dir,
         config,
@@ -217,6 +210,17 @@ fn read_config(
     let config = document.map(|document| config::read(document.root(), &mut found));
     problems.append(&mut found);
     Ok(config.unwrap_or_default())
+}
+
+/// A14: two of the selected scripts have one number.
+fn several((number, scripts): (u16, Vec<&Script>)) -> Problem {
+    let names: Vec<&str> = scripts.iter().map(|script| &*script.file).collect();
+    let message = format!(
+        "{number:04} is the number of several scripts: {}",
+        names.join(", ")
+    );
+    let help = "the number alone selects none of them; a range or their names do";
+    Problem::warning(message).help(help)
 }
 
 /// A term that cannot be read or names nothing, as a problem.

@@ -4,6 +4,7 @@
 //! line cost no more than reading them; only globs, tags and stages are held
 //! against every step.
 
+use std::collections::BTreeSet;
 use std::ops;
 
 use globset::GlobMatcher;
@@ -130,6 +131,30 @@ impl<'a> Index<'a> {
 
     fn stage(&self, ix: StepIx) -> Option<&'a str> {
         self.plan[ix].about.as_ref()?.stage.as_deref()
+    }
+
+    /// The stages or tags that there are, if few enough to be named, where the
+    /// term is about such a thing.
+    pub fn known(&self, what: &What) -> Vec<&'a str> {
+        const MOST: usize = 20;
+        let known: BTreeSet<&str> = match what {
+            What::Tag(_) => {
+                let steps = self.plan.steps.iter();
+                steps
+                    .flat_map(|step| step.tags.iter().map(|tag| &**tag))
+                    .collect()
+            }
+            What::Stage(_) => self
+                .plan
+                .indices()
+                .filter_map(|ix| self.stage(ix))
+                .collect(),
+            _ => return Vec::new(),
+        };
+        match known.len() {
+            0..=MOST => known.into_iter().collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// What was probably meant by `value`, among what the term could be about.

@@ -114,9 +114,10 @@ impl Selection {
             What::Path(_) | What::PathGlob(_) => format!("no step is at or below {value:?}"),
             _ => format!("no step is called {value:?}"),
         };
-        let help = match index.nearest(&term.what, value) {
-            Some(near) => format!("did you mean {near:?}? {FORMS}"),
-            None => FORMS.to_owned(),
+        let help = match (index.nearest(&term.what, value), index.known(&term.what)) {
+            (Some(near), _) => format!("did you mean {near:?}? {FORMS}"),
+            (None, known) if known.is_empty() => FORMS.to_owned(),
+            (None, known) => format!("there are {}", known.join(", ")),
         };
         SelectError {
             term: arg.clone(),

@@ -191,6 +191,30 @@ fn xd02_a_pause_asks_back_what_waits_and_hands_out_nothing_until_it_is_over() {
     assert_eq!(deeds(&mut roster), given);
 }
 
+/// P11: the engine holds the executor before it records that the run stops, and
+/// only then says of each what is to stop.
+#[test]
+fn p11_what_is_stopped_while_it_is_on_its_way_back_is_not_handed_out_again() {
+    let now = Instant::now();
+    for behind in [false, true] {
+        let mut roster = Roster::new(1);
+        roster.start(job(0), now);
+        let behind = behind.then_some(attempt(0));
+        roster.start(Job { behind, ..job(1) }, now);
+        roster.start(job(2), now);
+        deeds(&mut roster);
+        assert_eq!(roster.place(attempt(1)), Some(Place::Seat(0)));
+        roster.pause();
+        roster.stops(0, attempt(1));
+        roster.given_back(0, attempt(1), now);
+        assert_eq!(roster.take_returned(), [attempt(1)]);
+        assert_eq!(roster.place(attempt(1)), None);
+        roster.unpause(now);
+        assert!(roster.finished(0, attempt(0), true, now));
+        assert_eq!(roster.place(attempt(2)), Some(Place::Seat(0)));
+    }
+}
+
 #[test]
 fn what_waits_ahead_of_a_pause_comes_back_and_is_handed_out_after_it() {
     let now = Instant::now();

@@ -3,7 +3,8 @@
 //!
 //! A stage has no ending of its own in a plan; its steps have. It failed where
 //! any of them did, it succeeded where its last meeting point was reached, and
-//! else it was skipped.
+//! else it was skipped. What a step's own stage has done so far has no meeting
+//! point yet: it succeeded where nothing failed.
 
 use super::Refused;
 use super::words::Reader;
@@ -15,14 +16,17 @@ pub struct Earlier {
     /// As `needs.KEY` names it.
     pub key: String,
     /// The step that is reached when all of it is done.
-    pub group: String,
+    pub group: Option<String>,
     /// The steps that may fail.
     pub steps: Vec<String>,
 }
 
 impl Earlier {
     pub fn succeeded(&self) -> String {
-        format!("steps['{}'].status == 'succeeded'", self.group)
+        match &self.group {
+            Some(group) => format!("steps['{group}'].status == 'succeeded'"),
+            None => format!("not {}", joined(self.failed(), " or ", "false")),
+        }
     }
 
     fn failed(&self) -> Vec<String> {

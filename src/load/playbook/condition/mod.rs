@@ -83,7 +83,10 @@ pub fn read(said: &Said<String>, around: &mut Around<'_>, findings: &mut Finding
             regardless,
         }),
         Some(refused) => {
-            let place = place_in(&said.value, said.at, refused.at);
+            let place = match said.escaped {
+                true => said.at,
+                false => place_in(&said.value, said.at, refused.at),
+            };
             let message = format!("the condition of {whose}: {}", refused.message);
             let problem = Problem::error(message).at(place, "");
             findings.problems.push(match refused.help {

@@ -53,7 +53,7 @@ impl<'a> Reader<'a, '_> {
         }
         if let Some(question) = self.question(name)? {
             let id = (self.around.ask)(question);
-            self.write(start, &format!("(steps['{id}'].exit_code == 0)"));
+            self.write(start, &format!("steps['{id}'].exit_code == 0"));
             return Ok(());
         }
         if ending::read(self, name, start)? {

@@ -241,7 +241,7 @@ fn names_that_conditions_cannot_spell_stand_as_their_values() {
     reads_as("$Tools.One.On", &known, "true");
 }
 
-/// SEQ: the two questions.
+/// The two questions.
 #[test]
 fn questions_about_the_outside_world_are_asked_by_steps() {
     let path = |path: &str, kind| Question::Path {
@@ -281,7 +281,7 @@ fn questions_about_the_outside_world_are_asked_by_steps() {
             .unwrap_or_else(|| panic!("{text}: {:?}", outcome.problems));
         assert_eq!(
             read.condition.text(),
-            "(steps['q1'].exit_code == 0)",
+            "steps['q1'].exit_code == 0",
             "{text}"
         );
         assert_eq!(outcome.questions, [question], "{text}");
@@ -290,7 +290,7 @@ fn questions_about_the_outside_world_are_asked_by_steps() {
     let outcome = try_read(text, &scope, &[]);
     assert_eq!(
         outcome.read.unwrap().condition.text(),
-        "-not $Gen -or ((steps['q1'].exit_code == 0)) -or ((steps['q2'].exit_code == 0))"
+        "-not $Gen -or (steps['q1'].exit_code == 0) -or (steps['q2'].exit_code == 0)"
     );
 }
 
@@ -377,7 +377,7 @@ fn a_value_that_would_be_read_as_a_name_is_refused() {
 fn a40_endings_of_other_jobs() {
     let earlier = [Earlier {
         key: "build".into(),
-        group: "build".into(),
+        group: Some("build".into()),
         steps: vec!["build/a".into(), "build/b".into()],
     }];
     let ok = "(steps['build'].status == 'succeeded')";
@@ -424,7 +424,8 @@ fn a40_endings_of_other_jobs() {
 /// A40.
 #[test]
 fn a40_items_are_asked_about_by_their_names_in_the_playbook() {
-    let scope = Scope::default().with_step("get", "job/0001_Get");
+    let mut scope = Scope::default();
+    scope.add_step("get", "job/0001_Get");
     for (text, expected) in [
         (
             "steps.get.outputs.v == '2'",

@@ -1,5 +1,6 @@
 //! What jobs mean, clause by clause, as the stages that they become.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::load::document::{self, Format, Path};
@@ -577,4 +578,80 @@ notifications: {onFailure: {message: broken}}
         playbook("orchestration: {profiles: {}}").1,
         ["orchestration: \"stages\" or \"jobs\" is missing"]
     );
+}
+
+/// Anything under the keys that jobs have.
+fn anything() -> impl Strategy<Value = Value> {
+    let word = prop::sample::select(&[
+        "a",
+        "b",
+        "0402",
+        "0401-0404",
+        "${{ matrix.x }}",
+        "playbook:a",
+        "é",
+        "",
+        "a.sh",
+        "bash",
+        "always()",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (-2..300i64).prop_map(Value::from),
+        word.prop_map(Value::from),
+    ];
+    let key = prop::sample::select(&[
+        "a",
+        "b",
+        "needs",
+        "steps",
+        "run",
+        "script",
+        "uses",
+        "strategy",
+        "matrix",
+        "include",
+        "exclude",
+        "env",
+        "if",
+        "id",
+        "name",
+        "outputs",
+        "with",
+        "shell",
+        "Max-Parallel",
+        "timeout",
+        "timeout_minutes",
+    ]);
+    leaf.prop_recursive(6, 40, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::btree_map(key.clone(), inner, 0..6).prop_map(|fields| {
+                let fields = fields
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value));
+                Value::Object(fields.collect())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    /// XF06: whatever stands in its place, a job is read or refused at a place in
+    /// the file, and each stage stands behind what it needs.
+    #[test]
+    fn xf06_anything_under_the_keys_of_jobs(jobs in anything(), steps in anything()) {
+        let text = json!({"x": {"steps": steps, "needs": "y"}, "y": jobs}).to_string();
+        let (stages, problems, _) = read_as(&text, Format::Json);
+        for (span, _) in problems.iter().flat_map(|p| p.at.iter().chain(&p.also)) {
+            prop_assert!(text.get(span.start as usize..span.end as usize).is_some());
+        }
+        for (at, stage) in stages.iter().enumerate() {
+            for need in needs(stage) {
+                let behind = stages[at..].iter().all(|other| other.key.value != need);
+                prop_assert!(behind, "{}", text);
+            }
+        }
+    }
 }

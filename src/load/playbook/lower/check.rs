@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use crate::load::facts;
 use crate::plan::build::Links;
+use crate::plan::condition::SyntaxError;
 use crate::plan::problem::Span;
 use crate::plan::{
     About, Action, Command, Condition, OnFailure, Policy, Program, Source, Step, Verdict,
 };
 
 use super::super::book::{Check, Playbook, Said};
-use super::super::condition::{self, Around, Question, Read};
+use super::super::condition::{self, Around, Earlier, Question, Read};
 use super::{Making, Place, known, slug};
 
 /// Prints what does not hold, and ends with the code it is given.
@@ -26,31 +27,25 @@ impl Making<'_, '_> {
         said: &Said<String>,
         whose: &str,
         place: &Place,
+        earlier: &[Earlier],
         after: &[String],
     ) -> Option<Read> {
         let mut questions: Vec<(String, Question)> = Vec::new();
-        let mut ids = std::mem::take(&mut self.ids);
+        let ids = &mut self.ids;
         let read = {
             let mut ask = |question: Question| {
-                let wanted = format!("{}{}", place.prefix, question.name());
-                let mut id = wanted.clone();
-                let mut n = 1;
-                while !ids.insert(crate::plan::name::folded(&id)) {
-                    n += 1;
-                    id = format!("{wanted}-{n}");
-                }
+                let id = ids.take(&format!("{}{}", place.prefix, question.name()));
                 questions.push((id.clone(), question));
                 id
             };
             let mut around = Around {
                 whose,
                 scope: &place.scope,
-                earlier: &place.earlier,
+                earlier,
                 ask: &mut ask,
             };
             condition::read(said, &mut around, self.findings)
         };
-        self.ids = ids;
         for (id, question) in questions {
             self.question(id, &question, after, said.at);
         }
@@ -122,17 +117,20 @@ impl Making<'_, '_> {
         match checks.is_empty() {
             true => Vec::new(),
             false => {
-                self.ids.insert(id.into());
+                self.ids.take(id);
                 self.group(id, book.before[0].condition.at, &checks, &[]);
                 vec![id.into()]
             }
         }
     }
 
-    /// A37: what should hold in the end, else there is a warning.
+    /// A37: what should hold in the end, else there is a warning. So one that
+    /// cannot be judged, because it is code, is a warning as well.
     pub(super) fn after(&mut self, book: &Playbook, place: &Place, end: &[String]) {
         let ended = (2, Verdict::Warning);
+        let before = self.findings.problems.count();
         self.checks(&book.after, "postconditions", ended, place, end);
+        self.findings.problems.soften(before);
     }
 
     /// A step for each check, which runs where the check does not hold.
@@ -152,9 +150,11 @@ impl Making<'_, '_> {
         let scope = Arc::new(super::told_values(&place.scope));
         for check in checks {
             let whose = format!("the check {:?}", check.name.value);
-            let read = self.condition(&check.condition, &whose, &place, after);
+            let read = self.condition(&check.condition, &whose, &place, &[], after);
             let Some(read) = read else { continue };
-            let Ok(fails) = Condition::parse(&format!("not ({})", read.condition.text())) else {
+            let fails = Condition::parse(&format!("not ({})", read.condition.text()));
+            let refuse = |error: SyntaxError| self.refuse(error.message, check.condition.at);
+            let Ok(fails) = fails.map_err(refuse) else {
                 continue;
             };
             self.note(&fails, &place);

@@ -9,7 +9,7 @@ use crate::load::scripts::is_there;
 use crate::load::scripts::lower::{Usage, as_environment};
 use crate::plan::build::quoted;
 use crate::plan::name::folded;
-use crate::plan::problem::{Problem, Span};
+use crate::plan::problem::Span;
 use crate::plan::{
     About, Action, Condition, OnFailure, Policy, Retry, Scope as Values, Step, Text,
 };
@@ -40,6 +40,8 @@ pub(super) struct Turn<'s> {
     pub entry: &'s Entry,
     /// The steps that end the unit before it, if it waits for one.
     pub before: Vec<String>,
+    /// The steps of all units of its stage before it.
+    pub so_far: &'s [String],
     /// The steps that its script depends on.
     pub needed: Vec<String>,
 }
@@ -59,6 +61,20 @@ impl Turn<'_> {
         };
         Waits { after, needs }
     }
+
+    /// What its condition may ask about: other stages, and its own so far, without
+    /// the steps whose failure is tolerated.
+    fn earlier(&self, tolerated: &BTreeSet<String>) -> Vec<Earlier> {
+        let so_far = self.so_far.iter().filter(|id| !tolerated.contains(*id));
+        let so_far = Earlier {
+            key: self.stage.key.value.clone(),
+            group: None,
+            steps: so_far.cloned().collect(),
+        };
+        let mut earlier = self.entry.earlier.clone();
+        earlier.extend(Some(so_far).filter(|so_far| !so_far.steps.is_empty()));
+        earlier
+    }
 }
 
 impl Making<'_, '_> {
@@ -76,8 +92,7 @@ impl Making<'_, '_> {
             policy: item.policy.within(&around.policy),
             ..around.clone()
         };
-        let env = self.env(&item.env, &mut place.scope);
-        place.env.extend(env);
+        self.env(&item.env, &mut place);
         let mut waits = turn.waits();
         if entry.job {
             let chain = around.chain.iter();
@@ -92,7 +107,8 @@ impl Making<'_, '_> {
                 quoted(&stage.name.value)
             );
             let all = [&waits.after[..], &waits.needs].concat();
-            if let Some(read) = self.condition(said, &whose, &place, &all) {
+            let earlier = turn.earlier(&self.tolerated);
+            if let Some(read) = self.condition(said, &whose, &place, &earlier, &all) {
                 always |= read.regardless;
                 place.when.push(read.condition.text().to_owned());
             }
@@ -103,7 +119,7 @@ impl Making<'_, '_> {
         waits.needs.extend_from_slice(&turn.needed);
         waits.after.retain(|id| !waits.needs.contains(id));
         if let Some(id) = &item.id {
-            around.scope = around.scope.with_step(&id.value, &unit.id);
+            around.scope.add_step(&id.value, &unit.id);
         }
         let ended = match &item.does {
             Does::Playbook(name) => self.within(name, unit, &place, &waits),
@@ -138,11 +154,6 @@ impl Making<'_, '_> {
         if !whatever {
             around.chain = ended.to_vec();
         }
-        around.earlier.extend(ended.iter().map(|id| Earlier {
-            key: String::new(),
-            group: id.clone(),
-            steps: vec![id.clone()],
-        }));
     }
 
     /// What a failure of the step means, beyond what its policy says.
@@ -212,7 +223,7 @@ impl Making<'_, '_> {
             return None;
         };
         let code = code::lower(*language, text, &place.scope, self.findings)?;
-        self.need_interpreter(*language, &unit.id, text);
+        self.need_interpreter(*language, &unit.id);
         let goes_on = defaults.continue_on_error == Some(true);
         let policy = Policy {
             timeout: defaults.timeout.filter(|limit| !limit.is_zero()),
@@ -305,13 +316,13 @@ impl Making<'_, '_> {
         (values, texts)
     }
 
-    fn need_interpreter(&mut self, language: Language, id: &str, text: &Said<String>) {
+    fn need_interpreter(&mut self, language: Language, id: &str) {
         let env = self.lowering.request.env.as_ref();
         let path = env.and_then(|env| env.get("PATH"));
-        if !is_there(code::interpreter(language), path.map(String::as_str)) {
-            let problem = Problem::error(code::missing(language, id)).at(text.at, "");
+        let program = code::interpreter(language).to_owned();
+        if !is_there(&program, path.map(String::as_str)) {
             let step = id.to_owned();
-            self.lowering.unmet.push(Unmet { step, problem });
+            self.lowering.unmet.push(Unmet { step, program });
         }
     }
 
@@ -357,8 +368,7 @@ impl Making<'_, '_> {
             when: vec![format!("steps['{start}'].status == 'succeeded'")],
             ..Place::default()
         };
-        let env = self.env(&book.env, &mut inner.scope);
-        inner.env.extend(env);
+        self.env(&book.env, &mut inner);
         self.point(&start, name.at, place, &waits.after, &waits.needs);
         self.running.push(key);
         let end = self.stages(book, &inner, std::slice::from_ref(&start));

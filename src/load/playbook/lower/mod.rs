@@ -31,10 +31,10 @@ use crate::plan::problem::{Problem, Span};
 use crate::plan::{Order, Plan, Rollback, Text};
 
 use super::book::{Named, Playbook, Policy, Said, Values};
-use super::condition::Earlier;
 use super::scope::{Findings, Scope};
 use super::template::Filled;
 use super::{profile, setting};
+use item::last_of_each;
 
 /// What a playbook is run with.
 #[derive(Clone, Debug, Default)]
@@ -74,11 +74,10 @@ pub fn lower(
         }
     };
     let given = given(lowering.request, options);
-    let scope = outermost(&book, &given, lowering.request, findings);
-    let asked = options.conditions.iter();
-    let scope = asked.fold(scope, |scope, (name, value)| {
-        scope.with_context(name, Filled::Value(value.clone()))
-    });
+    let mut scope = outermost(&book, &given, lowering.request, findings);
+    for (name, value) in &options.conditions {
+        scope.add_context(name, Filled::Value(value.clone()));
+    }
     let mut making = Making {
         library,
         catalogue: &folder.catalogue,
@@ -89,7 +88,7 @@ pub fn lower(
         base: scope.clone(),
         critical: BTreeSet::new(),
         all_critical: false,
-        ids: BTreeSet::new(),
+        ids: Ids::default(),
         scripts: 0,
         helpers: 0,
         tolerated: BTreeSet::new(),
@@ -100,16 +99,17 @@ pub fn lower(
     };
     making.success(&book, &scope);
     let mut place = Place {
-        scope: scope.clone(),
+        scope,
         policy: book.policy.clone(),
         ..Place::default()
     };
-    // The whole plan has this environment, so that no step needs it again.
-    let env = making.env(&book.env, &mut place.scope);
+    making.env(&book.env, &mut place);
+    // All steps have it from the plan.
+    let env = std::mem::take(&mut place.env);
     let start = making.before(&book, &place);
     let end = making.stages(&book, &place, &start);
     making.after(&book, &place, &end);
-    making.header(&book, &scope, env, folder, options)
+    making.header(&book, &place.scope, env, folder, options)
 }
 
 /// What is known before any stage of a playbook.
@@ -150,8 +150,7 @@ struct Making<'a, 'r> {
     critical: BTreeSet<ScriptIx>,
     /// The failure of any script is the run's, also where the run goes on.
     all_critical: bool,
-    /// All ids so far, without regard to case.
-    ids: BTreeSet<String>,
+    ids: Ids,
     /// How many steps run scripts or code of the playbook …
     scripts: u32,
     /// … and how many are meeting points and questions, which always succeed.
@@ -166,6 +165,35 @@ struct Making<'a, 'r> {
     findings: &'a mut Findings,
 }
 
+/// The ids of a plan, without regard to case: each with the last number that
+/// was put behind it to make another.
+#[derive(Default)]
+struct Ids(BTreeMap<String, u32>);
+
+impl Ids {
+    fn take(&mut self, wanted: &str) -> String {
+        let key = folded(wanted);
+        let Some(mut n) = self.0.get(&key).copied() else {
+            self.0.insert(key, 1);
+            return wanted.to_owned();
+        };
+        loop {
+            n += 1;
+            let id = format!("{wanted}-{n}");
+            if !self.0.contains_key(&folded(&id)) {
+                self.0.insert(key, n);
+                self.0.insert(folded(&id), 1);
+                return id;
+            }
+        }
+    }
+
+    /// Frees an id that was not used after all.
+    fn give_back(&mut self, id: &str) {
+        self.0.remove(&folded(id));
+    }
+}
+
 /// What holds where a stage stands.
 #[derive(Clone, Debug, Default)]
 struct Place {
@@ -176,8 +204,6 @@ struct Place {
     env: Vec<(Box<str>, Text)>,
     /// The conditions of what is around, which hold here too.
     when: Vec<String>,
-    /// What conditions may ask about: stages before, and in a job its own steps.
-    earlier: Vec<Earlier>,
     /// In a job: the last step that has to succeed for the next.
     chain: Vec<String>,
 }
@@ -185,13 +211,7 @@ struct Place {
 impl Making<'_, '_> {
     /// An id that nothing has yet: `wanted`, or with a number behind it.
     fn id(&mut self, wanted: &str) -> String {
-        let mut id = wanted.to_owned();
-        let mut n = 1;
-        while !self.ids.insert(folded(&id)) {
-            n += 1;
-            id = format!("{wanted}-{n}");
-        }
-        id
+        self.ids.take(wanted)
     }
 
     fn refuse(&mut self, message: impl Into<String>, at: Span) {
@@ -199,27 +219,25 @@ impl Making<'_, '_> {
         self.findings.problems.push(problem);
     }
 
-    /// Environment variables with their templates filled, which from then on are
-    /// the scope's `env.NAME`.
-    fn env(&mut self, values: &Values, scope: &mut Scope) -> Vec<(Box<str>, Text)> {
-        let mut env = Vec::new();
-        let around = scope.clone();
+    /// Adds environment variables to what holds at a place, with their templates
+    /// filled. Templates know them as `env.NAME`.
+    fn env(&mut self, values: &Values, place: &mut Place) {
         for Named { name, value } in values {
-            let filled = around.fill(value, self.findings);
-            *scope = scope.with_context(&format!("env.{}", name.value), filled.clone());
-            let text = filled.into_text();
+            let filled = place.scope.fill(value, self.findings);
+            let text = filled.clone().into_text();
             let nul = text.shown().contains('\0');
             if name.value.is_empty() || name.value.contains(['=', '\0']) || nul {
-                let name_of = quoted(&name.value);
+                let shown = quoted(&name.value);
                 self.refuse(
-                    format!("{name_of} cannot be an environment variable"),
+                    format!("{shown} cannot be an environment variable"),
                     name.at,
                 );
                 continue;
             }
-            env.push((name.value.as_str().into(), text));
+            let known = format!("env.{}", name.value);
+            place.scope.add_context(&known, filled);
+            place.env.push((name.value.as_str().into(), text));
         }
-        env
     }
 
     /// What counts as success, as far as it concerns single scripts.
@@ -281,7 +299,7 @@ impl Making<'_, '_> {
                 .iter()
                 .map(|(name, value)| (name.to_string(), told(value)))
                 .collect(),
-            env: item::last_of_each(env).into(),
+            env: last_of_each(env).into(),
             notices: self.notices(book, scope),
             min_succeeded: self.min_succeeded(book, scope),
             ..Plan::new(name)

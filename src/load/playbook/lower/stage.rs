@@ -17,6 +17,8 @@ use super::{Making, Place, slug};
 
 /// A stage that was made.
 struct Made {
+    /// The step that is reached when all of it is done.
+    group: String,
     earlier: Earlier,
     /// Outputs by name, as `needs.KEY.outputs.NAME` fills a template.
     outputs: Vec<(String, Filled)>,
@@ -70,9 +72,9 @@ impl Making<'_, '_> {
                 continue;
             };
             if job {
-                jobs.push(one.earlier.group.clone());
+                jobs.push(one.group.clone());
             } else {
-                end = vec![one.earlier.group.clone()];
+                end = vec![one.group.clone()];
                 // Its items have their names from then on; a job's are its own.
                 place.scope = place.scope.with_steps_of(&here.scope);
             }
@@ -104,7 +106,7 @@ impl Making<'_, '_> {
             if !keys.contains(&folded(&other.earlier.key)) {
                 continue;
             }
-            let group = &other.earlier.group;
+            let group = &other.group;
             match other.tolerated {
                 true => entry.after.push(group.clone()),
                 false => entry.needs.push(group.clone()),
@@ -114,7 +116,7 @@ impl Making<'_, '_> {
             }
             for (name, filled) in &other.outputs {
                 let name = format!("needs.{}.outputs.{name}", other.earlier.key);
-                here.scope = here.scope.with_context(&name, filled.clone());
+                here.scope.add_context(&name, filled.clone());
             }
             entry.earlier.push(other.earlier.clone());
         }
@@ -130,7 +132,7 @@ impl Making<'_, '_> {
         let same = made.iter().filter(|m| m.earlier.key == stage.key.value);
         let same: Vec<&Made> = same.collect();
         let way = same.len().checked_sub(most)?;
-        Some(same[way].earlier.group.clone())
+        Some(same[way].group.clone())
     }
 
     /// Nothing, for a stage that has nothing to do.
@@ -141,16 +143,14 @@ impl Making<'_, '_> {
             prefix: format!("{group}/"),
             scope: around.scope.with(&stage.variables, self.findings),
             policy: stage.policy.within(&around.policy),
-            earlier: entry.earlier.clone(),
             ..around.clone()
         };
-        let env = self.env(&stage.env, &mut place.scope);
-        place.env.extend(env);
+        self.env(&stage.env, &mut place);
         let mut regardless = false;
         let outer = place.when.len();
         if let Some(said) = &stage.condition {
             let waits = [&entry.after[..], &entry.needs].concat();
-            let read = self.condition(said, &whose, &place, &waits);
+            let read = self.condition(said, &whose, &place, &entry.earlier, &waits);
             if let Some(read) = read {
                 regardless = read.regardless;
                 place.when.push(read.condition.text().to_owned());
@@ -165,7 +165,7 @@ impl Making<'_, '_> {
         entry.regardless = regardless;
         let units = self.units(stage, &place);
         if units.is_empty() {
-            self.ids.remove(&folded(&group));
+            self.ids.give_back(&group);
             return None;
         }
         let steps = self.chains(stage, &units, &mut place, &entry);
@@ -187,9 +187,10 @@ impl Making<'_, '_> {
         Some(Made {
             earlier: Earlier {
                 key: stage.key.value.clone(),
-                group,
+                group: Some(group.clone()),
                 steps,
             },
+            group,
             outputs,
             conditional,
             tolerated,
@@ -234,6 +235,7 @@ impl Making<'_, '_> {
                 stage,
                 entry,
                 before: std::mem::take(&mut chains[chain]),
+                so_far: &all,
                 needed: self.needed(at, units, width < units.len()),
             };
             let ended = self.unit(unit, &turn, place);
@@ -249,6 +251,9 @@ impl Making<'_, '_> {
         let Some(script) = units[at].script else {
             return Vec::new();
         };
+        if self.catalogue.script(script).dependencies.is_empty() {
+            return Vec::new();
+        }
         let scripts: Vec<usize> = (0..units.len())
             .filter(|u| units[*u].script.is_some())
             .collect();

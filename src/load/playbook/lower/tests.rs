@@ -71,7 +71,7 @@ fn a40_env_has_three_levels() {
         ("book", "book"),
         ("job", "job"),
         ("step job", "job"),
-        ("book-book", "book-book"),
+        ("book-job", "book-job"),
         ("true!", "true!"),
     ];
     assert_eq!(found, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
@@ -336,5 +336,22 @@ fn a40_playbooks_that_multiply_come_to_an_end() {
     assert_eq!(
         problems[0].message,
         "other playbooks are run more than 1000 times"
+    );
+}
+
+/// A40: a chain of playbooks that goes too deep is an error, not a hole in the plan.
+#[test]
+fn a40_playbooks_run_others_so_deep() {
+    let folders = Folders::new();
+    for n in 0..20 {
+        let next = json!({"steps": [{"id": "x", "playbook": format!("p{}", n + 1)}]});
+        folders.write(&format!("p{n}.json"), &next);
+    }
+    folders.write("p20.json", &json!({"steps": [{"script": "0001"}]}));
+    let book = json!({"steps": [{"playbook": "p0"}]});
+    let problems = folders.errors(&book, &Options::default());
+    assert_eq!(
+        problems[0].message,
+        "playbooks run others more than 16 deep"
     );
 }
