@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::{Place, places};
 use crate::plan::StepIx;
+use crate::run::RunState;
 use crate::view::escape::clean;
 use crate::view::status::{Subject, header};
 use crate::view::style::{self, FAINT};
@@ -20,8 +21,10 @@ use crate::view::words;
 /// A tree of more lines than this is not looked at as a whole.
 const LONG: usize = 40;
 
-/// Fewer neighbours than this are not worth a line that stands for them.
-const FEW: usize = 4;
+/// Fewer neighbours than this are not worth a line that stands for them: a
+/// phase's name tells more than a step's.
+const FEW_STEPS: usize = 4;
+const FEW_PHASES: usize = 12;
 
 /// Writes the run's header and its tree.
 ///
@@ -35,51 +38,65 @@ pub fn write(subject: Subject<'_>, zone: &TimeZone, out: &mut impl Write) -> io:
     let mut rails = Rails::default();
     let mut at = 0;
     while let Some(place) = places.get(at) {
-        let alike = match is_long {
-            true => alike(&places[at..]),
-            false => 1,
+        let depth = place.node.depth;
+        let row = if is_long {
+            row(&places, at)
+        } else {
+            Vec::new()
         };
-        if alike >= FEW {
-            let row = &places[at..at + alike];
-            let last = row.last().is_some_and(|place| place.node.last);
-            rails.before(place.node.depth, last, out)?;
-            together(subject, row, out)?;
-            at += alike;
+        let few = if place.is_phase() {
+            FEW_PHASES
+        } else {
+            FEW_STEPS
+        };
+        if let Some([last, ..]) = row.last().filter(|_| row.len() >= few) {
+            rails.before(depth, last.node.last, out)?;
+            together(subject, &row, out)?;
+            at = last.node.end;
             continue;
         }
-        rails.before(place.node.depth, place.node.last, out)?;
-        let below = &places[at + 1..place.node.end];
+        rails.before(depth, place.node.last, out)?;
         let folded = is_long && place.below.is_quiet();
         // Where the steps of a phase are not shown, the first tells for all.
-        let teller = match (place.step(subject.run), folded) {
-            (None, true) => below.iter().find_map(|place| place.step(subject.run)),
-            (own, _) => own,
-        };
+        let shown = if folded { place.node.end } else { at + 1 };
+        let teller = first_step(subject.run, &places[at..shown]);
         line(subject, place, teller, out)?;
-        at += if folded { below.len() + 1 } else { 1 };
+        at = shown;
     }
     Ok(())
 }
 
-/// How many of the places, from the first, are neighbours that one line can
+/// The branches, from the one at `at`, that are neighbours and that one line can
 /// stand for.
-fn alike(places: &[Place<'_>]) -> usize {
-    let Some(first) = places.first() else {
-        return 0;
-    };
-    let fits = |place: &&Place<'_>| {
-        let quiet = !place.is_phase() && place.below.is_quiet();
-        quiet && place.node.depth == first.node.depth && place.word == first.word
-    };
-    places.iter().take_while(fits).count()
+fn row<'p, 'a>(places: &'p [Place<'a>], mut at: usize) -> Vec<&'p [Place<'a>]> {
+    let alike = |one: &Place<'_>| (one.node.depth, one.word, one.is_phase());
+    let first = places.get(at).map(alike);
+    let mut row = Vec::new();
+    while let Some(place) = places.get(at)
+        && place.below.is_quiet()
+        && Some(alike(place)) == first
+    {
+        row.push(&places[at..place.node.end]);
+        at = place.node.end;
+    }
+    row
+}
+
+fn first_step(run: &RunState, branch: &[Place<'_>]) -> Option<StepIx> {
+    branch.iter().find_map(|place| place.step(run))
 }
 
 /// The line for several: `… 14 succeeded`, with what there is to say of all of them.
-fn together(subject: Subject<'_>, row: &[Place<'_>], out: &mut impl Write) -> io::Result<()> {
-    let word = row.first().map_or("", |place| place.word);
-    let style = style::of_state(word);
-    write!(out, "… {} {style}{word}{style:#}", row.len())?;
-    let mut notes = row.iter().map(|place| note(subject, place.node.step));
+fn together(subject: Subject<'_>, row: &[&[Place<'_>]], out: &mut impl Write) -> io::Result<()> {
+    let Some([first, ..]) = row.first() else {
+        return Ok(());
+    };
+    let style = style::of_state(first.word);
+    let (n, word) = (row.len(), first.word);
+    let phases = if first.is_phase() { "phases " } else { "" };
+    write!(out, "… {n} {phases}{style}{word}{style:#}")?;
+    let tellers = row.iter().map(|branch| first_step(subject.run, branch));
+    let mut notes = tellers.map(|step| note(subject, step));
     let first = notes.next().unwrap_or_default();
     let common = notes.all(|note| note == first);
     remark(if common { &first } else { "" }, out)

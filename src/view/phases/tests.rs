@@ -153,6 +153,7 @@ fn ids_that_have_no_steps_above_them_make_phases_too() {
 fn where_the_tree_is_long_what_is_alike_is_one_line_and_failures_are_shown() {
     let mut steps: Vec<String> = (0..90).map(|n| format!("g{}/s{n}", n / 30)).collect();
     steps.extend((0..9).map(|n| format!("g3/h/s{n}: g1/s40")));
+    steps.extend((0..12).map(|n| format!("t{n}/s")));
     let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
     let mut plan = testing::plan(&steps);
     testing::policy(&mut plan, "g1/s40", |policy| policy.critical = false);
@@ -170,6 +171,7 @@ fn where_the_tree_is_long_what_is_alike_is_one_line_and_failures_are_shown() {
     ├─ … 10 skipped  not selected
     └─ … 20 succeeded
     g3/  skipped  9 steps  it depends on g1/s40, which failed
+    … 12 phases succeeded
     "#);
 }
 
