@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{Failure, Kind};
-use crate::load::scripts::is_folder;
+use crate::load::scripts::{configured, is_folder};
 
 /// Where scripts usually are, seen from where a sequence is run.
 const USUAL: [&str; 4] = [
@@ -18,9 +18,9 @@ const USUAL: [&str; 4] = [
 pub struct Args {
     /// The folder of the scripts
     ///
-    /// Else it is $QUINTET_SCRIPTS, or the first of automation-scripts,
-    /// library/automation-scripts, scripts and the working directory that has
-    /// numbered scripts.
+    /// Else it is $QUINTET_SCRIPTS, then ScriptsPath of the configuration, or the
+    /// first of automation-scripts, library/automation-scripts, scripts and the
+    /// working directory that has numbered scripts.
     #[arg(long, value_name = "DIR")]
     scripts: Option<PathBuf>,
 
@@ -48,12 +48,16 @@ impl Args {
                     dir.display().to_string()
                 ),
             )),
-            None => usual().ok_or_else(|| {
-                let tried = USUAL.join(", ");
-                let message =
-                    format!("there are no numbered scripts (NNNN_Name.*) here; looked in {tried}");
-                Failure::new(Kind::Usage, message).hint("--scripts DIR says where they are")
-            }),
+            None => configured(self.config.as_deref())
+                .filter(|dir| is_folder(dir))
+                .or_else(usual)
+                .ok_or_else(|| {
+                    let tried = USUAL.join(", ");
+                    let message = format!(
+                        "there are no numbered scripts (NNNN_Name.*) here; looked in {tried}"
+                    );
+                    Failure::new(Kind::Usage, message).hint("--scripts DIR says where they are")
+                }),
         }
     }
 }

@@ -31,6 +31,11 @@ fn a42_profiles_expand_to_their_scripts() {
         .status(2)
         .stderr_has("there are CustomProfile, Developer, Production")
         .run();
+    let named = crate::Test::new().file("tools/0001_A.sh", "").file(
+        "config.json",
+        r#"{"Automation": {"ScriptsPath": "./tools"}}"#,
+    );
+    assert_eq!(selected(&named, &["*"]), "0001");
     let elsewhere = folder().file("etc/setup.json", CONFIG);
     let line = [
         "Invoke-OrchestrationSequence",

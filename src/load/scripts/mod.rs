@@ -186,13 +186,31 @@ pub fn open(dir: &Path, config: Option<&Path>, request: &Request) -> Result<Fold
     })
 }
 
+/// Where a configuration says that the scripts are: the file of this path, or
+/// the one in the working directory. What is wrong with it is told when it is
+/// read for good.
+pub fn configured(config: Option<&Path>) -> Option<PathBuf> {
+    let here = || {
+        CONFIGS
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| path.is_file())
+    };
+    let path = config.map(Path::to_owned).or_else(here)?;
+    let config = read_config(&path, &mut Sources::default(), &mut Vec::new());
+    config.ok()?.scripts.map(PathBuf::from)
+}
+
+/// What a configuration is called where nobody says it.
+const CONFIGS: [&str; 2] = ["config.json", "config.psd1"];
+
 /// The configuration that stands in the folder or beside it.
 fn beside(dir: &Path) -> Option<PathBuf> {
     let above = dir.join("..");
     let places = [dir, &above];
     let mut names = places
         .iter()
-        .flat_map(|place| ["config.json", "config.psd1"].map(|name| place.join(name)));
+        .flat_map(|place| CONFIGS.map(|name| place.join(name)));
     names.find(|path| path.is_file())
 }
 
