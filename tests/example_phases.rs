@@ -263,11 +263,9 @@ fn h24_what_is_broken_is_said_with_its_place_and_nothing_has_run() {
     // A child that is nowhere is a failure like any other, with all that was tried.
     let test = world();
     fs::remove_file(test.path("work/tree/packaging/library/manifest.py")).unwrap();
+    let run = call(&test, &["run", "tree"]).status(1).run();
     let tried = "packaging/library/manifest.py MISSING";
-    call(&test, &["run", "tree"])
-        .status(1)
-        .stderr_has(tried)
-        .run();
+    assert_eq!(run.stderr.matches(tried).count(), 1, "{}", run.stderr);
     let tree = tree(&test);
     assert_eq!(at(&tree, "packaging/library")["status"], "failed");
 }

@@ -456,7 +456,11 @@ fn files_that_cannot_be_read_are_problems_too() {
             .message
             .starts_with("cannot read \"no/such/file.json\": ")
     );
-    let folder = load(Path::new(env!("CARGO_MANIFEST_DIR")), &request()).unwrap_err();
+    let folder = load(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
+        &request(),
+    )
+    .unwrap_err();
     assert!(
         folder.problems[0]
             .message

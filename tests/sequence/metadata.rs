@@ -45,7 +45,7 @@ fn a22_what_depends_on_a_failure_is_skipped_and_the_run_ends() {
             ("0006_F.sh", "sleep 0.2"),
         ]);
         let call = test.quintet(&["seq", "*", "--continue-on-error", mode]);
-        call.stderr_has("0002_B: it depends on 0001_A, which failed")
+        call.stderr_has("skipped: 0002_B, 0003_C: it depends on 0001_A, which failed")
             .run();
         let states = states(&test);
         let state = |number: &str| &states.iter().find(|(n, _)| n == number).expect("a step").1;

@@ -31,8 +31,9 @@ use super::tree::{Node, Tree, What, text_of};
 /// So many children of a parallel level at once.
 const AT_ONCE: usize = 16;
 
-/// Prints its message and fails.
-const FAIL: &str = "printf '%s\\n' \"$1\" >&2; exit 1";
+/// Says what it is given to read, and fails. As an argument it would be told
+/// twice to people: with the command, and as what that wrote.
+const FAIL: &str = "cat >&2; exit 1";
 
 /// The plan of a tree; nothing, where there is no root.
 pub fn lower(tree: &Tree, request: &Request, reading: &mut Reading) -> Option<Plan> {
@@ -260,9 +261,13 @@ fn list_of<'a>(steps: impl Iterator<Item = &'a Box<str>>) -> Text {
 fn fails(why: &str, dir: &Arc<str>) -> Action {
     let program = Program::Shell {
         script: FAIL.into(),
-        args: Box::new([why.into()]),
+        args: Box::default(),
     };
-    Action::Command(Box::new(command(program, Arc::clone(dir))))
+    let why = format!("{why}\n");
+    Action::Command(Box::new(Command {
+        stdin: Some(Box::new(why.into())),
+        ..command(program, Arc::clone(dir))
+    }))
 }
 
 fn command(program: Program, cwd: Arc<str>) -> Command {
