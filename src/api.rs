@@ -144,11 +144,12 @@ impl Quintet {
         })
     }
 
-    /// Loads a plan file. Relative working directories are seen from the
-    /// process's own.
+    /// Loads whatever is at a path: a plan file, a folder of numbered scripts, a
+    /// tree of phases. Relative working directories are seen from the process's
+    /// own.
     ///
     /// # Errors
-    /// Everything that is wrong with the file.
+    /// Everything that is wrong with it.
     pub fn load(&self, path: &Path, vars: &[(&str, &str)]) -> Result<Loaded, Error> {
         Ok(Loaded::from(load::load(path, &request(vars)?)?))
     }

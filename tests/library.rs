@@ -74,3 +74,60 @@ fn what_is_wrong_is_told_as_data() {
         Err(Error::Store(_) | Error::NotFound(_))
     ));
 }
+
+/// A51. A7.
+#[test]
+fn a51_a_folder_of_scripts_is_run_and_its_result_is_a_value() {
+    let (home, quintet) = quintet();
+    let folder = home.path().join("scripts");
+    std::fs::create_dir(&folder).expect("a folder");
+    for (file, text) in [
+        ("0001_First.sh", "# Stage: Core\n"),
+        ("0002_Second.sh", "# Stage: Core\nexit 3\n"),
+        ("0003_Third.sh", "# Stage: Late\n"),
+    ] {
+        std::fs::write(folder.join(file), text).expect("written");
+    }
+    let loaded = quintet.load(&folder, &[]).expect("it loads");
+    let loaded = loaded.select(&["stage:Core"]).expect("there are such");
+    let ended = quintet.run(loaded).expect("it is driven to its end");
+    let result = quintet.result(&ended.run_id).expect("it is recorded");
+    assert_eq!((result.total, result.completed, result.failed), (2, 1, 1));
+    assert_eq!(result.steps[1].exit_code, Some(3));
+}
+
+/// H22. H23.
+#[test]
+fn h22_one_phase_of_a_tree_is_run_and_a_phase_is_a_tree_of_its_own() {
+    let (home, quintet) = quintet();
+    let tree = home.path().join("install");
+    let write = |path: &str, text: &str| {
+        let path = tree.join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    };
+    let index =
+        |children: &str| format!(r#"{{"metadata": {{"name": "t"}}, "children": [{children}]}}"#);
+    write("index.json", &index(r#""preflight", "config""#));
+    write("preflight/index.json", &index(r#""disk""#));
+    write("preflight/disk.sh", "exit 1");
+    write("config/index.json", &index(r#""theme""#));
+    write("config/theme.sh", "exit 0");
+    let whole = quintet
+        .execute_plan(&tree, &[])
+        .expect("it is driven to its end");
+    assert_eq!(whole.exit_code, 1);
+    let loaded = quintet.load(&tree, &[]).expect("it loads");
+    let config = loaded
+        .select(&["path:config"])
+        .expect("there is such a phase");
+    assert_eq!(
+        quintet
+            .run(config)
+            .expect("it is driven to its end")
+            .exit_code,
+        0
+    );
+    let alone = quintet.execute_plan(&tree.join("config"), &[]);
+    assert_eq!(alone.expect("it is driven to its end").exit_code, 0);
+}

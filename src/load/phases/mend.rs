@@ -13,6 +13,9 @@ use crate::plan::problem::{Problem, Span};
 /// So many lines are shown with what they would be.
 const SHOWN: usize = 6;
 
+/// What is space to JSON, of which there are more kinds elsewhere.
+const SPACE: [char; 3] = [' ', '\t', '\r'];
+
 /// A damaged file is one problem, its first, however many follow from it: in a
 /// tree with several damaged files each is to be seen.
 pub fn one_of(problems: Vec<Problem>, text: &str, file: u32) -> Option<Problem> {
@@ -70,8 +73,8 @@ fn mended(text: &str) -> Option<Vec<Line>> {
     let mut lines = Vec::new();
     let mut start = 0;
     for (old, right) in old.into_iter().zip(new) {
-        let begins = start + (old.len() - old.trim_start().len());
-        let at = begins..begins.max(start + old.trim_end().len());
+        let begins = start + (old.len() - old.trim_start_matches(SPACE).len());
+        let at = begins..begins.max(start + old.trim_end_matches(SPACE).len());
         start += old.len() + 1;
         if old != right {
             lines.push(Line { at, right });
