@@ -389,8 +389,9 @@ impl Run {
     /// # let home = tempfile::tempdir()?;
     /// # let quintet = quintet::Quintet::open(&home.path().join("state"))?;
     /// let text = r#"{"steps": [
-    ///     {"id": "config/hardware/bluetooth", "command": "sh", "args": ["-c", "echo no adapter >&2; exit 3"]},
-    ///     {"id": "preflight/disk", "command": "true"}
+    ///     {"id": "preflight/disk", "command": "true"},
+    ///     {"id": "config/hardware/bluetooth", "depends_on": ["preflight/disk"],
+    ///      "command": "sh", "args": ["-c", "echo no adapter >&2; exit 3"]}
     /// ]}"#;
     /// let ended = quintet.run(quintet.load_str("plan.json", text, &[])?)?;
     ///

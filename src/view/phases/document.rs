@@ -226,10 +226,9 @@ fn error(run: &RunState, ix: StepIx, said: &Said) -> Option<String> {
     let StepState::Settled { outcome, reason } = &record.state else {
         return None;
     };
-    match outcome {
-        Outcome::Failed => {}
-        Outcome::Canceled if record.started_at != 0 => {}
-        _ => return None,
+    // Why it was canceled, is said where that began.
+    if *outcome != Outcome::Failed {
+        return None;
     }
     let reason = reason.as_deref().map(Reason::to_string).unwrap_or_default();
     let last_words = said.last_words.get(&ix).map(|words| format!(": {words}"));
