@@ -10,6 +10,7 @@ use super::global::Global;
 use super::target::Target;
 use crate::plan::problem::Severity;
 use crate::view::diagnostic;
+use crate::view::words::counted;
 
 /// Check a definition and report everything that is wrong with it
 ///
@@ -49,12 +50,12 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         let remark = if warned == 0 {
             String::new()
         } else {
-            format!(", {warned} warnings")
+            format!(", {}", counted(warned, "warning"))
         };
-        let count = plan.steps.len();
+        let count = counted(plan.steps.len(), "step");
         writeln!(
             out,
-            "{} is sound: {count} steps{remark}",
+            "{} is sound: {count}{remark}",
             args.target.target.display()
         )
     };
