@@ -222,7 +222,8 @@ fn value() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         (-3..20i64).prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(|n| json!(n)),
+        // Of numbers near nothing the readers of the formats keep different parts.
+        prop_oneof![prop::num::f64::NORMAL, prop::num::f64::ZERO].prop_map(|n| json!(n)),
         select(
             &[
                 "a", "b", "c", "sh", "true", "10s", "1h", "abort", "continue", "skip", "g/x"
