@@ -86,7 +86,18 @@ impl Disk {
         eventually("the disk is let go of", || {
             tool("umount", &[&self.place]).is_ok()
         });
-        self.mount().expect("it can be mounted again");
+        // Where others mount and let go of disks at the same time, the system may
+        // hand out what is still the old one, on which nothing can be written.
+        eventually("the disk is back", || {
+            self.mount().expect("it can be mounted again");
+            let probe = self.place.join("probe");
+            let works = fs::write(&probe, "").and_then(|()| fs::remove_file(&probe));
+            let back = works.is_ok() && fs::read_dir(&self.place).is_ok();
+            if !back {
+                let _ = tool("umount", &[&self.place]);
+            }
+            back
+        });
     }
 }
 

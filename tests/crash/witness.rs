@@ -171,7 +171,13 @@ pub fn kill_all(test: &Test, which: impl Fn(Pid, bool) -> bool) {
 /// All that is known of the newest run; `None` where none was ever recorded.
 pub fn recorded(test: &Test) -> Option<quintet::Run> {
     let quintet = Quintet::open(&test.path("state")).expect("the state can be used");
-    quintet.get("last").ok()
+    match quintet.get("last") {
+        Ok(run) => Some(run),
+        Err(quintet::Error::NotFound(_)) => None,
+        // Not even a database.
+        Err(quintet::Error::Store(why)) if why.starts_with("there is no ") => None,
+        Err(error) => panic!("the store cannot be read: {error}"),
+    }
 }
 
 #[track_caller]
