@@ -173,8 +173,6 @@ mutant cleans-up-before-the-restart src/run/ending.rs \
     's/match why == Stopping::Restart \&\& !run.places.unsettled.is_empty() {/match false {/'
 mutant taken-back-before-the-restart src/run/ending.rs \
     's/Some(Stopping::Kill | Stopping::Restart) => false,/Some(Stopping::Kill) => false, Some(Stopping::Restart) => true,/'
-mutant starts-although-a-restart-is-due src/run/schedule.rs \
-    's/let ahead = run.plan.on_restart == OnRestart::Continue;/let ahead = true;/'
 
 mutant behind-before-commit src/run/schedule.rs \
     's/(run.is_allowed(\*claimed) \&\& brief)/brief/'
