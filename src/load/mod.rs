@@ -75,6 +75,13 @@ pub struct Request {
     pub allow_unresolved: bool,
 }
 
+impl Request {
+    /// Where programs are looked for: `PATH` of the environment.
+    pub fn path(&self) -> Option<&str> {
+        self.env.as_ref()?.get("PATH").map(String::as_str)
+    }
+}
+
 /// A plan, and what is worth knowing about its files.
 #[derive(Clone)]
 pub struct Loaded {

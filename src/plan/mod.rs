@@ -204,6 +204,15 @@ pub struct Origin {
 /// finds it in any case of letters.
 pub type Scope = BTreeMap<Box<str>, serde_json::Value>;
 
+/// The value of a name: the one written just so, else the first that differs
+/// only in the case of letters.
+pub fn look_up<'s>(scope: &'s Scope, name: &str) -> Option<&'s serde_json::Value> {
+    scope.get(name).or_else(|| {
+        let mut all = scope.iter();
+        all.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
+    })
+}
+
 /// One thing to do.
 ///
 /// Kept lean on purpose: a plan may have 100,000 of these, so what few steps

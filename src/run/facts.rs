@@ -8,7 +8,7 @@
 use super::event::{Outcome, Reason};
 use super::state::RunState;
 use crate::plan::condition::{Facts, Value};
-use crate::plan::{Action, Condition, Part, Program, StepIx, Text};
+use crate::plan::{Action, Condition, Part, Program, StepIx, Text, look_up};
 
 /// What a condition came to.
 pub(super) enum Judged {
@@ -130,11 +130,7 @@ impl Known<'_> {
 
     /// What the step's scope says of the name, in any case of letters.
     fn own(&self, name: &str) -> Option<&serde_json::Value> {
-        let scope = self.run.plan[self.ix].scope.as_deref()?;
-        scope.get(name).or_else(|| {
-            let mut all = scope.iter();
-            all.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
-        })
+        look_up(self.run.plan[self.ix].scope.as_deref()?, name)
     }
 
     /// A field of a value that has fields.
@@ -170,11 +166,7 @@ impl Known<'_> {
     }
 
     fn outside(&self, name: &str) -> Value {
-        match self.run.plan.facts.get(name).map(String::as_str) {
-            Some("true") => Value::Bool(true),
-            Some("false") => Value::Bool(false),
-            other => text(other),
-        }
+        Value::of_fact(self.run.plan.facts.get(name).map(String::as_str))
     }
 }
 

@@ -208,8 +208,7 @@ impl Lowering<'_> {
         if let Some(known) = self.there.get(program) {
             return *known;
         }
-        let path = self.request.env.as_ref().and_then(|env| env.get("PATH"));
-        let found = runner::is_there(program, path.map(String::as_str));
+        let found = runner::is_there(program, self.request.path());
         self.there.insert(program.to_owned(), found);
         found
     }

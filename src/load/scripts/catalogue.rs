@@ -204,7 +204,6 @@ impl Script {
             file: sources.add(path.display().to_string(), kept(&header, text)),
             ..Span::default()
         };
-        let path_of = request.env.as_ref().and_then(|env| env.get("PATH"));
         let parameters = match runner.powershell {
             true => parameters::of(text),
             false => BTreeMap::new(),
@@ -222,7 +221,7 @@ impl Script {
             tags: tags(&header),
             dependencies: dependencies(&header, at),
             condition: header.condition.as_ref().map(|said| condition(said, at)),
-            missing: runner::missing(&runner, path_of.map(String::as_str)),
+            missing: runner::missing(&runner, request.path()),
             runner,
             parameters,
             defaults,

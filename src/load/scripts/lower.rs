@@ -17,7 +17,7 @@ use crate::plan::condition::{Facts, SyntaxError, Value as Judged};
 use crate::plan::problem::Problem;
 use crate::plan::{
     About, Action, Command, Condition, OnFailure, Policy, Program, Retry, Scope, Step, Text,
-    Verdict,
+    Verdict, look_up,
 };
 
 use super::catalogue::Script;
@@ -169,14 +169,6 @@ impl<'r> Lowering<'r> {
     }
 }
 
-/// The value of a name, in any case of letters.
-pub fn look_up<'s>(scope: &'s Scope, name: &str) -> Option<&'s Value> {
-    scope.get(name).or_else(|| {
-        let mut all = scope.iter();
-        all.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
-    })
-}
-
 /// What a condition can be told before the run.
 struct World<'a> {
     variables: &'a Scope,
@@ -185,12 +177,7 @@ struct World<'a> {
 
 impl Facts for World<'_> {
     fn look_up(&self, path: &[&str]) -> Judged {
-        let fact = |name: &str| match self.facts.get(name).map(String::as_str) {
-            Some("true") => Judged::Bool(true),
-            Some("false") => Judged::Bool(false),
-            Some(text) => Judged::Text(text.to_owned()),
-            None => Judged::Null,
-        };
+        let fact = |name: &str| Judged::of_fact(self.facts.get(name).map(String::as_str));
         match path {
             ["env", name] => fact(&format!("env.{name}")),
             ["vars", name] | [name] => match look_up(self.variables, name) {

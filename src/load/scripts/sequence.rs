@@ -187,7 +187,7 @@ impl Folder {
                                     *place,
                                     lowering.request,
                                 ));
-                            } else if !is_tool(&tool, lowering.request) {
+                            } else if !is_there(&tool, lowering.request.path()) {
                                 waits.notes.push(unknown(word).into());
                             }
                         }
@@ -223,11 +223,6 @@ fn unknown(word: &str) -> String {
     format!("depends on {word:?}, which is no script here and no program on PATH")
 }
 
-fn is_tool(tool: &str, request: &Request) -> bool {
-    let path = request.env.as_ref().and_then(|env| env.get("PATH"));
-    is_there(tool, path.map(String::as_str))
-}
-
 /// A58: what a script depends on is in the folder and not selected. Where the
 /// tool that it would install is there, nothing is missing.
 fn unselected(
@@ -237,7 +232,7 @@ fn unselected(
     at: Span,
     request: &Request,
 ) -> Option<Problem> {
-    (!is_tool(tool, request)).then(|| {
+    (!is_there(tool, request.path())).then(|| {
         let message = format!(
             "{} depends on {}, which is not selected",
             script.id, other.id

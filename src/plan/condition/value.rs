@@ -26,6 +26,17 @@ pub enum Value {
 pub(super) type Mismatch = &'static str;
 
 impl Value {
+    /// What is known of the outside world, which is noted as text: "true" and
+    /// "false" are truth values, and what is not known is null.
+    pub fn of_fact(noted: Option<&str>) -> Self {
+        match noted {
+            Some("true") => Value::Bool(true),
+            Some("false") => Value::Bool(false),
+            Some(text) => Value::Text(text.to_owned()),
+            None => Value::Null,
+        }
+    }
+
     /// Whether the value by itself counts as true: not null, not zero, not
     /// empty, and not a text that spells false or zero.
     pub(super) fn is_true(&self) -> bool {

@@ -317,10 +317,8 @@ impl Making<'_, '_> {
     }
 
     fn need_interpreter(&mut self, language: Language, id: &str) {
-        let env = self.lowering.request.env.as_ref();
-        let path = env.and_then(|env| env.get("PATH"));
         let program = code::interpreter(language).to_owned();
-        if !is_there(&program, path.map(String::as_str)) {
+        if !is_there(&program, self.lowering.request.path()) {
             let step = id.to_owned();
             self.lowering.unmet.push(Unmet { step, program });
         }
