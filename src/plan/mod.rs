@@ -9,6 +9,7 @@
 //! the environment or chance, and a test (`tests/tidy.rs`) keeps it so.
 
 pub mod build;
+mod cache;
 pub mod condition;
 mod content;
 pub mod graph;
@@ -16,6 +17,7 @@ pub(crate) mod millis;
 pub mod name;
 mod policy;
 pub mod problem;
+mod remedy;
 pub mod select;
 pub mod text;
 mod told;
@@ -30,9 +32,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use cache::{Cache, CacheUse};
 pub use condition::Condition;
 pub use content::Content;
 pub use policy::{OnAbort, OnFailure, OnRestart, Order, Policy, Retry, Rollback, Verdict};
+pub use remedy::{Budget, Remediate, Remedy};
 pub use text::{Part, Text};
 pub use told::{About, Level, LogFile, Moment, Notice};
 pub use variables::{LONGEST_SECRET, SHORTEST_SECRET};
@@ -99,6 +103,16 @@ pub struct Plan {
     /// When completed steps are undone.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rollback: Rollback,
+    /// Whether steps that are fresh run.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cache: CacheUse,
+    /// Whose freshness it is: what is remembered of a step is found by this and
+    /// the step's id. An absolute path, of the project that the plan belongs to.
+    #[serde(default, skip_serializing_if = "str_is_empty")]
+    pub project: Box<str>,
+    /// Whether failed steps that have a remedy are remedied.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub remediate: Remediate,
     /// A lock that the whole run holds, so that two runs with one key never overlap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<RunLock>,
@@ -154,6 +168,9 @@ impl Plan {
             on_abort: OnAbort::default(),
             on_restart: OnRestart::default(),
             rollback: Rollback::default(),
+            cache: CacheUse::default(),
+            project: Box::default(),
+            remediate: Remediate::default(),
             lock: None,
             pools: BTreeMap::new(),
             resources: BTreeMap::new(),
@@ -255,7 +272,14 @@ pub struct Step {
     /// A question a person answers before the step starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Box<str>>,
-    /// What takes the step's effect back, when the run rolls back.
+    /// When it need not run again; always runs, without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Box<Cache>>,
+    /// What may mend its failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<Box<Remedy>>,
+    /// What takes the step's effect back, when the run rolls back. Of a step with
+    /// a remedy, what takes that one's effect back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<Box<Undo>>,
     /// What is only for people.
@@ -286,6 +310,8 @@ impl Step {
             tags: Box::default(),
             holds: None,
             confirm: None,
+            cache: None,
+            remedy: None,
             undo: None,
             about: None,
             source: Source::default(),

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::freshness::{Fresh, Stale};
+use super::took::took;
 use crate::plan::{StepIx, Verdict, millis};
 
 /// Milliseconds since 1970-01-01T00:00Z, as the engine counts them: the wall
@@ -440,12 +442,37 @@ pub enum Reason {
     Ready,
     /// All it needs is under way: its claim is made ahead of its turn.
     Ahead,
+    /// It need not run: it succeeded before, and nothing has changed since.
+    Fresh(Fresh),
+    /// It must run, though it may have succeeded before.
+    Stale(Stale),
+    /// It failed not long ago, and nothing has changed since.
+    FailedBefore { at: Millis, exit: String },
     /// Its attempt ended well: the exit says how.
     Exit(String),
     /// An attempt failed and another is allowed: `attempt` of `of`.
     Retry { exit: String, attempt: u32, of: u32 },
     /// The last allowed attempt failed.
     Exhausted { exit: String, attempts: u32 },
+    /// It has failed, and its remedy is used: for the `time`-th time of `of`.
+    Remedy { exit: String, time: u32, of: u32 },
+    /// The remedy ended well, so the step is tried again.
+    Remedied,
+    /// The remedy ended well each time, and the step failed all the same.
+    Ineffective { exit: String, times: u32 },
+    /// The step failed, and its remedy failed too.
+    RemedyFailed { exit: String, remedy: String },
+    /// The step failed, and its remedy has been used so often lately that it is
+    /// not used again. `helped` times the step succeeded after it.
+    RemedySpent {
+        exit: String,
+        times: u32,
+        helped: u32,
+        #[serde(with = "millis")]
+        window: Duration,
+    },
+    /// The step failed, and a person did not want the remedy, or nobody was there to ask.
+    RemedyDeclined { exit: String, by: String },
     /// A step it depends on did not succeed.
     Dependency { step: String, outcome: Outcome },
     /// Its condition does not hold.
@@ -501,12 +528,57 @@ impl fmt::Display for Reason {
         match self {
             Reason::Ready => f.write_str("everything it needs is satisfied"),
             Reason::Ahead => f.write_str("everything it needs is under way"),
+            Reason::Fresh(fresh) => write!(f, "fresh: {fresh}"),
+            Reason::Stale(stale) => write!(f, "stale: {stale}"),
+            Reason::FailedBefore { exit, .. } => {
+                write!(f, "{exit} last time, and nothing has changed since")
+            }
             Reason::Exit(exit) => f.write_str(exit),
             Reason::Retry { exit, attempt, of } => {
                 write!(f, "{exit}; attempt {attempt} of {of} follows")
             }
             Reason::Exhausted { exit, attempts: 1 } => f.write_str(exit),
             Reason::Exhausted { exit, attempts } => write!(f, "{exit}, after {attempts} attempts"),
+            Reason::Remedy {
+                exit,
+                time: 1,
+                of: 1,
+            } => write!(f, "{exit}; its remedy is used"),
+            Reason::Remedy { exit, time, of } => {
+                write!(f, "{exit}; its remedy is used, time {time} of {of}")
+            }
+            Reason::Remedied => f.write_str("its remedy ended well; it is tried again"),
+            Reason::Ineffective { exit, times: 1 } => {
+                write!(f, "{exit}; its remedy ran and did not help")
+            }
+            Reason::Ineffective { exit, times } => {
+                write!(f, "{exit}; its remedy ran {times} times and did not help")
+            }
+            Reason::RemedyFailed { exit, remedy } => {
+                write!(f, "{exit}; its remedy failed: {remedy}")
+            }
+            Reason::RemedySpent {
+                exit,
+                times,
+                helped,
+                window,
+            } => {
+                let window = took(u64::try_from(window.as_millis()).unwrap_or(u64::MAX));
+                match helped {
+                    0 => write!(
+                        f,
+                        "{exit}; its remedy was used {times} times within {window} and did not help"
+                    ),
+                    _ => write!(
+                        f,
+                        "{exit}; it is flapping: its remedy was used {times} times within \
+                         {window}, helped {helped} times, and it failed again"
+                    ),
+                }
+            }
+            Reason::RemedyDeclined { exit, by } => {
+                write!(f, "{exit}; its remedy was declined ({by})")
+            }
             Reason::Dependency { step, outcome } => {
                 write!(f, "it depends on {step}, which {}", outcome.past())
             }

@@ -14,6 +14,7 @@ pub mod expect;
 mod facts;
 mod fold;
 pub mod forecast;
+pub mod freshness;
 mod last;
 mod legal;
 mod order;
@@ -23,6 +24,7 @@ pub mod replan;
 pub mod retry;
 pub mod schedule;
 pub mod state;
+pub mod took;
 
 pub use ending::exit_code;
 pub use event::{
@@ -30,6 +32,7 @@ pub use event::{
     Reason, Replacement, Role, RunOutcome, Seq, Stop, Stopping,
 };
 pub use expect::Usual;
+pub use freshness::{Change, Fresh, Freshness, Stale};
 pub use last::Last;
 pub use order::order_matters;
 pub use schedule::{Command, next, waits_for_log, wake_at};

@@ -248,9 +248,14 @@ impl Builder {
         if let Action::Command(command) = &step.action {
             for_each_output(command, &mut mention);
         }
-        if let Some(undo) = &step.undo {
-            // Taking a step back may of course ask what the step has put out.
-            for_each_output(&undo.command, &mut |id| {
+        for id in step.cache.iter().flat_map(|cache| &cache.stale_with) {
+            mention(id);
+        }
+        let later = step.undo.iter().map(|undo| &undo.command);
+        let later = later.chain(step.remedy.iter().map(|remedy| &remedy.command));
+        for command in later {
+            // Mending a step or taking it back may of course ask what it has put out.
+            for_each_output(command, &mut |id| {
                 if *id != *step.id {
                     mention(id);
                 }
