@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::exec::Job;
 use crate::plan::text::Missing;
-use crate::plan::{Action, Command, Part, Program, Text};
+use crate::plan::{Action, Command, Part, Program, Step, Text};
 use crate::run::{Attempt, Outcome, Role, RunState};
 
 /// What every job of a run has in common.
@@ -31,12 +32,7 @@ impl JobContext {
     ) -> Result<Job, String> {
         let plan = run.plan();
         let step = &plan[attempt.step];
-        let undo = step.undo.as_deref().filter(|_| attempt.role == Role::Undo);
-        let (command, timeout) = match (undo, &step.action) {
-            (Some(undo), _) => (&undo.command, undo.timeout),
-            (None, Action::Command(command)) => (command.as_ref(), step.policy.timeout),
-            (None, Action::Group) => return Err("a group has no command".into()),
-        };
+        let (command, timeout) = program(step, attempt.role)?;
         let secret = |name: &str| self.secrets.get(name).map(String::as_str);
         let fill = |text: &Text| match text
             .fill(&|step, key| run.output(step, key), &|name| secret(name))
@@ -67,6 +63,22 @@ impl JobContext {
             locks,
             behind: None,
         })
+    }
+}
+
+/// What an attempt in this role runs, and how long that may take.
+fn program(step: &Step, role: Role) -> Result<(&Command, Option<Duration>), String> {
+    match (role, &step.action) {
+        (Role::Main, Action::Command(command)) => Ok((command, step.policy.timeout)),
+        (Role::Main, Action::Group) => Err("a group has no command".into()),
+        (Role::Remedy, _) => match &step.remedy {
+            Some(remedy) => Ok((&remedy.command, remedy.timeout)),
+            None => Err("the step has no remedy".into()),
+        },
+        (Role::Undo, _) => match &step.undo {
+            Some(undo) => Ok((&undo.command, undo.timeout)),
+            None => Err("nothing takes the step back".into()),
+        },
     }
 }
 
@@ -111,6 +123,9 @@ pub(super) fn missing_secrets(run: &RunState, given: &BTreeMap<String, String>) 
         }
         if let Action::Command(command) = &step.action {
             texts(command).for_each(&mut ask);
+        }
+        if let Some(remedy) = &step.remedy {
+            texts(&remedy.command).for_each(&mut ask);
         }
         if let Some(undo) = &step.undo {
             texts(&undo.command).for_each(&mut ask);

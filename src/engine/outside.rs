@@ -299,6 +299,15 @@ impl World for Outside<'_> {
         self.audience.ask(step, question, &self.answers);
     }
 
+    fn probe(&mut self, step: StepIx, _identity: Result<super::Identity, String>) {
+        let found = crate::run::Freshness::Stale(crate::run::Stale::Unknown);
+        let _ = self
+            .answers
+            .inbox
+            .send(Heard::Said(Request::Probed { step, found }));
+        self.answers.waker.wake();
+    }
+
     fn occupy(&mut self, step: StepIx) -> Result<Vec<Arc<File>>, Denied> {
         let Some(holds) = &self.plan[step].holds else {
             return Ok(Vec::new());

@@ -20,6 +20,7 @@ mod legal;
 mod order;
 mod places;
 pub mod record;
+pub mod remedy;
 pub mod replan;
 pub mod retry;
 pub mod schedule;
@@ -37,5 +38,6 @@ pub use last::Last;
 pub use order::order_matters;
 pub use schedule::{Command, next, waits_for_log, wake_at};
 pub use state::{
-    Counts, IllegalEvent, Obstacle, RunPhase, RunState, StepRecord, StepState, UndoState,
+    Counts, IllegalEvent, Mending, Obstacle, Probe, RunPhase, RunState, StepRecord, StepState,
+    UndoState,
 };

@@ -20,11 +20,13 @@ use super::event::{
     Stopping,
 };
 use super::expect::Usual;
+use super::freshness::{Fresh, Freshness};
 use super::last::Last;
 use super::order::{Order, Turn};
 use super::places::Places;
+use super::remedy::Past;
 use crate::plan::graph::Graph;
-use crate::plan::{OnFailure, Plan, StepIx, Verdict};
+use crate::plan::{CacheUse, OnFailure, Plan, StepIx, Verdict};
 
 /// Where the run as a whole stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,18 +52,36 @@ pub enum StepState {
     Absent,
     /// It waits: for other steps, or for its turn.
     Pending,
-    /// A person was asked whether it may run. Ends with the answer.
-    Asked,
+    /// A person was asked whether it may run, or, where that is the role, be
+    /// remedied. Ends with the answer.
+    Asked { role: Role },
     /// The log says that this attempt may start. Ends when it does, or is no longer wanted.
-    Claimed { attempt: u32, claimed: Seq },
+    Claimed {
+        role: Role,
+        attempt: u32,
+        claimed: Seq,
+    },
     /// A claimed attempt waits for something that another run holds.
-    Blocked { attempt: u32, by: Box<Obstacle> },
+    Blocked {
+        role: Role,
+        attempt: u32,
+        by: Box<Obstacle>,
+    },
     /// The attempt's program runs.
-    Running { attempt: u32, since: Millis },
-    /// The attempt failed, and nothing is decided yet.
-    Failing { attempt: u32 },
-    /// The attempt failed, and another follows at the given time.
-    Backoff { attempt: u32, not_before: Millis },
+    Running {
+        role: Role,
+        attempt: u32,
+        since: Millis,
+    },
+    /// The attempt failed, or was a remedy and ended in whatever way; nothing is
+    /// decided yet.
+    Failing { role: Role, attempt: u32 },
+    /// This attempt follows at the given time.
+    Backoff {
+        role: Role,
+        attempt: u32,
+        not_before: Millis,
+    },
     /// Over. The reason is absent where the attempt's own end says it all.
     Settled {
         outcome: Outcome,
@@ -101,10 +121,48 @@ pub struct StepRecord {
     pub ended_at: Millis,
     /// How the last attempt ended.
     pub last: Last,
+    /// Whether it is fresh, as far as this engine knows.
+    pub(super) probe: Probe,
+    /// What has been done against its failure. Of most steps there is nothing to tell.
+    pub(super) mending: Option<Box<Mending>>,
     /// How far taking it back has come. Of most steps there is nothing to tell.
     pub(super) undo: Option<Box<UndoState>>,
     /// Attempts at undoing it so far.
     pub undo_attempts: u32,
+}
+
+/// What an engine knows of a step's freshness. It is about the engine alone, since
+/// the next one must look anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Probe {
+    /// Nobody has looked.
+    #[default]
+    None,
+    /// Somebody looks.
+    Out,
+    Told(Box<Freshness>),
+}
+
+/// What has been done against a step's failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mending {
+    /// Remedies claimed so far.
+    pub attempts: u32,
+    /// How many of them do not count: made before the run was reopened, or interrupted.
+    pub forgiven: u32,
+    /// A person has agreed to the next one.
+    pub agreed: bool,
+    /// A person has declined it, and this is who.
+    pub declined: Option<Box<str>>,
+    /// How the last one ended, and whether that was well.
+    pub last: Option<(Exit, bool)>,
+}
+
+impl Mending {
+    /// How many have been made that count.
+    pub fn times(&self) -> u32 {
+        self.attempts - self.forgiven
+    }
 }
 
 /// How far taking a step back has come.
@@ -155,6 +213,8 @@ impl StepRecord {
             started_at: 0,
             ended_at: 0,
             last: Last::default(),
+            probe: Probe::None,
+            mending: None,
             undo: None,
             undo_attempts: 0,
         }
@@ -163,6 +223,30 @@ impl StepRecord {
     /// How far taking the step back has come.
     pub fn undo(&self) -> &UndoState {
         self.undo.as_deref().unwrap_or(&UndoState::None)
+    }
+
+    /// How often its remedy has been used in this run.
+    pub fn remedies(&self) -> u32 {
+        self.mending.as_ref().map_or(0, |mending| mending.times())
+    }
+
+    /// It succeeded, and had to be remedied first.
+    pub fn was_remedied(&self) -> bool {
+        self.succeeded() && self.remedies() > 0
+    }
+
+    /// Why it need not run, if it did not because of that.
+    pub fn fresh(&self) -> Option<&Fresh> {
+        match &self.state {
+            StepState::Settled {
+                reason: Some(reason),
+                ..
+            } => match &**reason {
+                Reason::Fresh(fresh) => Some(fresh),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// How the step ended, once it has.
@@ -255,6 +339,8 @@ pub struct RunState {
     /// How long steps are expected to take; the places of steps do not change
     /// with the plan.
     pub(super) usual: Arc<Usual>,
+    /// How often remedies were used in earlier runs.
+    pub(super) past_remedies: Arc<Past>,
     /// Which of several ready steps goes first.
     pub(super) order: Arc<Order>,
     /// Where each step stands in the queues; follows from all of the above.
@@ -285,6 +371,7 @@ impl RunState {
         let mut run = RunState {
             places: Places::empty(&plan),
             usual: Arc::new(usual.clone()),
+            past_remedies: Arc::default(),
             order: Arc::new(Order::new(&plan, &graph, usual)),
             plan,
             later,
@@ -315,6 +402,14 @@ impl RunState {
         };
         run.rebuild_places();
         run
+    }
+
+    /// The same, knowing how often remedies were used in earlier runs.
+    pub fn remembering(self, past: Past) -> Self {
+        RunState {
+            past_remedies: Arc::new(past),
+            ..self
+        }
     }
 
     /// The run that these events tell of.
@@ -542,9 +637,34 @@ impl RunState {
         self.queues_behind = true;
     }
 
-    /// What the last attempt put out for later steps.
+    /// What the last attempt put out for later steps; of a fresh step, that by
+    /// which it is fresh.
     pub fn output(&self, step: &str, key: &str) -> Option<&str> {
-        self.steps[self.find(step)?.at()].last.output(key)
+        let record = &self.steps[self.find(step)?.at()];
+        match record.fresh() {
+            Some(fresh) => fresh.outputs.get(key).map(AsRef::as_ref),
+            None => record.last.output(key),
+        }
+    }
+
+    /// Whether it is to be looked whether the step is fresh, before it runs.
+    pub(super) fn is_cached(&self, ix: StepIx) -> bool {
+        self.plan.cache != CacheUse::Off && self.plan[ix].cache.is_some()
+    }
+
+    /// Takes note that somebody looks whether the step is fresh.
+    pub fn probing(&mut self, step: StepIx) {
+        self.steps[step.at()].probe = Probe::Out;
+        self.refresh(step);
+    }
+
+    /// Takes note of what looking came to.
+    pub fn probed(&mut self, step: StepIx, found: Freshness) {
+        let record = &mut self.steps[step.at()];
+        if record.probe == Probe::Out {
+            record.probe = Probe::Told(Box::new(found));
+            self.refresh(step);
+        }
     }
 
     /// Attempts that the log claims and whose end it does not know: what a
@@ -554,20 +674,22 @@ impl RunState {
         for step in self.plan.indices() {
             let record = &self.steps[step.at()];
             if let StepState::Claimed {
-                attempt: number, ..
+                role,
+                attempt: number,
+                ..
             }
             | StepState::Blocked {
-                attempt: number, ..
+                role,
+                attempt: number,
+                ..
             }
             | StepState::Running {
-                attempt: number, ..
+                role,
+                attempt: number,
+                ..
             } = record.state
             {
-                open.push(Attempt {
-                    step,
-                    number,
-                    role: Role::Main,
-                });
+                open.push(Attempt { step, number, role });
             }
             if let UndoState::Claimed {
                 attempt: number, ..
@@ -609,7 +731,7 @@ impl RunState {
         let record = &self.steps[step.at()];
         let of = |number, role| Some(Attempt { step, number, role });
         match (&record.state, record.undo()) {
-            (StepState::Blocked { attempt, .. }, _) => of(*attempt, Role::Main),
+            (StepState::Blocked { role, attempt, .. }, _) => of(*attempt, *role),
             (_, UndoState::Blocked { attempt, .. }) => of(*attempt, Role::Undo),
             _ => None,
         }
@@ -642,6 +764,10 @@ pub struct Counts {
     /// Steps that take part in the run.
     pub total: u32,
     pub succeeded: u32,
+    /// Of those that succeeded: need not run.
+    pub fresh: u32,
+    /// Of those that succeeded: had to be remedied first.
+    pub remedied: u32,
     pub failed: u32,
     pub skipped: u32,
     pub canceled: u32,
