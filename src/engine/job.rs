@@ -5,9 +5,10 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Identity;
 use crate::exec::Job;
 use crate::plan::text::Missing;
-use crate::plan::{Action, Command, Part, Program, Step, Text};
+use crate::plan::{Action, Command, Part, Program, Step, StepIx, Text};
 use crate::run::{Attempt, Outcome, Role, RunState};
 
 /// What every job of a run has in common.
@@ -64,6 +65,48 @@ impl JobContext {
             behind: None,
         })
     }
+}
+
+/// What the step would run now: as the job's, with secrets by their names alone.
+///
+/// # Errors
+/// In words: it runs nothing, or asks for an output that is not there.
+pub fn identity(run: &RunState, step: StepIx) -> Result<Identity, String> {
+    let plan = run.plan();
+    let (command, _) = program(&plan[step], Role::Main)?;
+    let written = |text: &Text| named(run, text);
+    let argv = argv(command, &written)?;
+    let env = plan.env.iter().chain(&command.env);
+    let env = env.map(|(name, text)| Ok((&**name, written(text)?)));
+    let env = env.collect::<Result<Vec<_>, String>>()?;
+    let stdin = command.stdin.as_deref().map(written).transpose()?;
+    Ok(Identity::of(
+        argv.iter().map(String::as_str),
+        &command.cwd,
+        env.iter().map(|(name, value)| (*name, value.as_str())),
+        stdin.as_deref(),
+    ))
+}
+
+/// The text with what other steps put out in its place. No text that a program
+/// can be given holds a NUL, so none looks like a secret's name.
+fn named(run: &RunState, text: &Text) -> Result<String, String> {
+    let parts = match text {
+        Text::Plain(text) => return Ok(text.to_string()),
+        Text::Parts(parts) => parts,
+    };
+    let mut written = String::new();
+    for part in parts {
+        match part {
+            Part::Literal(text) => written.push_str(text),
+            Part::Output { step, key, default } => {
+                let value = run.output(step, key).or(default.as_deref());
+                written.push_str(value.ok_or_else(|| format!("{step} put out no {key}"))?);
+            }
+            Part::Secret(name) => written.extend(["\0", name, "\0"]),
+        }
+    }
+    Ok(written)
 }
 
 /// What an attempt in this role runs, and how long that may take.

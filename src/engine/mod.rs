@@ -10,7 +10,7 @@
 
 mod clock;
 mod ears;
-mod identity;
+pub mod fresh;
 mod job;
 pub mod lock;
 mod outside;
@@ -35,7 +35,7 @@ use crate::run::replan::{Unsuited, replacement};
 
 pub use clock::Clock;
 pub use ears::Signals;
-pub use identity::Identity;
+pub use fresh::Identity;
 pub use job::JobContext;
 pub use lock::{Denied, Held};
 pub use outside::{Answers, Audience};
@@ -396,7 +396,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             }
             Command::Probe { step } => {
                 self.run.probing(step);
-                let identity = Identity::of(&self.run, step);
+                let identity = job::identity(&self.run, step);
                 self.world.probe(step, identity);
                 Ok(())
             }

@@ -7,7 +7,8 @@
 //! any of them goes on where it was.
 
 use super::event::{Attempt, Exit, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping};
-use super::schedule::{BATCH, Command, again, failing, halt, later, may_end};
+use super::failure::{again, failing, later};
+use super::schedule::{BATCH, Command, halt, may_end};
 use super::state::{RunPhase, RunState, StepState, UndoState};
 use crate::plan::{OnAbort, Rollback, StepIx};
 

@@ -12,6 +12,7 @@ mod ending;
 pub mod event;
 pub mod expect;
 mod facts;
+mod failure;
 mod fold;
 pub mod forecast;
 pub mod freshness;
@@ -25,6 +26,7 @@ pub mod replan;
 pub mod retry;
 pub mod schedule;
 pub mod state;
+pub mod step;
 pub mod took;
 
 pub use ending::exit_code;

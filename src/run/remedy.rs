@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 
 use super::event::{Attempt, Exit, Millis, Outcome, Reason, Role};
-use super::schedule::{Command, again};
+use super::failure::again;
+use super::schedule::Command;
 use super::state::RunState;
 use crate::plan::{Remediate, Remedy, StepIx};
 

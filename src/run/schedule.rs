@@ -13,15 +13,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::ending::{end, roll_back, stop};
-use super::event::{
-    Attempt, Exit, Kind, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping,
-};
+use super::event::{Attempt, Kind, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping};
 use super::facts::{self, Judged};
+use super::failure::failing;
 use super::freshness;
 use super::order::Turn;
 use super::state::{Probe, Queue, RunPhase, RunState, StepState, UndoState};
-use super::{remedy, retry};
-use crate::plan::{Action, OnRestart, Policy, Retry, StepIx};
+use crate::plan::{Action, OnRestart, StepIx};
 
 /// What the core asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -387,84 +385,6 @@ fn turn(run: &RunState, ix: StepIx) -> Option<Command> {
         step: ix,
         question: question.to_string(),
     })
-}
-
-/// A failed attempt: is it made again, is its remedy used, or has the step failed?
-pub(super) fn failing(
-    run: &RunState,
-    ix: StepIx,
-    role: Role,
-    attempt: u32,
-    now: Millis,
-) -> Option<Command> {
-    if role == Role::Remedy {
-        return remedy::ended(run, ix, now);
-    }
-    let policy: &Policy = &run.plan[ix].policy;
-    let record = run.step(ix);
-    let last = record.last.end()?;
-    let failed = Attempt {
-        step: ix,
-        number: attempt,
-        role: Role::Main,
-    };
-    let settle = |outcome, reason| {
-        Some(Command::Settle {
-            step: ix,
-            outcome,
-            reason,
-        })
-    };
-    let exit = last.error.clone().unwrap_or_else(|| last.exit.to_string());
-    match (&last.exit, &run.stopped) {
-        (Exit::Canceled { .. }, Some((why, _))) => {
-            return settle(Outcome::Canceled, Reason::Stopping(*why));
-        }
-        // An engine stopped it, and died before it could be recorded why: nobody
-        // wants the run to end any more, and the attempt was only cut short.
-        (Exit::Canceled { .. } | Exit::Interrupted, _) => {
-            return match policy.idempotent {
-                true => Some(again(failed, now, Reason::Interrupted)),
-                false => settle(Outcome::Failed, Reason::NotIdempotent),
-            };
-        }
-        _ => {}
-    }
-    let counted = attempt.saturating_sub(record.forgiven);
-    if counted > policy.retry.count {
-        return Some(remedy::instead_of_failing(run, ix, exit, counted, now));
-    }
-    let reason = Reason::Retry {
-        exit,
-        attempt: counted + 1,
-        of: policy.retry.count + 1,
-    };
-    Some(again(
-        failed,
-        later(run, &policy.retry, failed, counted, now),
-        reason,
-    ))
-}
-
-pub(super) fn later(
-    run: &RunState,
-    retry: &Retry,
-    failed: Attempt,
-    nth: u32,
-    now: Millis,
-) -> Millis {
-    now + retry::delay(retry, run.seed, failed, nth).as_millis() as Millis
-}
-
-pub(super) fn again(failed: Attempt, not_before: Millis, reason: Reason) -> Command {
-    Command::Retry {
-        attempt: Attempt {
-            number: failed.number + 1,
-            ..failed
-        },
-        not_before,
-        reason,
-    }
 }
 
 /// Hands claimed steps whose turn it is to the executor.
