@@ -30,3 +30,6 @@ pub use prober::Prober;
 
 /// The environment that steps are started in.
 pub type Environment = BTreeMap<OsString, OsString>;
+
+#[cfg(test)]
+mod tests;

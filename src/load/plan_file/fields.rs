@@ -6,9 +6,10 @@
 //! does not exist.
 
 use super::afterwards::{REMEDY, UNDO};
+use super::cache::CACHE;
 use super::table::{Field, Shape, field};
 
-const TEXTS: Shape = Shape::List(&Shape::Text);
+pub const TEXTS: Shape = Shape::List(&Shape::Text);
 pub const WORDS: Shape = Shape::List(&Shape::Word);
 pub const ENV: Shape = Shape::Map(&Shape::Word);
 pub const POSITIVE: Shape = Shape::Count {
@@ -160,7 +161,7 @@ const ANY_NUMBER: Shape = Shape::Number {
 };
 
 /// The file's `globals`.
-pub static GLOBALS: [Field; 15] = [
+pub static GLOBALS: [Field; 16] = [
     field(
         "max_concurrency",
         Shape::Count {
@@ -223,6 +224,12 @@ pub static GLOBALS: [Field; 15] = [
         "When completed steps that have an undo are taken back.",
     ),
     field(
+        "cache",
+        Shape::Choice(&["use", "refresh", "off"]),
+        "Whether steps that need not run again are left out (the default), all run and are \
+         remembered, or all run and nothing is remembered.",
+    ),
+    field(
         "deadline_sec",
         Shape::Seconds,
         "The whole run may take this long; 0 is no limit.",
@@ -256,7 +263,7 @@ pub static LOCK: [Field; 2] = [
 ];
 
 /// One of the file's `steps`.
-pub static STEP: [Field; 40] = [
+pub static STEP: [Field; 41] = [
     field(
         "id",
         Shape::Text,
@@ -406,6 +413,12 @@ pub static STEP: [Field; 40] = [
         "What may mend the step's failure, after which it is tried again.",
     ),
     field(
+        "cache",
+        Shape::Object(&CACHE),
+        "When the step, having succeeded, need not run again: while nothing that is named \
+         here has changed.",
+    ),
+    field(
         "undo",
         Shape::Object(&UNDO),
         "What takes the step back when the run rolls back.",
@@ -530,6 +543,7 @@ mod tests {
             ("remedy", &REMEDY),
             ("budget", &BUDGET),
             ("undo", &UNDO),
+            ("cache", &CACHE),
         ]
     }
 

@@ -12,6 +12,7 @@
 //! themselves.
 
 mod afterwards;
+mod cache;
 mod fields;
 mod header;
 mod record;

@@ -13,7 +13,7 @@ mod files;
 mod rows;
 mod write;
 
-pub use entry::{Entry, Known, Print};
+pub use entry::{Entry, Known, Print, Tool};
 pub use files::{File, Files, Stat, What};
 pub use rows::Remembered;
 pub use write::{Whose, Write, unseen};
