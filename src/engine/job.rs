@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Identity;
 use crate::exec::Job;
 use crate::plan::text::Missing;
-use crate::plan::{Action, Command, Part, Program, Step, StepIx, Text};
+use crate::plan::{Action, Builtin, Command, Part, Program, Step, StepIx, Text};
 use crate::run::{Attempt, Outcome, Role, RunState};
 
 /// What every job of a run has in common.
@@ -33,7 +33,7 @@ impl JobContext {
     ) -> Result<Job, String> {
         let plan = run.plan();
         let step = &plan[attempt.step];
-        let (command, timeout) = program(step, attempt.role)?;
+        let (work, timeout) = work(step, attempt.role)?;
         let secret = |name: &str| self.secrets.get(name).map(String::as_str);
         let fill = |text: &Text| match text
             .fill(&|step, key| run.output(step, key), &|name| secret(name))
@@ -44,19 +44,31 @@ impl JobContext {
                 "the secret {name} was not given; give it with --var {name}=…"
             )),
         };
-        let mut env = Vec::with_capacity(plan.env.len() + command.env.len() + 3);
-        for (key, value) in plan.env.iter().chain(&command.env) {
+        let (cwd, own) = work.surroundings();
+        let mut env = Vec::with_capacity(plan.env.len() + own.len() + 3);
+        for (key, value) in plan.env.iter().chain(own) {
             env.push((key.to_string(), fill(value)?));
         }
         env.push(("QUINTET_RUN_ID".into(), self.run_id.clone()));
         env.push(("QUINTET_STEP_ID".into(), step.id.to_string()));
         env.push(("QUINTET_ATTEMPT".into(), attempt.number.to_string()));
+        let (argv, builtin, stdin) = match work {
+            Work::Command(command) => {
+                let stdin = command.stdin.as_deref().map(&fill).transpose()?;
+                (argv(command, &fill)?, None, stdin)
+            }
+            Work::Builtin(builtin) => {
+                let question = Box::new(builtin.question.clone());
+                (Vec::new(), Some(question), None)
+            }
+        };
         Ok(Job {
             attempt,
-            argv: argv(command, &fill)?,
-            cwd: command.cwd.clone(),
+            argv,
+            builtin,
+            cwd: Arc::clone(cwd),
             env,
-            stdin: command.stdin.as_deref().map(&fill).transpose()?,
+            stdin,
             timeout,
             grace: step.policy.grace,
             own_log: step.policy.own_log,
@@ -73,16 +85,22 @@ impl JobContext {
 /// In words: it runs nothing, or asks for an output that is not there.
 pub fn identity(run: &RunState, step: StepIx) -> Result<Identity, String> {
     let plan = run.plan();
-    let (command, _) = program(&plan[step], Role::Main)?;
+    let (work, _) = work(&plan[step], Role::Main)?;
     let written = |text: &Text| named(run, text);
-    let argv = argv(command, &written)?;
-    let env = plan.env.iter().chain(&command.env);
+    let (cwd, own) = work.surroundings();
+    let (argv, stdin) = match work {
+        Work::Command(command) => {
+            let stdin = command.stdin.as_deref().map(written).transpose()?;
+            (argv(command, &written)?, stdin)
+        }
+        Work::Builtin(builtin) => (vec![builtin.question.to_string()], None),
+    };
+    let env = plan.env.iter().chain(own);
     let env = env.map(|(name, text)| Ok((&**name, written(text)?)));
     let env = env.collect::<Result<Vec<_>, String>>()?;
-    let stdin = command.stdin.as_deref().map(written).transpose()?;
     Ok(Identity::of(
         argv.iter().map(String::as_str),
-        &command.cwd,
+        cwd,
         env.iter().map(|(name, value)| (*name, value.as_str())),
         stdin.as_deref(),
     ))
@@ -109,19 +127,36 @@ fn named(run: &RunState, text: &Text) -> Result<String, String> {
     Ok(written)
 }
 
-/// What an attempt in this role runs, and how long that may take.
-fn program(step: &Step, role: Role) -> Result<(&Command, Option<Duration>), String> {
+/// What an attempt in this role does, and how long that may take.
+fn work(step: &Step, role: Role) -> Result<(Work<'_>, Option<Duration>), String> {
     match (role, &step.action) {
-        (Role::Main, Action::Command(command)) => Ok((command, step.policy.timeout)),
+        (Role::Main, Action::Command(command)) => Ok((Work::Command(command), step.policy.timeout)),
+        (Role::Main, Action::Builtin(builtin)) => Ok((Work::Builtin(builtin), step.policy.timeout)),
         (Role::Main, Action::Group) => Err("a group has no command".into()),
         (Role::Remedy, _) => match &step.remedy {
-            Some(remedy) => Ok((&remedy.command, remedy.timeout)),
+            Some(remedy) => Ok((Work::Command(&remedy.command), remedy.timeout)),
             None => Err("the step has no remedy".into()),
         },
         (Role::Undo, _) => match &step.undo {
-            Some(undo) => Ok((&undo.command, undo.timeout)),
+            Some(undo) => Ok((Work::Command(&undo.command), undo.timeout)),
             None => Err("nothing takes the step back".into()),
         },
+    }
+}
+
+/// What an attempt is of.
+enum Work<'p> {
+    Command(&'p Command),
+    Builtin(&'p Builtin),
+}
+
+impl<'p> Work<'p> {
+    /// Its working directory and its own environment.
+    fn surroundings(&self) -> (&'p Arc<str>, &'p [(Box<str>, Text)]) {
+        match self {
+            Work::Command(command) => (&command.cwd, &command.env),
+            Work::Builtin(builtin) => (&builtin.cwd, &builtin.env),
+        }
     }
 }
 
@@ -164,8 +199,10 @@ pub(super) fn missing_secrets(run: &RunState, given: &BTreeMap<String, String>) 
         if step.absent.is_some() || (is_done && step.undo.is_none()) {
             continue;
         }
-        if let Action::Command(command) = &step.action {
-            texts(command).for_each(&mut ask);
+        match &step.action {
+            Action::Command(command) => texts(command).for_each(&mut ask),
+            Action::Builtin(builtin) => builtin.env.iter().for_each(|(_, text)| ask(text)),
+            Action::Group => {}
         }
         if let Some(remedy) = &step.remedy {
             texts(&remedy.command).for_each(&mut ask);

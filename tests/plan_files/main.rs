@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod builtins;
 mod fields;
 mod hostile;
 mod messages;
@@ -80,6 +81,7 @@ fn messages(problems: &[Problem]) -> Vec<&str> {
 fn command(step: &Step) -> &Command {
     match &step.action {
         Action::Command(command) => command,
+        Action::Builtin(_) => panic!("step {} is a builtin", step.id),
         Action::Group => panic!("step {} is a group", step.id),
     }
 }

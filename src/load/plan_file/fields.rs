@@ -6,6 +6,7 @@
 //! does not exist.
 
 use super::afterwards::{REMEDY, UNDO};
+use super::builtin::BUILTIN;
 use super::cache::CACHE;
 use super::table::{Field, Shape, field};
 
@@ -263,7 +264,7 @@ pub static LOCK: [Field; 2] = [
 ];
 
 /// One of the file's `steps`.
-pub static STEP: [Field; 41] = [
+pub static STEP: [Field; 42] = [
     field(
         "id",
         Shape::Text,
@@ -283,6 +284,14 @@ pub static STEP: [Field; 41] = [
         "The program; with \"shell\": true a script for /bin/sh.",
     )
     .not(&["cmd", "run", "script", "exec"]),
+    field(
+        "builtin",
+        Shape::Object(&BUILTIN),
+        "Something to ask of the machine in place of a command: whether a file exists, a \
+         tool is of some version, there is disk space, a port is reachable, a git tree is \
+         clean. The step fails where that does not hold (exit code 1) or cannot be told (2).",
+    )
+    .not(&["check", "checks"]),
     field(
         "args",
         WORDS,
@@ -527,6 +536,7 @@ pub const FREE_PREFIX: &str = "x-";
 #[cfg(test)]
 mod tests {
     use super::super::afterwards::BUDGET;
+    use super::super::builtin;
     use super::super::table::at;
     use super::*;
 
@@ -544,6 +554,12 @@ mod tests {
             ("budget", &BUDGET),
             ("undo", &UNDO),
             ("cache", &CACHE),
+            ("builtin", &BUILTIN),
+            ("file_exists", &builtin::FILE_EXISTS),
+            ("tool_version", &builtin::TOOL_VERSION),
+            ("disk_space", &builtin::DISK_SPACE),
+            ("port_reachable", &builtin::PORT_REACHABLE),
+            ("git_clean", &builtin::GIT_CLEAN),
         ]
     }
 

@@ -12,6 +12,7 @@
 //! themselves.
 
 mod afterwards;
+mod builtin;
 mod cache;
 mod fields;
 mod header;
