@@ -673,3 +673,180 @@ fn two_runs_at_once_do_not_disturb_each_other() {
     });
     project.is_fresh();
 }
+
+fn restoring() -> Project {
+    let project = Project::new(Cache {
+        inputs: list(&["in"]),
+        outputs: list(&["out"]),
+        restore: true,
+        ..Cache::default()
+    });
+    project.write("in", "1");
+    project
+}
+
+impl Project {
+    /// A run whose step writes its input into its output.
+    fn copies(&self) -> (Freshness, Vec<String>) {
+        self.run_with(|| {
+            let input = fs::read_to_string(self.at("in")).unwrap();
+            self.write("out/a/b", &input);
+            Ok(())
+        })
+    }
+
+    /// How many files a run put back, where the step is fresh.
+    #[track_caller]
+    fn restores(&self) -> u32 {
+        let (preview, _) = self.look();
+        let (found, warnings) = self.copies();
+        assert_eq!(warnings, [""; 0]);
+        assert_eq!(preview, found);
+        match found {
+            Freshness::Fresh(fresh) => fresh.restored,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn objects(&self) -> Vec<PathBuf> {
+        let inside = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten();
+        let folders = inside(self.home.state.objects()).map(|entry| entry.path());
+        folders.flat_map(inside).map(|entry| entry.path()).collect()
+    }
+}
+
+#[test]
+fn what_a_step_made_is_put_back() {
+    let project = restoring();
+    project.copies();
+    let made = project.at("out/a/b");
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::write(project.at("in"), "2").unwrap();
+    project.copies();
+    assert_eq!(project.restores(), 0);
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::remove_dir_all(project.at("out")).unwrap();
+    assert_eq!(project.restores(), 1);
+    assert_eq!(fs::read_to_string(&made).unwrap(), "2");
+    assert_eq!(
+        fs::metadata(&made).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+    fs::write(&made, "spoilt").unwrap();
+    assert_eq!(project.restores(), 1);
+    assert_eq!(fs::read_to_string(&made).unwrap(), "2");
+    assert_eq!(fs::read_dir(made.parent().unwrap()).unwrap().count(), 1);
+}
+
+/// Back and forth between two states of the inputs: each is made once.
+#[test]
+fn what_was_made_of_earlier_inputs_is_put_back() {
+    let project = restoring();
+    project.copies();
+    project.write("in", "2");
+    project.copies();
+    for text in ["1", "2", "2", "1"] {
+        let was = fs::read_to_string(project.at("out/a/b")).unwrap();
+        project.write("in", text);
+        assert_eq!(project.restores(), u32::from(was != text));
+        assert_eq!(fs::read_to_string(project.at("out/a/b")).unwrap(), text);
+        assert_eq!(project.restores(), 0);
+        assert_eq!(project.look().1, 0, "what was put back is read once");
+    }
+    assert_eq!(project.objects().len(), 2, "contents are kept once");
+    // E8. What failed with these inputs is not to be had from before.
+    project.write("in", "3");
+    project.copies();
+    project.write("in", "1");
+    fs::remove_dir_all(project.home.state.objects()).unwrap();
+    project.run_with(|| Err("exit 1"));
+    let found = project.look().0;
+    assert!(
+        matches!(found, Freshness::Stale(Stale::Failed { .. })),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn damaged_contents_are_not_put_back() {
+    let project = restoring();
+    project.copies();
+    let objects = project.objects();
+    assert_eq!(objects.len(), 1);
+    fs::write(&objects[0], "x").unwrap();
+    fs::remove_dir_all(project.at("out")).unwrap();
+    let (found, warnings) = project.copies();
+    let path = project.at("out/a/b").to_str().unwrap().into();
+    let change = Change::Removed;
+    assert_eq!(found, Freshness::Stale(Stale::Output { path, change }));
+    assert_eq!(warnings, [""; 0]);
+    assert_eq!(
+        fs::read_to_string(&objects[0]).unwrap(),
+        "1",
+        "it is kept anew"
+    );
+}
+
+/// Nothing is written through links that somebody put in the way.
+#[test]
+fn links_in_the_way_are_not_followed() {
+    use std::os::unix::fs::symlink;
+    let project = restoring();
+    project.copies();
+    project.write("victim/b", "precious");
+    fs::remove_dir_all(project.at("out/a")).unwrap();
+    symlink(project.at("victim"), project.at("out/a")).unwrap();
+    let (found, _) = project.run_with(|| Err("not run"));
+    assert!(
+        matches!(found, Freshness::Stale(Stale::Output { .. })),
+        "{found:?}"
+    );
+    assert_eq!(
+        fs::read_to_string(project.at("victim/b")).unwrap(),
+        "precious"
+    );
+
+    fs::remove_file(project.at("out/a")).unwrap();
+    project.copies();
+    fs::remove_file(project.at("out/a/b")).unwrap();
+    symlink(project.at("victim/b"), project.at("out/a/b")).unwrap();
+    assert_eq!(project.restores(), 1);
+    assert_eq!(
+        fs::read_to_string(project.at("victim/b")).unwrap(),
+        "precious"
+    );
+    assert!(!project.at("out/a/b").is_symlink());
+}
+
+/// Links that a step made are put back as links.
+#[test]
+fn links_are_put_back_as_links() {
+    let project = restoring();
+    let make = || {
+        fs::create_dir_all(project.at("out")).unwrap();
+        std::os::unix::fs::symlink("x/y", project.at("out/link")).unwrap();
+        Ok(())
+    };
+    project.run_with(make);
+    fs::remove_dir_all(project.at("out")).unwrap();
+    let (found, _) = project.run_with(|| Err("not run"));
+    assert!(matches!(found, Freshness::Fresh(_)), "{found:?}");
+    let target = fs::read_link(project.at("out/link")).unwrap();
+    assert_eq!(target, Path::new("x/y"));
+}
+
+/// That nothing can be kept is a word, and no failure.
+#[test]
+fn where_nothing_can_be_kept_the_step_is_fresh_all_the_same() {
+    let project = restoring();
+    fs::write(project.home.state.objects(), "a file in the way").unwrap();
+    let (_, warnings) = project.copies();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    project.is_fresh();
+    fs::remove_dir_all(project.at("out")).unwrap();
+    let found = project.look().0;
+    assert!(
+        matches!(found, Freshness::Stale(Stale::Output { .. })),
+        "{found:?}"
+    );
+}
