@@ -17,7 +17,9 @@ mod fingerprint;
 mod identity;
 mod key;
 mod look;
+mod objects;
 mod prober;
+mod restore;
 mod tools;
 mod walk;
 

@@ -673,3 +673,295 @@ fn two_runs_at_once_do_not_disturb_each_other() {
     });
     project.is_fresh();
 }
+
+fn restoring() -> Project {
+    let project = Project::new(Cache {
+        inputs: list(&["in"]),
+        outputs: list(&["out"]),
+        restore: true,
+        ..Cache::default()
+    });
+    project.write("in", "1");
+    project
+}
+
+impl Project {
+    /// A run whose step writes its input into its output.
+    fn copies(&self) -> (Freshness, Vec<String>) {
+        self.run_with(|| {
+            let input = fs::read_to_string(self.at("in")).unwrap();
+            self.write("out/a/b", &input);
+            Ok(())
+        })
+    }
+
+    /// How many files a run put back, where the step is fresh.
+    #[track_caller]
+    fn restores(&self) -> u32 {
+        let (preview, _) = self.look();
+        let (found, warnings) = self.copies();
+        assert_eq!(warnings, [""; 0]);
+        assert_eq!(preview, found);
+        match found {
+            Freshness::Fresh(fresh) => fresh.restored,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn objects(&self) -> Vec<PathBuf> {
+        let inside = |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten();
+        let folders = inside(self.home.state.objects()).map(|entry| entry.path());
+        folders.flat_map(inside).map(|entry| entry.path()).collect()
+    }
+}
+
+#[test]
+fn what_a_step_made_is_put_back() {
+    let project = restoring();
+    project.copies();
+    let made = project.at("out/a/b");
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::write(project.at("in"), "2").unwrap();
+    project.copies();
+    assert_eq!(project.restores(), 0);
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::remove_dir_all(project.at("out")).unwrap();
+    assert_eq!(project.restores(), 1);
+    assert_eq!(fs::read_to_string(&made).unwrap(), "2");
+    assert_eq!(
+        fs::metadata(&made).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+    fs::write(&made, "spoilt").unwrap();
+    assert_eq!(project.restores(), 1);
+    assert_eq!(fs::read_to_string(&made).unwrap(), "2");
+    assert_eq!(fs::read_dir(made.parent().unwrap()).unwrap().count(), 1);
+}
+
+/// Back and forth between two states of the inputs: each is made once.
+#[test]
+fn what_was_made_of_earlier_inputs_is_put_back() {
+    let project = restoring();
+    project.copies();
+    project.write("in", "2");
+    project.copies();
+    for text in ["1", "2", "2", "1"] {
+        let was = fs::read_to_string(project.at("out/a/b")).unwrap();
+        project.write("in", text);
+        assert_eq!(project.restores(), u32::from(was != text));
+        assert_eq!(fs::read_to_string(project.at("out/a/b")).unwrap(), text);
+        assert_eq!(project.restores(), 0);
+        assert_eq!(project.look().1, 0, "what was put back is read once");
+    }
+    assert_eq!(project.objects().len(), 2, "contents are kept once");
+    // E8. What failed with these inputs is not to be had from before.
+    project.write("in", "3");
+    project.copies();
+    project.write("in", "1");
+    fs::remove_dir_all(project.home.state.objects()).unwrap();
+    project.run_with(|| Err("exit 1"));
+    let found = project.look().0;
+    assert!(
+        matches!(found, Freshness::Stale(Stale::Failed { .. })),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn damaged_contents_are_not_put_back() {
+    let project = restoring();
+    project.copies();
+    let objects = project.objects();
+    assert_eq!(objects.len(), 1);
+    fs::write(&objects[0], "x").unwrap();
+    fs::remove_dir_all(project.at("out")).unwrap();
+    let (found, warnings) = project.copies();
+    let path = project.at("out/a/b").to_str().unwrap().into();
+    let change = Change::Removed;
+    assert_eq!(found, Freshness::Stale(Stale::Output { path, change }));
+    assert_eq!(warnings, [""; 0]);
+    assert_eq!(
+        fs::read_to_string(&objects[0]).unwrap(),
+        "1",
+        "it is kept anew"
+    );
+}
+
+/// Nothing is written through links that somebody put in the way.
+#[test]
+fn links_in_the_way_are_not_followed() {
+    use std::os::unix::fs::symlink;
+    let project = restoring();
+    project.copies();
+    project.write("victim/b", "precious");
+    fs::remove_dir_all(project.at("out/a")).unwrap();
+    symlink(project.at("victim"), project.at("out/a")).unwrap();
+    let (found, _) = project.run_with(|| Err("not run"));
+    assert!(
+        matches!(found, Freshness::Stale(Stale::Output { .. })),
+        "{found:?}"
+    );
+    assert_eq!(
+        fs::read_to_string(project.at("victim/b")).unwrap(),
+        "precious"
+    );
+
+    fs::remove_file(project.at("out/a")).unwrap();
+    project.copies();
+    fs::remove_file(project.at("out/a/b")).unwrap();
+    symlink(project.at("victim/b"), project.at("out/a/b")).unwrap();
+    assert_eq!(project.restores(), 1);
+    assert_eq!(
+        fs::read_to_string(project.at("victim/b")).unwrap(),
+        "precious"
+    );
+    assert!(!project.at("out/a/b").is_symlink());
+}
+
+/// Links that a step made are put back as links.
+#[test]
+fn links_are_put_back_as_links() {
+    let project = restoring();
+    let make = || {
+        fs::create_dir_all(project.at("out")).unwrap();
+        std::os::unix::fs::symlink("x/y", project.at("out/link")).unwrap();
+        Ok(())
+    };
+    project.run_with(make);
+    fs::remove_dir_all(project.at("out")).unwrap();
+    let (found, _) = project.run_with(|| Err("not run"));
+    assert!(matches!(found, Freshness::Fresh(_)), "{found:?}");
+    let target = fs::read_link(project.at("out/link")).unwrap();
+    assert_eq!(target, Path::new("x/y"));
+}
+
+/// That nothing can be kept is a word, and no failure.
+#[test]
+fn where_nothing_can_be_kept_the_step_is_fresh_all_the_same() {
+    let project = restoring();
+    fs::write(project.home.state.objects(), "a file in the way").unwrap();
+    let (_, warnings) = project.copies();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    project.is_fresh();
+    fs::remove_dir_all(project.at("out")).unwrap();
+    let found = project.look().0;
+    assert!(
+        matches!(found, Freshness::Stale(Stale::Output { .. })),
+        "{found:?}"
+    );
+}
+
+mod random_edits {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PLACES: [&str; 9] = [
+        "in/a",
+        "in/d/b",
+        "in/.hidden",
+        "src/m.rs",
+        "src/x/n.rs",
+        "src/skip/o.rs",
+        "src/t.txt",
+        "one.txt",
+        "other",
+    ];
+
+    #[derive(Clone, Debug)]
+    enum Edit {
+        Write(usize, u8),
+        Remove(usize),
+        Rename(usize, usize),
+        Touch(usize),
+        Executable(usize, bool),
+        Run,
+    }
+
+    fn edit() -> impl Strategy<Value = Edit> {
+        let place = || 0..PLACES.len();
+        prop_oneof![
+            4 => (place(), 0..3_u8).prop_map(|(at, text)| Edit::Write(at, text)),
+            2 => place().prop_map(Edit::Remove),
+            2 => (place(), place()).prop_map(|(from, to)| Edit::Rename(from, to)),
+            2 => place().prop_map(Edit::Touch),
+            1 => (place(), any::<bool>()).prop_map(|(at, is)| Edit::Executable(at, is)),
+            3 => Just(Edit::Run),
+        ]
+    }
+
+    /// What the declared files are, found in the plainest way.
+    fn declared(project: &Project) -> BTreeMap<&'static str, (Vec<u8>, bool)> {
+        let is_declared = |name: &&&str| {
+            name.starts_with("in/")
+                || **name == "one.txt"
+                || (name.starts_with("src/")
+                    && name.ends_with(".rs")
+                    && !name.starts_with("src/skip/"))
+        };
+        let read = |name: &&'static str| {
+            let path = project.at(name);
+            let mode = fs::metadata(&path).ok()?.permissions().mode();
+            Some((*name, (fs::read(path).ok()?, mode & 0o100 != 0)))
+        };
+        PLACES.iter().filter(is_declared).filter_map(read).collect()
+    }
+
+    fn make(project: &Project, edit: &Edit, nth: u64, is_settled: bool) {
+        let at = |place: &usize| project.at(PLACES[*place]);
+        let set_apart = |path: &Path| {
+            // In a settled tree no two states of a file look alike. In another
+            // one all do, as far as that can be brought about.
+            let second = if is_settled { nth } else { 0 };
+            set_mtime(
+                path,
+                SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + second),
+            );
+        };
+        match edit {
+            Edit::Write(place, text) => {
+                project.write(PLACES[*place], &text.to_string());
+                set_apart(&at(place));
+            }
+            Edit::Remove(place) => _ = fs::remove_file(at(place)),
+            Edit::Rename(from, to) => {
+                fs::create_dir_all(at(to).parent().unwrap()).unwrap();
+                _ = fs::rename(at(from), at(to));
+            }
+            Edit::Touch(place) if at(place).exists() => set_apart(&at(place)),
+            Edit::Executable(place, is) if at(place).exists() => {
+                let mode = if *is { 0o755 } else { 0o644 };
+                fs::set_permissions(at(place), fs::Permissions::from_mode(mode)).unwrap();
+            }
+            Edit::Touch(_) | Edit::Executable(..) | Edit::Run => {}
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// E7. Whatever is done to a tree of files, a step is fresh if and only
+        /// if nothing that it declares has changed since it succeeded.
+        #[test]
+        fn e07_fresh_means_that_nothing_declared_has_changed(
+            edits in proptest::collection::vec(edit(), 1..24),
+            is_settled in any::<bool>(),
+        ) {
+            let mut project = Project::new(inputs(&["in", "src/**/*.rs", "!src/skip", "one.txt"]));
+            let mut succeeded = None;
+            for (nth, edit) in edits.iter().enumerate() {
+                if !is_settled {
+                    project.now = clock();
+                }
+                make(&project, edit, nth as u64, is_settled);
+                let now = declared(&project);
+                let is_fresh = matches!(project.look().0, Freshness::Fresh(_));
+                prop_assert_eq!(is_fresh, succeeded.as_ref() == Some(&now), "after {:?}", edit);
+                if matches!(edit, Edit::Run) {
+                    let ran = project.run();
+                    prop_assert_eq!(matches!(ran, Freshness::Fresh(_)), is_fresh);
+                    succeeded = Some(now);
+                }
+            }
+        }
+    }
+}

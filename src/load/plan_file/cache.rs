@@ -148,3 +148,43 @@ fn objection(written: &str) -> Option<String> {
     }
     Pattern::parse(written).err()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{Request, load_str};
+    use crate::plan::CacheUse;
+
+    #[test]
+    fn a_cache_is_read_and_its_files_are_seen_from_where_the_step_runs() {
+        let text = r#"{"globals": {"cache": "refresh"}, "steps": [
+            {"id": "a", "command": "true", "cwd": "[x]", "cache": {
+                "ttl": "1h", "failure_ttl": 90, "inputs": ["./in/*.rs", "!in/b", "/abs"],
+                "env": ["CC"], "tools": ["cc"], "outputs": ["${OUT}"], "restore": true,
+                "stale_with": ["b"]}},
+            {"id": "b", "command": "true", "cache": {}},
+            {"id": "c", "command": "true"}],
+            "variables": {"OUT": "o"}}"#;
+        let request = Request {
+            cwd: "/p".into(),
+            ..Request::default()
+        };
+        let plan = load_str("plan.json", text, &request).expect("a plan").plan;
+        assert_eq!(plan.cache, CacheUse::Refresh);
+        assert_eq!(&*plan.project, "/p");
+        let list = |all: &[&str]| all.iter().map(|one| Box::from(*one)).collect();
+        let expected = Cache {
+            ttl: Some(Duration::from_secs(3_600)),
+            failure_ttl: Some(Duration::from_secs(90)),
+            inputs: list(&[r"/p/\[x\]/in/*.rs", r"!/p/\[x\]/in/b", "/abs"]),
+            env: list(&["CC"]),
+            tools: list(&["cc"]),
+            outputs: list(&[r"/p/\[x\]/o"]),
+            restore: true,
+            stale_with: list(&["b"]),
+        };
+        assert_eq!(plan.steps[0].cache.as_deref(), Some(&expected));
+        assert_eq!(plan.steps[1].cache.as_deref(), Some(&Cache::default()));
+        assert_eq!(plan.steps[2].cache, None);
+    }
+}
