@@ -14,6 +14,7 @@ mod content;
 pub mod graph;
 pub(crate) mod millis;
 pub mod name;
+pub mod notify;
 mod policy;
 pub mod problem;
 pub mod select;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 pub use condition::Condition;
 pub use content::Content;
+pub use notify::Notify;
 pub use policy::{OnAbort, OnFailure, OnRestart, Order, Policy, Retry, Rollback, Verdict};
 pub use text::{Part, Text};
 pub use told::{About, Level, LogFile, Moment, Notice};
@@ -130,6 +132,9 @@ pub struct Plan {
     /// Where each run of the plan adds lines for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_file: Option<LogFile>,
+    /// Who is told of it elsewhere, in the order of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Notify>,
     /// The plan that a run went by before it went on by this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Arc<Plan>>,
@@ -164,6 +169,7 @@ impl Plan {
             min_succeeded: None,
             notices: Vec::new(),
             log_file: None,
+            notify: Vec::new(),
             before: None,
             steps: Vec::new(),
         }

@@ -6,6 +6,7 @@ mod support;
 mod fields;
 mod hostile;
 mod messages;
+mod notify;
 mod refused;
 
 use std::path::{Path, PathBuf};

@@ -5,11 +5,12 @@
 //! added here is checked, suggested and documented, and one that is not here
 //! does not exist.
 
+use super::notify::NOTIFY;
 use super::table::{Field, Shape, field};
 
-const TEXTS: Shape = Shape::List(&Shape::Text);
-const WORDS: Shape = Shape::List(&Shape::Word);
-const ENV: Shape = Shape::Map(&Shape::Word);
+pub const TEXTS: Shape = Shape::List(&Shape::Text);
+pub const WORDS: Shape = Shape::List(&Shape::Word);
+pub const ENV: Shape = Shape::Map(&Shape::Word);
 const POSITIVE: Shape = Shape::Count {
     least: 1,
     most: u32::MAX as i64,
@@ -36,7 +37,7 @@ const BYTES: Shape = Shape::Count {
 };
 
 /// The file itself.
-pub static PLAN: [Field; 11] = [
+pub static PLAN: [Field; 12] = [
     field(
         "steps",
         Shape::List(&Shape::Object(&STEP)),
@@ -100,6 +101,13 @@ pub static PLAN: [Field; 11] = [
          started. Of several the first that can be written.",
     )
     .not(&["logfile"]),
+    field(
+        "notify",
+        Shape::List(&Shape::Object(&NOTIFY)),
+        "Who is told of the run elsewhere: a webhook, or a program that sends mail or shows \
+         something on a desktop. No message changes how a run ends.",
+    )
+    .not(&["alerts"]),
 ];
 
 /// One of the file's `notices`.
@@ -554,6 +562,7 @@ mod tests {
             ("ui_hints", &UI_HINTS),
             ("pool", &POOL),
             ("undo", &UNDO),
+            ("notify", &NOTIFY),
         ]
     }
 
