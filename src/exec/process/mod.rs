@@ -33,7 +33,6 @@ mod files;
 mod launch;
 #[cfg(target_os = "linux")]
 mod local;
-#[cfg(target_os = "linux")]
 mod mask;
 #[cfg(target_os = "linux")]
 mod output;
@@ -63,6 +62,8 @@ pub use self::{
     output::{LiveOutput, live_output},
     zygote::Zygote,
 };
+
+pub use self::mask::Masker;
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
