@@ -174,6 +174,9 @@ impl Drop for Notifier {
     fn drop(&mut self) {
         let receivers = self.receivers.drain(..).chain(self.former.drain(..));
         let receivers: Vec<Receiver> = receivers.collect();
+        if receivers.is_empty() {
+            return;
+        }
         let deadline = Instant::now() + AT_THE_END;
         for Receiver { courier, .. } in &receivers {
             courier.close(deadline);

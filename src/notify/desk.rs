@@ -95,20 +95,19 @@ impl Desk {
 
     pub fn put_end(&self, message: Message) {
         let mut state = self.lock();
-        if state.end.replace(message).is_some() {
-            state.undelivered += 1;
-            "the run ended again before it was told of".clone_into(&mut state.error);
-        }
+        state.end = Some(message);
         self.changed.notify_all();
     }
 
     pub fn durable(&self, run_id: &str, seq: Seq) {
         let mut state = self.lock();
+        let were_ready = state.are_steps_on_record();
         state.durable = seq;
         if state.run_id.is_empty() {
             run_id.clone_into(&mut state.run_id);
         }
-        if state.steps.is_some() {
+        // A courier that waits for more of them need not be woken by each commit.
+        if !were_ready && state.are_steps_on_record() {
             self.changed.notify_all();
         }
     }
@@ -249,5 +248,76 @@ impl Desk {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::notify::Occasion;
+    use crate::view::notification;
+    use crate::view::testing::{self, NOON, RUN, Story, exited};
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    /// A desk with a step on it that settled with event 7, and the run's end.
+    fn desk(due: Instant) -> (Desk, Message) {
+        let story = Story::of(testing::plan(&["a"]), |_, _| (exited(3), 10));
+        let (run, ix) = (&story.run, story.ix("a"));
+        let desk = Desk::default();
+        let step = notification::brief(run, ix, &mut |_| Vec::new());
+        desk.put_step(run, (7, NOON), &step, due);
+        let mut nothing = |_| Vec::new();
+        (
+            desk,
+            notification::of_run(RUN, run, Occasion::RunFailed, &mut nothing),
+        )
+    }
+
+    #[test]
+    fn nothing_is_told_before_it_is_on_record() {
+        let (desk, _) = desk(Instant::now());
+        desk.durable(RUN, 6);
+        desk.close(Instant::now() + LONG);
+        assert_eq!(desk.next(), None);
+        desk.gone();
+        // And nobody is told that it was not.
+        assert_eq!(desk.wait_for_courier(), None);
+    }
+
+    #[test]
+    fn the_runs_end_does_not_wait_for_more_steps_and_comes_last() {
+        let (desk, end) = desk(Instant::now() + LONG);
+        desk.durable(RUN, 7);
+        desk.put_end(end.clone());
+        let steps = desk.next().expect("there is a message");
+        assert_eq!(steps.title, "A test: a failed");
+        assert!(steps.text.contains(RUN));
+        assert_eq!(desk.next(), Some(end));
+        desk.close(Instant::now() + LONG);
+        assert_eq!(desk.next(), None);
+    }
+
+    #[test]
+    fn what_there_is_no_time_for_is_counted() {
+        let (desk, end) = desk(Instant::now());
+        desk.durable(RUN, 7);
+        desk.put_end(end);
+        desk.close(Instant::now());
+        assert_eq!(desk.next(), None);
+        desk.gone();
+        let undelivered = desk.wait_for_courier().expect("nothing was delivered");
+        assert_eq!(undelivered.messages, 2);
+        assert_eq!(undelivered.error, "there was no time left");
+    }
+
+    #[test]
+    fn a_rest_ends_with_the_time_there_is() {
+        let (desk, _) = desk(Instant::now());
+        assert!(desk.rest(Duration::ZERO, true));
+        desk.close(Instant::now() + LONG / 2);
+        assert!(desk.rest(Duration::ZERO, true));
+        assert!(!desk.rest(LONG, true));
+        assert!(!desk.rest(LONG, false));
     }
 }

@@ -62,18 +62,20 @@ fn the_signature_is_right_and_no_secret_is_kept_or_shown() {
     let text = json!({
         "variables": { "KEY": { "secret": true }, "TOKEN": { "secret": true } },
         "notify": [{
-            "on": "run_succeeded",
+            "on": "run_failed",
             "name": "ops",
             "webhook": format!("{}/${{TOKEN}}", receiver.url()),
             "secret": "${KEY}",
             "headers": { "Authorization": "Bearer ${TOKEN}" },
         }],
-        "steps": [{ "id": "a", "command": "true" }],
+        "steps": [{ "id": "a", "command": "sh",
+            "args": ["-c", "echo it is $1 >&2; exit 3", "sh", "${TOKEN}"] }],
     });
     let test = Test::new().file("plan.json", text.to_string());
     let (key, token) = (format!("KEY={KEY}"), format!("TOKEN={TOKEN}"));
     let done = test
         .quintet(&["run", "plan.json", "--var", &key, "--var", &token])
+        .status(1)
         .stderr_has("a message to ops could not be delivered: the server answered 400")
         .run();
     let posted = receiver.next();
@@ -84,6 +86,7 @@ fn the_signature_is_right_and_no_secret_is_kept_or_shown() {
         posted.header("x-quintet-signature"),
         posted.signature("another")
     );
+    assert_eq!(posted.json()["steps"][0]["output"], "it is ***\n");
     // What a 400 means another try does not change.
     assert!(receiver.rest().is_empty());
     for secret in [KEY, TOKEN] {
