@@ -111,7 +111,7 @@ fn listen(mut output: PipeReader, said: Arc<Mutex<Vec<u8>>>, sender: Sender<Hear
 
 /// Waits for the program's end, and leaves it to be reaped.
 fn watch(pid: Pid, sender: Sender<Heard>) {
-    // Without a thread for it, the sender is gone, which is heard as well.
+    // Without a thread for it, the program counts as one that takes too long.
     let _ = thread::Builder::new().spawn(move || {
         let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
         while waitid(Id::Pid(pid), ended) == Err(nix::errno::Errno::EINTR) {}
