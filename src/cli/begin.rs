@@ -81,7 +81,7 @@ pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Fai
         yes: args.yes,
         quiet: global.quiet,
     };
-    let mut watcher = Watcher::new(manner, state.clone());
+    let mut watcher = Watcher::new(manner, state.clone(), begun.secrets.clone());
     let next_boot = boot::Next {
         wanted: args.boot.resume_on_boot,
         arguments: arguments(begun.strict, args),
