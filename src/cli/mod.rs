@@ -28,6 +28,7 @@ mod list;
 mod listing;
 mod log_file;
 mod logs;
+mod metrics;
 mod output;
 mod plan;
 mod playbook;
@@ -117,6 +118,7 @@ verbs! {
     Events => events,
     Why => why,
     Report => report,
+    Metrics => metrics,
     Graph => graph,
     List => list,
     Show => show,

@@ -29,6 +29,7 @@
 
 mod commit;
 mod error;
+mod figures;
 pub(crate) mod files;
 mod jsonl;
 pub mod logs;
@@ -47,6 +48,7 @@ mod writer;
 pub(crate) mod testing;
 
 pub use error::StoreError;
+pub use figures::Counted;
 pub use jsonl::Repair;
 pub use own::{NotOwned, Owner, Ownership};
 pub use prune::{Keep, Pruned};

@@ -23,6 +23,7 @@ pub mod junit;
 pub mod log;
 pub mod log_file;
 pub mod markdown;
+pub mod metrics;
 pub mod notices;
 pub mod order;
 pub mod phases;

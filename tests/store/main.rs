@@ -18,6 +18,7 @@ use quintet::store::{Durability, NewRun, Owner, RunWriter, Store, reserve_run};
 use rusqlite::Connection;
 
 mod crashes;
+mod figures;
 mod log;
 mod reading;
 mod sql;
