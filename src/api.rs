@@ -38,6 +38,7 @@ use crate::plan::graph::Graph;
 use crate::plan::problem::Problem;
 use crate::plan::select::{self, Range, SelectError, Selection};
 use crate::plan::{Plan, StepIx};
+use crate::run::trace::Tracing;
 use crate::run::{Event, RunState, StepRecord};
 use crate::store::{Counted, Durability, NoSuchRun, RunFilter, RunRow, Store, StoreError, logs};
 use crate::view::metrics;
@@ -326,6 +327,7 @@ impl Quintet {
             secrets,
             strict: false,
             command_line: Vec::new(),
+            tracing: Tracing::default(),
             audience,
         })
     }

@@ -6,8 +6,8 @@
 //! how a target becomes a plan (`target`), or a sequence does (`folder`, `values`,
 //! `playbook`, `powershell`), how a run begins (`begin`), by which plan it goes on (`replan`),
 //! and at which boot (`boot`), which run is meant where none is named (`waiting`),
-//! who watches a run (`audience`), what is done once it has ended (`after`), how a
-//! recorded run is found and followed (`recorded`, `follow`), where results go
+//! who watches a run (`audience`), what is done once it has ended (`after`), where its
+//! spans go (`otlp`), how a recorded run is found and followed (`recorded`, `follow`), where results go
 //! (`output`), what is listed of a plan (`listing`), how errors become words and
 //! exit codes (`error`).
 
@@ -29,6 +29,7 @@ mod listing;
 mod log_file;
 mod logs;
 mod metrics;
+mod otlp;
 mod output;
 mod plan;
 mod playbook;
@@ -44,6 +45,7 @@ mod seq;
 mod show;
 mod status;
 mod target;
+mod trace;
 mod validate;
 mod values;
 mod waiting;
@@ -119,6 +121,7 @@ verbs! {
     Why => why,
     Report => report,
     Metrics => metrics,
+    Trace => trace,
     Graph => graph,
     List => list,
     Show => show,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::exec::Job;
 use crate::plan::text::Missing;
 use crate::plan::{Action, Command, Part, Program, Text};
+use crate::run::trace::Trace;
 use crate::run::{Attempt, Outcome, Role, RunState};
 
 /// What every job of a run has in common.
@@ -16,6 +17,8 @@ pub struct JobContext {
     /// Values of the plan's secret variables. They are given anew to each
     /// engine, since no record holds them.
     pub secrets: BTreeMap<String, String>,
+    /// The trace of which each attempt is told its span, if there is one.
+    pub trace: Option<Trace>,
 }
 
 impl JobContext {
@@ -47,13 +50,16 @@ impl JobContext {
                 "the secret {name} was not given; give it with --var {name}=…"
             )),
         };
-        let mut env = Vec::with_capacity(plan.env.len() + command.env.len() + 3);
+        let mut env = Vec::with_capacity(plan.env.len() + command.env.len() + 4);
         for (key, value) in plan.env.iter().chain(&command.env) {
             env.push((key.to_string(), fill(value)?));
         }
         env.push(("QUINTET_RUN_ID".into(), self.run_id.clone()));
         env.push(("QUINTET_STEP_ID".into(), step.id.to_string()));
         env.push(("QUINTET_ATTEMPT".into(), attempt.number.to_string()));
+        if let Some(trace) = &self.trace {
+            env.push(("TRACEPARENT".into(), trace.traceparent(&step.id, attempt)));
+        }
         Ok(Job {
             attempt,
             argv: argv(command, &fill)?,

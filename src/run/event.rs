@@ -68,6 +68,10 @@ pub enum Kind {
         plan: String,
         /// What chance there is in this run (jitter) follows from this number.
         seed: u64,
+        /// The span of someone else's that the run was begun in, as W3C's *Trace
+        /// Context* writes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        traceparent: Option<Box<str>>,
         engine: Engine,
     },
     /// Another engine took the run over; `epoch` grows with each.

@@ -258,6 +258,7 @@ mod tests {
         Kind::RunStarted {
             plan: String::new(),
             seed: 1,
+            traceparent: None,
             engine: engine(),
         }
     }

@@ -25,6 +25,7 @@ pub mod replan;
 pub mod retry;
 pub mod schedule;
 pub mod state;
+pub mod trace;
 
 pub use ending::exit_code;
 pub use event::{

@@ -38,6 +38,7 @@ pub mod style;
 pub mod summary;
 pub mod time;
 pub mod timeline;
+pub mod trace;
 pub mod tree;
 pub mod why;
 pub mod words;
