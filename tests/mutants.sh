@@ -167,6 +167,19 @@ mutant queues-drift src/run/places.rs \
 mutant fallback-always src/run/places.rs \
     's/outcome() != Some(Outcome::Failed)/outcome() == Some(Outcome::Canceled)/'
 
+mutant changed-file-fresh src/store/cache/files.rs \
+    's/self.what == other.what \&\& self.hash == other.hash/true/' 'lib e07_fresh_means'
+mutant new-times-believed src/engine/fresh/contents.rs \
+    's/at + i128::from(SETTLED) < i128::from(now)/true/' 'lib a_change_in_the_same_tick'
+mutant old-success-fresh src/engine/fresh/look.rs \
+    's/(age >= ttl)/(age > ttl)/' 'lib e03_e04'
+mutant unseen-is-fresh src/store/cache/write.rs \
+    "s/SET state = 'unseen'/SET state = state/" 'lib nobody_saw_through'
+mutant put-back-through-links src/engine/fresh/restore.rs \
+    's/^    .union(OFlag::O_NOFOLLOW)$//' 'lib links_in_the_way'
+mutant damage-put-back src/engine/fresh/objects.rs \
+    's/if found != \*hash {/if false {/' 'lib damaged_contents'
+
 mutant restart-asked-for-again src/run/fold.rs \
     's/self.want_restart.clear();//'
 mutant cleans-up-before-the-restart src/run/ending.rs \

@@ -7,6 +7,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
+use super::passing_name;
 use crate::paths::StateDir;
 use crate::store::files;
 
@@ -28,9 +29,7 @@ pub(super) fn key(state: &StateDir, make: bool) -> Result<Option<[u8; 32]>, Stri
     }
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|e| e.to_string())?;
-    let new = state
-        .root()
-        .join(format!("{NAME}.{}.new", std::process::id()));
+    let new = state.root().join(format!("{NAME}.{}", passing_name()));
     let mut file = files::open(&new, true).map_err(|e| e.to_string())?;
     let written = file.set_len(0).and_then(|()| file.write_all(&key));
     let moved = written.and_then(|()| std::fs::rename(&new, &path));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Environment;
@@ -23,7 +24,7 @@ use crate::store::cache::{Entry, File, Files, Known, Print, Remembered, State, W
 /// Looks at steps' freshness and changes nothing: for previews.
 pub struct Looker {
     pub(super) taker: Taker,
-    pub(super) remembered: Remembered,
+    pub(super) remembered: Arc<Remembered>,
     pub(super) objects: Objects,
     /// Files that can be put back are, instead of only being known to be.
     pub(super) puts_back: bool,
@@ -54,7 +55,7 @@ impl Looker {
         };
         let looker = Looker {
             taker: Taker::new(env, key.unwrap_or_default()),
-            remembered,
+            remembered: Arc::new(remembered),
             objects: Objects::of(state),
             puts_back: false,
         };

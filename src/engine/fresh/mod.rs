@@ -25,6 +25,7 @@ mod walk;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use identity::Identity;
 pub use look::Looker;
@@ -32,6 +33,14 @@ pub use prober::Prober;
 
 /// The environment that steps are started in.
 pub type Environment = BTreeMap<OsString, OsString>;
+
+/// A name for a file that is about to take another's place: nobody else's, in
+/// this process or another.
+fn passing_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("new.{}.{number}", std::process::id())
+}
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::passing_name;
 use crate::paths::{StateDir, private_dir};
 use crate::store::cache::{Digest, File, What};
 use crate::store::files;
@@ -59,7 +60,7 @@ impl Objects {
         let folder = path.parent().unwrap_or(&self.root);
         private_dir(&self.root).map_err(|e| e.to_string())?;
         private_dir(folder).map_err(|e| e.to_string())?;
-        let new = self.root.join(format!("new.{}", std::process::id()));
+        let new = self.root.join(passing_name());
         let mut to = files::open(&new, true).map_err(|e| e.to_string())?;
         let copied = to.set_len(0).and_then(|()| copy(content, &mut to));
         let moved = copied.and_then(|hash| match hash == file.hash {

@@ -9,6 +9,7 @@
 //! waits for it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -19,7 +20,7 @@ use super::compare::{first_change, shown};
 use super::fingerprint::{Made, Taker};
 use super::identity::Identity;
 use super::key::key;
-use super::look::{Looker, keeps, whose};
+use super::look::{Looked, Looker, keeps, whose};
 use super::objects::Objects;
 use crate::paths::StateDir;
 use crate::plan::{Cache, Plan, StepIx};
@@ -31,6 +32,15 @@ use crate::store::{Durability, Store};
 const SOON: Duration = Duration::from_millis(100);
 const MANY: usize = 1_000;
 
+/// So many steps are looked at before the first of them is answered for.
+const PORTION: usize = 1_024;
+
+/// Fewer than this are not worth another thread.
+const FEW: usize = 128;
+
+/// More threads would only wait for the same disk.
+const MOST_THREADS: usize = 4;
+
 /// How often writing is tried at the end of a run, while somebody else writes.
 const TRIES: u32 = 3;
 
@@ -41,14 +51,7 @@ pub struct Prober {
 }
 
 enum Asked {
-    Probe {
-        step: StepIx,
-        identity: Identity,
-        now: Millis,
-        /// Nobody wants an answer, only that it is known what was there before
-        /// the attempt that comes.
-        silently: bool,
-    },
+    Probe(Probe),
     Succeeded {
         step: StepIx,
         at: Millis,
@@ -60,6 +63,17 @@ enum Asked {
         exit: String,
     },
     SomethingRan,
+}
+
+/// A step that is looked at.
+#[derive(Clone, Copy)]
+struct Probe {
+    step: StepIx,
+    identity: Identity,
+    now: Millis,
+    /// Nobody wants an answer, only that it is known what was there before the
+    /// attempt that comes.
+    silently: bool,
 }
 
 impl Prober {
@@ -86,24 +100,24 @@ impl Prober {
     /// Asks about a step that has a cache, by what it would run. `now` is the
     /// wall clock's.
     pub fn probe(&self, step: StepIx, identity: Identity, now: Millis) {
-        self.say(Asked::Probe {
+        self.say(Asked::Probe(Probe {
             step,
             identity,
             now,
             silently: false,
-        });
+        }));
     }
 
     /// Another attempt follows, and what the step depends on may have changed
     /// since it was asked about: a remedy did its work. What counts is what is
     /// there before the attempt that succeeds.
     pub fn again(&self, step: StepIx, identity: Identity, now: Millis) {
-        self.say(Asked::Probe {
+        self.say(Asked::Probe(Probe {
             step,
             identity,
             now,
             silently: true,
-        });
+        }));
     }
 
     /// The step succeeded just now, and put this out for later steps. Only what
@@ -140,7 +154,8 @@ impl Prober {
 struct Work {
     plan: Arc<Plan>,
     whose: Whose,
-    looker: Looker,
+    /// One for each thread that looks.
+    lookers: Vec<Looker>,
     /// None where it cannot be opened: then nothing is remembered.
     store: Option<Store>,
     /// What was there before each step that was asked about.
@@ -169,14 +184,17 @@ impl Work {
             warn(format!("no key for the values of variables: {why}"));
             None
         });
+        let (key, remembered) = (key.unwrap_or_else(any_key), Arc::new(remembered));
+        let looker = || Looker {
+            taker: Taker::new(env.clone(), key),
+            remembered: Arc::clone(&remembered),
+            objects: Objects::of(state),
+            puts_back: true,
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Work {
             whose,
-            looker: Looker {
-                taker: Taker::new(env, key.unwrap_or_else(any_key)),
-                remembered,
-                objects: Objects::of(state),
-                puts_back: true,
-            },
+            lookers: (0..cores.min(MOST_THREADS)).map(|_| looker()).collect(),
             plan,
             store,
             before: HashMap::new(),
@@ -200,10 +218,7 @@ impl Work {
             match first {
                 Ok(first) => {
                     let batch = std::iter::once(first).chain(asks.try_iter()).collect();
-                    let answers = self.work(batch);
-                    if !answers.is_empty() {
-                        answer(answers);
-                    }
+                    self.work(batch, &mut answer);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.finish(),
@@ -221,43 +236,71 @@ impl Work {
 
     /// Works on what has been asked. All of it was asked before we look, so what
     /// is looked at once counts for all of it.
-    fn work(&mut self, batch: Vec<Asked>) -> Vec<(StepIx, Freshness)> {
-        if batch
-            .iter()
-            .any(|asked| !matches!(asked, Asked::Probe { .. }))
-        {
-            self.looker.taker.look_again();
+    fn work(&mut self, batch: Vec<Asked>, answer: &mut impl FnMut(Vec<(StepIx, Freshness)>)) {
+        if batch.iter().any(|asked| !matches!(asked, Asked::Probe(_))) {
+            self.lookers
+                .iter_mut()
+                .for_each(|one| one.taker.look_again());
         }
-        let mut answers = Vec::new();
+        let mut probes = Vec::new();
         for asked in batch {
             match asked {
-                Asked::Probe {
-                    step,
-                    identity,
-                    now,
-                    silently,
-                } => {
-                    let found = self.probe(step, identity, now);
-                    if !silently {
-                        answers.push((step, found));
-                    }
+                Asked::Probe(probe) => {
+                    probes.push(probe);
+                    continue;
                 }
+                // What comes of a step is told after it was asked about.
+                _ => self.probe(&std::mem::take(&mut probes), answer),
+            }
+            match asked {
                 Asked::Succeeded { step, at, put_out } => self.succeeded(step, at, put_out),
                 Asked::Failed { step, at, exit } => self.failed(step, at, &exit),
-                Asked::SomethingRan => {}
+                Asked::Probe(_) | Asked::SomethingRan => {}
             }
         }
-        answers
+        self.probe(&probes, answer);
     }
 
-    fn probe(&mut self, step: StepIx, identity: Identity, now: Millis) -> Freshness {
-        let looked = self.looker.looked(&self.plan, step, identity, now);
-        match looked.print {
-            Some(print) => _ = self.before.insert(step, print),
-            None => _ = self.before.remove(&step),
+    /// Looks at steps, and answers for some while others are looked at.
+    fn probe(&mut self, probes: &[Probe], answer: &mut impl FnMut(Vec<(StepIx, Freshness)>)) {
+        for some in probes.chunks(PORTION) {
+            let mut answers = Vec::with_capacity(some.len());
+            for (probe, looked) in some.iter().zip(self.look(some)) {
+                match looked.print {
+                    Some(print) => _ = self.before.insert(probe.step, print),
+                    None => _ = self.before.remove(&probe.step),
+                }
+                self.writes.extend(looked.again);
+                if !probe.silently {
+                    answers.push((probe.step, looked.freshness));
+                }
+            }
+            if !answers.is_empty() {
+                answer(answers);
+            }
         }
-        self.writes.extend(looked.again);
-        looked.freshness
+    }
+
+    /// Looks at steps, with several threads where that is worth it.
+    fn look(&mut self, probes: &[Probe]) -> Vec<Looked> {
+        let plan = &*self.plan;
+        let look = |looker: &mut Looker, some: &[Probe]| {
+            let looked = |probe: &Probe| looker.looked(plan, probe.step, probe.identity, probe.now);
+            some.iter().map(looked).collect::<Vec<_>>()
+        };
+        if probes.len() < FEW {
+            return look(&mut self.lookers[0], probes);
+        }
+        let share = probes.len().div_ceil(self.lookers.len());
+        std::thread::scope(|scope| {
+            let shares = self.lookers.iter_mut().zip(probes.chunks(share));
+            let work: Vec<_> = shares
+                .map(|(one, some)| scope.spawn(|| look(one, some)))
+                .collect();
+            let done = work.into_iter().map(|thread| thread.join());
+            done.flat_map(|looked| looked.unwrap_or_else(|died| resume_unwind(died)))
+                .collect()
+        })
     }
 
     fn succeeded(&mut self, step: StepIx, at: Millis, put_out: BTreeMap<Box<str>, Box<str>>) {
@@ -297,7 +340,7 @@ impl Work {
     /// Keeps what a step made. Whether all of it is.
     fn keep(&mut self, id: &str, made: &Files) -> bool {
         for file in made.iter() {
-            if let Err(why) = self.looker.objects.keep(file) {
+            if let Err(why) = self.lookers[0].objects.keep(file) {
                 let why = format!("what {id} made is not kept: {why}");
                 self.warnings.insert(why);
                 return false;
@@ -313,7 +356,7 @@ impl Work {
         print: &Print,
         at: Millis,
     ) -> Result<(State, Files), String> {
-        let taker = &mut self.looker.taker;
+        let taker = &mut self.lookers[0].taker;
         let inputs = taker.inputs(cache, Some(&print.inputs), at)?;
         let Made { files, lacks } = taker.made(cache, at)?;
         let state = match (first_change(&print.inputs, &inputs), lacks) {
@@ -367,7 +410,7 @@ impl Work {
                 Err(_) => {}
             }
         }
-        self.warnings.extend(self.looker.remembered.damage());
+        self.warnings.extend(self.lookers[0].remembered.damage());
         self.warnings.into_iter().collect()
     }
 }

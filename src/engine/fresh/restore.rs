@@ -18,6 +18,7 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
 use super::objects::Objects;
+use super::passing_name;
 use crate::plan::pattern::Patterns;
 use crate::store::cache::{File, What};
 
@@ -41,9 +42,9 @@ pub(super) fn put_back(
     };
     let said = |e: io::Error| format!("{}: {e}", file.path.display());
     let folder = enter(folder, project).map_err(|e| said(e.into()))?;
-    let new = format!(".quintet.{}.new", std::process::id());
+    let new = format!(".quintet.{}", passing_name());
     let new = OsStr::new(&new);
-    // What a killed run may have left.
+    // What a killed run of the same number may have left.
     _ = unlinkat(&folder, new, UnlinkatFlags::NoRemoveDir);
     let made = match file.what {
         What::Link => link(file, &folder, new, objects),

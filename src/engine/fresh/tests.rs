@@ -851,6 +851,88 @@ fn where_nothing_can_be_kept_the_step_is_fresh_all_the_same() {
     );
 }
 
+/// Long lists of files are kept once, and no longer than somebody has them.
+#[test]
+fn long_lists_are_kept_once_and_pruned() {
+    let project = Project::new(inputs(&["in"]));
+    for n in 0..100 {
+        project.write(&format!("in/{n}"), "1");
+    }
+    let lists = || {
+        let conn = rusqlite::Connection::open(project.home.state.database()).unwrap();
+        let count = "SELECT count(*) FROM cache_list";
+        conn.query_row(count, (), |row| row.get::<_, u32>(0))
+            .unwrap()
+    };
+    let keep = crate::store::Keep {
+        newest: 0,
+        ended_since: 0,
+    };
+    project.run();
+    project.is_fresh();
+    assert_eq!(project.look().1, 0);
+    project.write("in/7", "2");
+    project.run();
+    assert_eq!(lists(), 2);
+    project.home.store().prune(keep).unwrap();
+    assert_eq!(lists(), 1);
+    project.is_fresh();
+}
+
+/// Contents that nobody remembers go, once they are old; the others stay.
+#[test]
+fn contents_that_nobody_remembers_are_pruned() {
+    let project = restoring();
+    project.copies();
+    let stray = project.home.state.objects().join("ab");
+    fs::create_dir_all(&stray).unwrap();
+    let names = [stray.join("c".repeat(62)), stray.join("d".repeat(62))];
+    names.iter().for_each(|path| fs::write(path, "x").unwrap());
+    let long_ago = SystemTime::now() - Duration::from_secs(7_200);
+    project
+        .objects()
+        .iter()
+        .for_each(|path| set_mtime(path, long_ago));
+    set_mtime(&names[1], SystemTime::now());
+    let keep = crate::store::Keep {
+        newest: 0,
+        ended_since: 0,
+    };
+    let pruned = project.home.store().prune(keep).unwrap();
+    assert_eq!(pruned.contents, 1);
+    assert!(!names[0].exists() && names[1].exists());
+    fs::remove_dir_all(project.at("out")).unwrap();
+    assert_eq!(project.restores(), 1);
+}
+
+/// E26. What was exported and forgotten is fresh again once it is imported.
+#[test]
+fn e26_what_is_exported_can_be_imported() {
+    let mut project = Project::new(Cache {
+        inputs: list(&["in"]),
+        env: list(&["A", "B"]),
+        outputs: list(&["out"]),
+        ..Cache::default()
+    });
+    project.env.insert("A".into(), "1".into());
+    project.write("in", "1");
+    project.write("out", "2");
+    project.run();
+    let name = project.plan.project.clone();
+    let text = project.home.store().cache_export(&name).unwrap();
+    assert_eq!(project.home.store().cache_clear(&name, &[]).unwrap(), 1);
+    assert_eq!(project.look().0, Freshness::Stale(Stale::Unknown));
+    let imported = project.home.store().cache_import(&name, &text).unwrap();
+    assert_eq!((imported.steps, imported.refused), (1, 0));
+    project.is_fresh();
+    project.write("in", "2");
+    let found = project.look().0;
+    assert!(
+        matches!(found, Freshness::Stale(Stale::Input { .. })),
+        "{found:?}"
+    );
+}
+
 mod random_edits {
     use super::*;
     use proptest::prelude::*;

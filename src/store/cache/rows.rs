@@ -1,8 +1,8 @@
 //! Reading what is remembered: one scan for all steps of a plan.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -14,16 +14,17 @@ use crate::store::{Store, StoreError};
 
 /// What is remembered of a plan's steps.
 ///
-/// Bodies are understood when they are asked for: most runs ask for few.
+/// Bodies are understood when they are asked for: most runs ask for few, and
+/// several threads may ask at once.
 #[derive(Default)]
 pub struct Remembered {
     last: HashMap<Box<str>, Raw>,
     /// By step, and by what it depended on.
     past: HashMap<(Box<str>, Digest), Raw>,
     lists: HashMap<Digest, Vec<u8>>,
-    read: RefCell<HashMap<Digest, Arc<Files>>>,
+    read: Mutex<HashMap<Digest, Arc<Files>>>,
     /// Rows that no quintet wrote.
-    damaged: RefCell<u32>,
+    damaged: AtomicU32,
 }
 
 /// A row as it was found.
@@ -55,7 +56,7 @@ impl Remembered {
 
     /// Rows that were not believed so far, in words.
     pub fn damage(&self) -> Option<String> {
-        match *self.damaged.borrow() {
+        match self.damaged.load(Ordering::Relaxed) {
             0 => None,
             1 => Some("one step's remembered freshness cannot be read, so it runs".into()),
             n => Some(format!(
@@ -70,7 +71,7 @@ impl Remembered {
             Some(body) => match Known::from_body(body, &mut |digest| self.list(digest)) {
                 Some(known) => Some(known),
                 None => {
-                    *self.damaged.borrow_mut() += 1;
+                    self.damaged.fetch_add(1, Ordering::Relaxed);
                     return None;
                 }
             },
@@ -83,7 +84,8 @@ impl Remembered {
     }
 
     fn list(&self, digest: &Digest) -> Option<Arc<Files>> {
-        if let Some(files) = self.read.borrow().get(digest) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(files) = read.get(digest) {
             return Some(Arc::clone(files));
         }
         let mut from = Reader(self.lists.get(digest)?);
@@ -92,7 +94,7 @@ impl Remembered {
             return None;
         }
         let files = Arc::new(files);
-        self.read.borrow_mut().insert(*digest, Arc::clone(&files));
+        read.insert(*digest, Arc::clone(&files));
         Some(files)
     }
 }
