@@ -9,6 +9,7 @@
 //! the environment or chance, and a test (`tests/tidy.rs`) keeps it so.
 
 pub mod build;
+pub mod builtin;
 pub mod condition;
 mod content;
 pub mod graph;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use builtin::Builtin;
 pub use condition::Condition;
 pub use content::Content;
 pub use policy::{OnAbort, OnFailure, OnRestart, Order, Policy, Retry, Rollback, Verdict};
@@ -299,8 +301,21 @@ impl Step {
 pub enum Action {
     /// Runs a program.
     Command(Box<Command>),
+    /// Asks something of the machine.
+    Builtin(Box<Builtin>),
     /// Nothing: a meeting point for edges.
     Group,
+}
+
+impl Action {
+    /// The step's own environment.
+    pub fn env(&self) -> &[(Box<str>, Text)] {
+        match self {
+            Action::Command(command) => &command.env,
+            Action::Builtin(builtin) => &builtin.env,
+            Action::Group => &[],
+        }
+    }
 }
 
 /// A program to run.

@@ -538,6 +538,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
         let undo = self.walk.record(node, &UNDO, path);
         let (cwd, under) = match action {
             Action::Command(command) => (Arc::clone(&command.cwd), &*command.env),
+            Action::Builtin(builtin) => (Arc::clone(&builtin.cwd), &*builtin.env),
             Action::Group => (Arc::clone(&self.defaults.cwd), &[][..]),
         };
         let fields = ["command", "args", "shell", "cwd", "env"].map(|name| undo.named(name));
