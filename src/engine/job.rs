@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::exec::Job;
 use crate::plan::text::Missing;
-use crate::plan::{Action, Command, Part, Program, Text};
+use crate::plan::{Action, Builtin, Command, Part, Program, Text};
 use crate::run::{Attempt, Outcome, Role, RunState};
 
 /// What every job of a run has in common.
@@ -32,11 +32,13 @@ impl JobContext {
         let plan = run.plan();
         let step = &plan[attempt.step];
         let undo = step.undo.as_deref().filter(|_| attempt.role == Role::Undo);
-        let (command, timeout) = match (undo, &step.action) {
-            (Some(undo), _) => (&undo.command, undo.timeout),
-            (None, Action::Command(command)) => (command.as_ref(), step.policy.timeout),
+        let work = match (undo, &step.action) {
+            (Some(undo), _) => Work::Command(&undo.command),
+            (None, Action::Command(command)) => Work::Command(command),
+            (None, Action::Builtin(builtin)) => Work::Builtin(builtin),
             (None, Action::Group) => return Err("a group has no command".into()),
         };
+        let timeout = undo.map_or(step.policy.timeout, |undo| undo.timeout);
         let secret = |name: &str| self.secrets.get(name).map(String::as_str);
         let fill = |text: &Text| match text
             .fill(&|step, key| run.output(step, key), &|name| secret(name))
@@ -47,19 +49,31 @@ impl JobContext {
                 "the secret {name} was not given; give it with --var {name}=…"
             )),
         };
-        let mut env = Vec::with_capacity(plan.env.len() + command.env.len() + 3);
-        for (key, value) in plan.env.iter().chain(&command.env) {
+        let (cwd, own) = work.surroundings();
+        let mut env = Vec::with_capacity(plan.env.len() + own.len() + 3);
+        for (key, value) in plan.env.iter().chain(own) {
             env.push((key.to_string(), fill(value)?));
         }
         env.push(("QUINTET_RUN_ID".into(), self.run_id.clone()));
         env.push(("QUINTET_STEP_ID".into(), step.id.to_string()));
         env.push(("QUINTET_ATTEMPT".into(), attempt.number.to_string()));
+        let (argv, builtin, stdin) = match work {
+            Work::Command(command) => {
+                let stdin = command.stdin.as_deref().map(&fill).transpose()?;
+                (argv(command, &fill)?, None, stdin)
+            }
+            Work::Builtin(builtin) => {
+                let question = Box::new(builtin.question.clone());
+                (Vec::new(), Some(question), None)
+            }
+        };
         Ok(Job {
             attempt,
-            argv: argv(command, &fill)?,
-            cwd: command.cwd.clone(),
+            argv,
+            builtin,
+            cwd: Arc::clone(cwd),
             env,
-            stdin: command.stdin.as_deref().map(&fill).transpose()?,
+            stdin,
             timeout,
             grace: step.policy.grace,
             own_log: step.policy.own_log,
@@ -67,6 +81,22 @@ impl JobContext {
             locks,
             behind: None,
         })
+    }
+}
+
+/// What an attempt is of.
+enum Work<'p> {
+    Command(&'p Command),
+    Builtin(&'p Builtin),
+}
+
+impl<'p> Work<'p> {
+    /// Its working directory and its own environment.
+    fn surroundings(&self) -> (&'p Arc<str>, &'p [(Box<str>, Text)]) {
+        match self {
+            Work::Command(command) => (&command.cwd, &command.env),
+            Work::Builtin(builtin) => (&builtin.cwd, &builtin.env),
+        }
     }
 }
 
@@ -109,8 +139,10 @@ pub(super) fn missing_secrets(run: &RunState, given: &BTreeMap<String, String>) 
         if step.absent.is_some() || (is_done && step.undo.is_none()) {
             continue;
         }
-        if let Action::Command(command) = &step.action {
-            texts(command).for_each(&mut ask);
+        match &step.action {
+            Action::Command(command) => texts(command).for_each(&mut ask),
+            Action::Builtin(builtin) => builtin.env.iter().for_each(|(_, text)| ask(text)),
+            Action::Group => {}
         }
         if let Some(undo) = &step.undo {
             texts(&undo.command).for_each(&mut ask);

@@ -5,6 +5,8 @@
 //! what comes next is the core's business. It does not know the store, and it
 //! never learns what else is in the plan.
 
+#[cfg(target_os = "linux")]
+mod builtin;
 pub mod process;
 
 use std::collections::BTreeMap;
@@ -13,6 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::plan::builtin::Question;
 pub use crate::run::Stop;
 use crate::run::{Attempt, Exit, Millis, Output};
 
@@ -22,6 +25,8 @@ pub struct Job {
     pub attempt: Attempt,
     /// Program and arguments; a shell script comes as `/bin/sh -c SCRIPT`.
     pub argv: Vec<String>,
+    /// What to find out instead of running a program; then `argv` means nothing.
+    pub builtin: Option<Box<Question>>,
     /// Absolute.
     pub cwd: Arc<str>,
     /// Over the environment that the executor was made with.

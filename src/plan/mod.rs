@@ -9,6 +9,7 @@
 //! the environment or chance, and a test (`tests/tidy.rs`) keeps it so.
 
 pub mod build;
+pub mod builtin;
 mod cache;
 pub mod condition;
 mod content;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use builtin::Builtin;
 pub use cache::{Cache, CacheUse};
 pub use condition::Condition;
 pub use content::Content;
@@ -325,8 +327,21 @@ impl Step {
 pub enum Action {
     /// Runs a program.
     Command(Box<Command>),
+    /// Asks something of the machine.
+    Builtin(Box<Builtin>),
     /// Nothing: a meeting point for edges.
     Group,
+}
+
+impl Action {
+    /// The step's own environment.
+    pub fn env(&self) -> &[(Box<str>, Text)] {
+        match self {
+            Action::Command(command) => &command.env,
+            Action::Builtin(builtin) => &builtin.env,
+            Action::Group => &[],
+        }
+    }
 }
 
 /// A program to run.

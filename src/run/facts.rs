@@ -48,20 +48,18 @@ pub(super) fn asks_for_outputs(run: &RunState, ix: StepIx) -> bool {
         .any(asks)
 }
 
-/// All texts of the step's command.
+/// All texts of what the step does.
 fn texts(run: &RunState, ix: StepIx) -> impl Iterator<Item = &Text> {
-    let command = match &run.plan[ix].action {
-        Action::Command(command) => Some(command),
-        Action::Group => None,
+    let action = &run.plan[ix].action;
+    let (argv, stdin): (&[Text], _) = match action {
+        Action::Command(command) => match &command.program {
+            Program::Argv(argv) => (argv, command.stdin.as_deref()),
+            Program::Shell { args, .. } => (args, command.stdin.as_deref()),
+        },
+        Action::Builtin(_) | Action::Group => (&[], None),
     };
-    command.into_iter().flat_map(|command| {
-        let argv: &[Text] = match &command.program {
-            Program::Argv(argv) => argv,
-            Program::Shell { args, .. } => args,
-        };
-        let env = command.env.iter().map(|(_, text)| text);
-        argv.iter().chain(env).chain(command.stdin.as_deref())
-    })
+    let env = action.env().iter().map(|(_, text)| text);
+    argv.iter().chain(env).chain(stdin)
 }
 
 fn missing_in(run: &RunState, text: &Text) -> Option<Reason> {
@@ -148,10 +146,7 @@ impl Known<'_> {
 
     /// The step's own environment, then the plan's, then the outside world's.
     fn env(&self, name: &str) -> Value {
-        let own: &[(Box<str>, Text)] = match &self.run.plan[self.ix].action {
-            Action::Command(command) => &command.env,
-            Action::Group => &[],
-        };
+        let own = self.run.plan[self.ix].action.env();
         let said = own
             .iter()
             .chain(&self.run.plan.env)

@@ -345,7 +345,7 @@ impl RunState {
             && step.confirm.is_none()
             && step.fallback_of.is_none()
             && !step.policy.always
-            && matches!(step.action, Action::Command(_));
+            && step.action != Action::Group;
         match claimed {
             _ if !plain => Place::Nowhere,
             false if self.places.unclaimed[ix.at()] == 0 => Place::Ahead,

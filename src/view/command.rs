@@ -1,4 +1,4 @@
-//! A command as a person could type it.
+//! What a step does, on one line: a command as a person could type it.
 //!
 //! Words that a shell would take apart are quoted, holes that are filled when
 //! the step starts are shown as they were written, and nothing is filled in:
@@ -7,24 +7,29 @@
 use std::fmt;
 
 use super::escape::{is_hostile, push_clean};
-use crate::plan::{Action, Command, Part, Program, Text};
+use crate::plan::{Action, Builtin, Command, Part, Program, Text};
 
 /// What the step does, on one line.
 pub fn of_action(action: &Action) -> Shown<'_> {
-    Shown(match action {
-        Action::Command(command) => Some(command),
-        Action::Group => None,
-    })
+    match action {
+        Action::Command(command) => Shown::Command(command),
+        Action::Builtin(builtin) => Shown::Builtin(builtin),
+        Action::Group => Shown::Nothing,
+    }
 }
 
 /// The command on one line.
 pub fn of_command(command: &Command) -> Shown<'_> {
-    Shown(Some(command))
+    Shown::Command(command)
 }
 
 /// See [`of_action`].
 #[derive(Clone, Copy)]
-pub struct Shown<'a>(Option<&'a Command>);
+pub enum Shown<'a> {
+    Command(&'a Command),
+    Builtin(&'a Builtin),
+    Nothing,
+}
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,13 +42,16 @@ impl fmt::Display for Shown<'_> {
 impl Shown<'_> {
     /// Appends what is shown.
     pub fn push(self, to: &mut String) {
-        match self.0.map(|command| &command.program) {
-            None => to.push_str("(a meeting point; runs nothing)"),
-            Some(Program::Argv(argv)) => words(argv, "", to),
-            Some(Program::Shell { script, args }) => {
-                push_clean(script.trim_end(), to);
-                words(args, " ", to);
-            }
+        match self {
+            Shown::Nothing => to.push_str("(a meeting point; runs nothing)"),
+            Shown::Builtin(builtin) => push_clean(&builtin.question.to_string(), to),
+            Shown::Command(command) => match &command.program {
+                Program::Argv(argv) => words(argv, "", to),
+                Program::Shell { script, args } => {
+                    push_clean(script.trim_end(), to);
+                    words(args, " ", to);
+                }
+            },
         }
     }
 }
@@ -91,6 +99,7 @@ fn is_plain(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::builtin::Question;
 
     fn shown(program: Program) -> String {
         let command = Command {
@@ -124,6 +133,22 @@ mod tests {
         let text = Text::Parts(Box::new([Part::Literal("--x=".into()), hole]));
         let program = Program::Argv(Box::new([Text::from("run"), text]));
         assert_eq!(shown(program), "run --x=${steps.a.outputs.K}");
+    }
+
+    #[test]
+    fn a_builtin_says_what_it_asks() {
+        let builtin = Builtin {
+            question: Question::DiskSpace {
+                path: "/a\u{1b}[2J".into(),
+                at_least: 1 << 30,
+            },
+            cwd: "/".into(),
+            env: Box::default(),
+        };
+        assert_eq!(
+            of_action(&Action::Builtin(Box::new(builtin))).to_string(),
+            r"disk space at least 1 GB at /a\u{1b}[2J"
+        );
     }
 
     #[test]

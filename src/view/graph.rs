@@ -202,7 +202,7 @@ pub fn mermaid(drawing: Drawing<'_>, out: &mut impl Write) -> io::Result<()> {
         };
         let (open, close) = match plan[ix].action {
             Action::Group => ("([", "])"),
-            Action::Command(_) => ("[", "]"),
+            Action::Command(_) | Action::Builtin(_) => ("[", "]"),
         };
         write!(out, "  s{}{open}\"{label}\"{close}", ix.at())?;
         match drawing.word(ix) {
@@ -350,6 +350,7 @@ pub fn json(drawing: Drawing<'_>) -> Value {
                 "name": step.name.as_ref().unwrap_or(&step.id),
                 "kind": match step.action {
                     Action::Command(_) => "command",
+                    Action::Builtin(_) => "builtin",
                     Action::Group => "group",
                 },
                 "absent": step.absent,

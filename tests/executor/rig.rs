@@ -31,6 +31,7 @@ pub fn job(step: usize, argv: &[&str]) -> Job {
     Job {
         attempt: attempt(step),
         argv: argv.iter().map(|arg| arg.to_string()).collect(),
+        builtin: None,
         cwd: "/".into(),
         env: Vec::new(),
         stdin: None,

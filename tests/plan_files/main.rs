@@ -80,6 +80,7 @@ fn messages(problems: &[Problem]) -> Vec<&str> {
 fn command(step: &Step) -> &Command {
     match &step.action {
         Action::Command(command) => command,
+        Action::Builtin(_) => panic!("step {} is a builtin", step.id),
         Action::Group => panic!("step {} is a group", step.id),
     }
 }

@@ -12,7 +12,12 @@ use std::time::Duration;
 use super::wire::Trouble;
 use crate::exec::{Done, Job};
 use crate::plan::StepIx;
+use crate::plan::builtin::Question;
 use crate::run::{Attempt, Exit, LogRange, Output, Role};
+
+/// The kinds of orders to start something.
+pub const START: u8 = 2;
+pub const START_BUILTIN: u8 = 6;
 
 /// Appends to a buffer.
 pub struct Writer(pub Vec<u8>);
@@ -83,7 +88,14 @@ impl Writer {
     }
 
     pub fn start(&mut self, job: &Job) {
-        self.u8(2);
+        match &job.builtin {
+            None => self.u8(START),
+            Some(question) => {
+                self.u8(START_BUILTIN);
+                // As plans spell it: few steps have one, and it has many forms.
+                self.bytes(&serde_json::to_vec(question).expect("texts and numbers"));
+            }
+        }
         self.attempt(job.attempt);
         self.texts(&job.argv);
         self.bytes(job.cwd.as_bytes());
@@ -233,8 +245,17 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub fn job(&mut self, locks: impl FnOnce(usize) -> Option<Vec<Arc<File>>>) -> Option<Job> {
+    pub fn question(&mut self) -> Option<Box<Question>> {
+        serde_json::from_slice(self.bytes()?).ok()
+    }
+
+    pub fn job(
+        &mut self,
+        builtin: Option<Box<Question>>,
+        locks: impl FnOnce(usize) -> Option<Vec<Arc<File>>>,
+    ) -> Option<Job> {
         Some(Job {
+            builtin,
             attempt: self.attempt()?,
             argv: self.list(Self::text)?,
             cwd: self.text()?.into(),

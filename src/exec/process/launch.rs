@@ -121,7 +121,8 @@ pub fn mark(setup: &Setup, attempt: Attempt) -> String {
     )
 }
 
-/// Lays out everything the program gets.
+/// Lays out everything the program gets. For a builtin no program is laid out:
+/// only what those get that it runs.
 ///
 /// # Errors
 /// The job cannot be put into the system's terms.
@@ -131,13 +132,36 @@ pub fn image(base: &Base, job: &Job, mark: &str, outputs: &str) -> Result<Image,
     let theirs = job.env.iter().map(|(key, value)| (&**key, &**value));
     let over: Vec<(&str, &str)> = theirs.chain(ours).collect();
     let env = base.with(&over)?;
-    let Some(program) = job.argv.first().filter(|program| !program.is_empty()) else {
+    let cwd = text("the working directory", job.cwd.as_bytes())?;
+    if job.builtin.is_some() {
+        let (paths, argv) = Default::default();
+        return Ok(Image {
+            paths,
+            argv,
+            env,
+            cwd,
+        });
+    }
+    lay_out(&job.argv, cwd, env)
+}
+
+/// Lays out a program.
+///
+/// # Errors
+/// It cannot be put into the system's terms.
+pub fn lay_out(
+    argv: &[impl AsRef<str>],
+    cwd: CString,
+    env: Vec<Rc<CStr>>,
+) -> Result<Image, Refusal> {
+    let program = argv.first().map(AsRef::as_ref);
+    let Some(program) = program.filter(|program| !program.is_empty()) else {
         return Err(Refusal::new(Errno::ENOENT, "no program is named".into()));
     };
     Ok(Image {
         paths: candidates(program, &env)?,
-        argv: texts("an argument", &job.argv)?,
-        cwd: text("the working directory", job.cwd.as_bytes())?,
+        argv: texts("an argument", argv)?,
+        cwd,
         env,
     })
 }
@@ -165,7 +189,9 @@ fn texts(what: &str, list: &[impl AsRef<str>]) -> Result<Vec<CString>, Refusal> 
         .collect()
 }
 
-fn text(what: &str, bytes: &[u8]) -> Result<CString, Refusal> {
+/// # Errors
+/// It holds a NUL byte; `what` says what cannot.
+pub fn text(what: &str, bytes: &[u8]) -> Result<CString, Refusal> {
     CString::new(bytes)
         .map_err(|_| Refusal::new(Errno::EINVAL, format!("{what} contains a NUL byte")))
 }
@@ -182,7 +208,12 @@ pub fn launch(
     stack: &mut Stack,
 ) -> Result<Pid, Refusal> {
     sys::spawn(image, [stdin, stdout, stderr], stack)
-        .map_err(|(stage, errno)| Refusal::new(errno, explain(image, stage, errno)))
+        .map_err(|(stage, errno)| unlaunched(image, stage, errno))
+}
+
+/// Why it does not run, where this failed.
+pub fn unlaunched(image: &Image, stage: Stage, errno: Errno) -> Refusal {
+    Refusal::new(errno, explain(image, stage, errno))
 }
 
 /// A file with the text, to be read from its beginning.
@@ -210,7 +241,8 @@ pub fn no_streams(e: &io::Error) -> Refusal {
 }
 
 fn explain(image: &Image, stage: Stage, errno: Errno) -> String {
-    let program = image.argv[0].to_string_lossy();
+    let program = image.argv.first().map(|name| name.to_string_lossy());
+    let program = program.unwrap_or_default();
     let cwd = image.cwd.to_string_lossy();
     match (stage, errno) {
         (Stage::WorkingDirectory, Errno::ENOENT) => {
@@ -280,6 +312,7 @@ mod tests {
                 role: Role::Remedy,
             },
             argv: argv.iter().map(|arg| arg.to_string()).collect(),
+            builtin: None,
             cwd: "/".into(),
             env: env
                 .iter()

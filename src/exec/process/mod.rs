@@ -9,6 +9,7 @@
 //! - A supervisor looks after one slot, attempt after attempt: it
 //!   starts the program, ends it on timeout or when asked, proves that nothing
 //!   is left, writes down what became of it, then reports. It outlives the engine.
+//! - A builtin runs in a copy of the supervisor, in the place that a program would have.
 //! - [`Local`] is the engine's side: an [`Executor`](super::Executor) over the
 //!   supervisors' sockets, which also finds again what an earlier engine left.
 //! - Output goes to files by descriptor, never through the engine. Where secrets
@@ -21,6 +22,8 @@
 
 #[cfg(target_os = "linux")]
 mod attempt;
+#[cfg(target_os = "linux")]
+mod builtin;
 #[cfg(target_os = "linux")]
 mod cap;
 #[cfg(target_os = "linux")]

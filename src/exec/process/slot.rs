@@ -15,6 +15,7 @@ use std::time::Duration;
 use nix::unistd::Pid;
 
 use super::attempt::{Clock, Running};
+use super::builtin;
 use super::files::{Directory, RecordFile, SlotName, TAKEN_OVER};
 use super::launch::{self, Base, Refusal};
 use super::mask::Masker;
@@ -183,7 +184,10 @@ impl Slot {
             Some(pipes) => pipes.targets(),
         };
         let (stdout, stderr) = (stdout.unwrap_or(null), stderr.unwrap_or(null));
-        let main = launch::launch(image, stdin, stdout, stderr, &mut self.stack)?;
+        let main = match &job.builtin {
+            None => launch::launch(image, stdin, stdout, stderr, &mut self.stack)?,
+            Some(question) => builtin::launch(question, image, [stdin, stdout, stderr])?,
+        };
         pipes.iter_mut().for_each(|pipes| pipes.has_begun());
         self.pipes = pipes;
         Ok(main)

@@ -243,8 +243,8 @@ struct Child<'a> {
 
 /// Starts a program in a process group of its own, with an empty signal mask.
 ///
-/// The calling process must have one thread and no signal handler, all signals
-/// blocked and all its own descriptors close-on-exec. Then a clone that borrows
+/// The calling process must have one thread and no signal handler, and all its
+/// own descriptors close-on-exec. Then a clone that borrows
 /// its memory until the exec (what `posix_spawn` does) is exact and cheap: the
 /// child says which step failed, and the search of the step's own PATH costs no
 /// further process. glibc's own `posix_spawn` makes a system call for each of
@@ -308,8 +308,8 @@ extern "C" fn become_image(child: *mut c_void) -> c_int {
         libc::setpgid(0, 0);
         child.failed = Some(if libc::chdir(child.image.cwd.as_ptr()) != 0 {
             (Stage::WorkingDirectory, Errno::last())
-        } else if !take_streams(&child.streams) {
-            (Stage::Streams, Errno::last())
+        } else if let Err(errno) = take_streams(&child.streams) {
+            (Stage::Streams, errno)
         } else {
             let mut none: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut none);
@@ -322,16 +322,25 @@ extern "C" fn become_image(child: *mut c_void) -> c_int {
 }
 
 /// Makes the three streams descriptors 0, 1 and 2, and inherited.
-fn take_streams(streams: &[RawFd; 3]) -> bool {
-    (0..).zip(streams).all(|(target, &stream)| {
+///
+/// Only for a process that is about to be another's program, or in its place.
+///
+/// # Errors
+/// The system's.
+pub fn take_streams(streams: &[RawFd; 3]) -> Result<(), Errno> {
+    for (target, &stream) in (0..).zip(streams) {
         // SAFETY: only descriptors of the child's own table change.
-        unsafe {
+        let answer = unsafe {
             match stream == target {
-                true => libc::fcntl(target, libc::F_SETFD, 0) != -1,
-                false => libc::dup2(stream, target) != -1,
+                true => libc::fcntl(target, libc::F_SETFD, 0),
+                false => libc::dup2(stream, target),
             }
+        };
+        if answer == -1 {
+            return Err(Errno::last());
         }
-    })
+    }
+    Ok(())
 }
 
 /// Runs the first of the paths that can be run; answers only if none can,

@@ -14,12 +14,13 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use super::codec::{Reader, Writer};
+use super::codec::{Reader, START, START_BUILTIN, Writer};
 use crate::exec::{Done, Job, Stop};
 use crate::run::Attempt;
 
-/// Counted up whenever a frame or a record changes its meaning.
-pub const LANGUAGE: u32 = 2;
+/// Counted up whenever a frame or a record changes its meaning, or a kind is added
+/// that an older supervisor would refuse.
+pub const LANGUAGE: u32 = 3;
 
 /// A frame longer than this is nonsense: argv and environment end at a few megabytes.
 pub const LONGEST_FRAME: usize = 256 << 20;
@@ -172,7 +173,11 @@ impl Order {
                 env: r.list(|r| Some((r.bytes()?.to_vec(), r.bytes()?.to_vec())))?,
                 secrets: Secrets(r.rest(|r| r.list(Reader::text))?.unwrap_or_default()),
             }),
-            2 => Order::Start(Box::new(r.job(locks)?)),
+            START => Order::Start(Box::new(r.job(None, locks)?)),
+            START_BUILTIN => {
+                let question = r.question()?;
+                Order::Start(Box::new(r.job(Some(question), locks)?))
+            }
             3 => Order::Stop(
                 r.attempt()?,
                 if r.u8()? == 0 { Stop::Grace } else { Stop::Now },
@@ -351,6 +356,7 @@ mod tests {
 
     use super::*;
     use crate::plan::StepIx;
+    use crate::plan::builtin::Question;
     use crate::run::{Exit, LogRange, Output, Role};
 
     fn attempt(step: usize) -> Attempt {
@@ -462,9 +468,10 @@ mod tests {
 
     #[test]
     fn a_job_comes_back_as_it_was() {
-        let job = Job {
+        let mut job = Job {
             attempt: attempt(1),
             argv: vec!["printf".into(), String::new(), "a\nb".into()],
+            builtin: None,
             cwd: "/tmp".into(),
             env: vec![("A".into(), "=".into())],
             stdin: Some("text".into()),
@@ -475,12 +482,30 @@ mod tests {
             locks: Vec::new(),
             behind: None,
         };
-        let frame = Order::start_frame(&job);
-        let (payload, _) = split_frame(&frame).expect("a frame").expect("a whole one");
-        let Some(Order::Start(read)) = Order::read(payload, |_| Some(Vec::new())) else {
-            panic!("it is a start");
+        let come_back = |job: &Job| {
+            let frame = Order::start_frame(job);
+            let (payload, _) = split_frame(&frame).expect("a frame").expect("a whole one");
+            let Some(Order::Start(read)) = Order::read(payload, |_| Some(Vec::new())) else {
+                panic!("it is a start");
+            };
+            assert_eq!(format!("{read:?}"), format!("{job:?}"));
+            frame
         };
-        assert_eq!(format!("{read:?}"), format!("{job:?}"));
+        let plain = come_back(&job);
+        let question = Question::PortReachable {
+            host: "localhost".into(),
+            port: 80,
+            timeout: Duration::from_millis(1500),
+        };
+        job.builtin = Some(Box::new(question));
+        let builtin = come_back(&job);
+        // A question is all that is added; cut short, it is no order.
+        let rest = plain.len() - 5;
+        assert_eq!(plain[5..], builtin[builtin.len() - rest..]);
+        for cut in 0..builtin.len() - rest - 4 {
+            let read = Order::read(&builtin[4..4 + cut], |_| Some(Vec::new()));
+            assert!(read.is_none());
+        }
     }
 
     #[test]
@@ -578,7 +603,7 @@ mod tests {
         #[test]
         fn xi02_no_bytes_make_a_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             read_in_all_ways(&bytes);
-            for kind in 1..=5 {
+            for kind in 1..=6 {
                 read_in_all_ways(&[&[kind], &bytes[..]].concat());
             }
         }

@@ -122,7 +122,7 @@ fn argv(step: &Step) -> Vec<String> {
                 args.iter().map(|arg| arg.shown().into_owned()).collect()
             }
         },
-        Action::Group => Vec::new(),
+        Action::Builtin(_) | Action::Group => Vec::new(),
     }
 }
 

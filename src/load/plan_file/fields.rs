@@ -5,6 +5,7 @@
 //! added here is checked, suggested and documented, and one that is not here
 //! does not exist.
 
+use super::builtin::BUILTIN;
 use super::table::{Field, Shape, field};
 
 const TEXTS: Shape = Shape::List(&Shape::Text);
@@ -255,7 +256,7 @@ pub static LOCK: [Field; 2] = [
 ];
 
 /// One of the file's `steps`.
-pub static STEP: [Field; 39] = [
+pub static STEP: [Field; 40] = [
     field(
         "id",
         Shape::Text,
@@ -275,6 +276,14 @@ pub static STEP: [Field; 39] = [
         "The program; with \"shell\": true a script for /bin/sh.",
     )
     .not(&["cmd", "run", "script", "exec"]),
+    field(
+        "builtin",
+        Shape::Object(&BUILTIN),
+        "Something to ask of the machine in place of a command: whether a file exists, a \
+         tool is of some version, there is disk space, a port is reachable, a git tree is \
+         clean. The step fails where that does not hold (exit code 1) or cannot be told (2).",
+    )
+    .not(&["check", "checks"]),
     field(
         "args",
         WORDS,
@@ -540,6 +549,7 @@ pub const FREE_PREFIX: &str = "x-";
 
 #[cfg(test)]
 mod tests {
+    use super::super::builtin;
     use super::super::table::at;
     use super::*;
 
@@ -554,6 +564,12 @@ mod tests {
             ("ui_hints", &UI_HINTS),
             ("pool", &POOL),
             ("undo", &UNDO),
+            ("builtin", &BUILTIN),
+            ("file_exists", &builtin::FILE_EXISTS),
+            ("tool_version", &builtin::TOOL_VERSION),
+            ("disk_space", &builtin::DISK_SPACE),
+            ("port_reachable", &builtin::PORT_REACHABLE),
+            ("git_clean", &builtin::GIT_CLEAN),
         ]
     }
 

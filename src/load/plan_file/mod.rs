@@ -11,6 +11,7 @@
 //! `${NAME}` is replaced in every string but conditions, which name variables
 //! themselves.
 
+mod builtin;
 mod fields;
 mod header;
 mod record;

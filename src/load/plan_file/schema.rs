@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::builtin::BUILTIN;
 use super::fields::{PLAN, STEP};
 use super::table::{Field, MOST_SECONDS, Shape};
 
@@ -39,7 +40,10 @@ fn object(table: &'static [Field]) -> Value {
         }
     }
     if std::ptr::eq(table, &STEP) {
-        rules.push(group_or_command());
+        rules.push(group_or_work());
+    }
+    if std::ptr::eq(table, &BUILTIN) {
+        rules.push(one_of(table));
     }
     let mistaken = table.iter().flat_map(|field| field.mistaken);
     let mistaken: Vec<&str> = mistaken.copied().collect();
@@ -59,13 +63,23 @@ fn object(table: &'static [Field]) -> Value {
     schema
 }
 
-/// A group runs nothing, and everything else runs something.
-fn group_or_command() -> Value {
+/// A group runs nothing, and everything else runs one thing.
+fn group_or_work() -> Value {
+    let either = |name: &str| json!({ "required": [name] });
+    let (command, builtin) = (either("command"), either("builtin"));
     json!({
         "if": { "properties": { "type": { "const": "group" } }, "required": ["type"] },
-        "then": { "not": { "required": ["command"] } },
-        "else": { "required": ["command"] },
+        "then": { "not": { "anyOf": [command, builtin] } },
+        "else": { "oneOf": [command, builtin] },
     })
+}
+
+/// Exactly one of the table's fields.
+fn one_of(table: &'static [Field]) -> Value {
+    let each = table
+        .iter()
+        .map(|field| json!({ "required": [field.name] }));
+    json!({ "oneOf": each.collect::<Vec<_>>() })
 }
 
 fn property(field: &'static Field, doc: String) -> Value {

@@ -8,10 +8,11 @@ use crate::plan::build::{Builder, Links};
 use crate::plan::condition::Condition;
 use crate::plan::problem::{Locator, Problem, Span};
 use crate::plan::{
-    About, Absent, Action, Command, Holds, OnFailure, Part, Policy, Program, Retry, Step, Text,
-    Undo, Verdict,
+    About, Absent, Action, Builtin, Command, Holds, OnFailure, Part, Policy, Program, Retry, Step,
+    Text, Undo, Verdict,
 };
 
+use super::builtin;
 use super::fields::{POOL, RETRY, STEP, UI_HINTS, UNDO, VERDICTS};
 use super::header::{Defaults, amounts, bytes, is};
 use super::record::{self, Fields, Hints, NO_HINTS, Record};
@@ -23,6 +24,7 @@ const NAME: usize = at(&STEP, "name");
 const DESCRIPTION: usize = at(&STEP, "description");
 const TYPE: usize = at(&STEP, "type");
 const COMMAND: usize = at(&STEP, "command");
+const BUILTIN: usize = at(&STEP, "builtin");
 const ARGS: usize = at(&STEP, "args");
 const CWD: usize = at(&STEP, "cwd");
 const SHELL: usize = at(&STEP, "shell");
@@ -199,16 +201,22 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
     fn action(&mut self, record: &Record<'_>, path: &Path<'_>) -> Action {
         let group =
             record.get(TYPE).is_some() && self.walk.choice(record, "type", path) == Some("group");
-        let command = record.get(COMMAND);
-        match (group, command) {
-            (true, None) => Action::Group,
-            (true, Some(node)) => {
+        match (group, record.get(COMMAND), record.get(BUILTIN)) {
+            (true, None, None) => Action::Group,
+            (true, Some(node), _) => {
                 let at = node.span();
                 self.walk
                     .report(path, "a group runs nothing, and has a command", at);
                 Action::Group
             }
-            (false, Some(_)) => {
+            (true, None, Some(node)) => {
+                let at = node.span();
+                self.walk
+                    .report(path, "a group runs nothing, and has a builtin", at);
+                Action::Group
+            }
+            (false, _, Some(node)) => self.builtin(record, node, path),
+            (false, Some(_), None) => {
                 let cwd = Arc::clone(&self.defaults.cwd);
                 let fields = [COMMAND, ARGS, SHELL, CWD, ENV].map(|field| record.get(field));
                 let mut command = self.command(fields, &cwd, path);
@@ -219,9 +227,9 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
                 }
                 Action::Command(Box::new(command))
             }
-            (false, None) => {
-                // A command that was refused for its shape has been reported.
-                if record.is_missing(COMMAND) {
+            (false, None, None) => {
+                // What was refused for its shape has been reported.
+                if record.is_missing(COMMAND) && record.is_missing(BUILTIN) {
                     let at = record.span();
                     let problem = Problem::error(path.says("this step has no command")).at(at, "");
                     let help = "a meeting point for other steps has \"type\": \"group\"";
@@ -230,6 +238,43 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
                 Action::Group
             }
         }
+    }
+
+    /// Something to ask of the machine. Of the fields of a command it has only
+    /// those that say where its tools run.
+    fn builtin(&mut self, record: &Record<'_>, node: Node<'_>, path: &Path<'_>) -> Action {
+        for field in [COMMAND, ARGS, SHELL, STDIN] {
+            if let Some(node) = record.get(field) {
+                let path = Path::Field(path, STEP[field].name);
+                self.walk
+                    .report(&path, "cannot stand beside \"builtin\"", node.span());
+            }
+        }
+        let base = Arc::clone(&self.defaults.cwd);
+        let cwd = record.get(CWD);
+        let cwd = cwd.and_then(|n| self.walk.place(n, &base, &Path::Field(path, "cwd")));
+        let cwd = cwd.unwrap_or(base);
+        let mut env = Env::new();
+        if let Some(node) = record.get(ENV) {
+            env = self.env(node, path);
+        }
+        let question = builtin::lower(self.walk, node, &cwd, &Path::Field(path, "builtin"));
+        let Some(question) = question else {
+            return Action::Group;
+        };
+        Action::Builtin(Box::new(Builtin {
+            question,
+            cwd,
+            env: env.into(),
+        }))
+    }
+
+    fn env(&mut self, node: Node<'_>, path: &Path<'_>) -> Env {
+        let env = self.walk.env(node, &Path::Field(path, "env"));
+        for (_, text) in &env {
+            self.outputs(std::slice::from_ref(text), node.span());
+        }
+        env
     }
 
     /// A program to run, of the fields command, args, shell, cwd and env.
@@ -248,10 +293,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
         };
         let mut variables = Vec::new();
         if let Some(node) = env {
-            variables = self.walk.env(node, &Path::Field(path, "env"));
-            for (_, text) in &variables {
-                self.outputs(std::slice::from_ref(text), node.span());
-            }
+            variables = self.env(node, path);
         }
         let Some(program) = program else { return made };
         let arguments = self.arguments(args, path);
@@ -538,6 +580,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
         let undo = self.walk.record(node, &UNDO, path);
         let (cwd, under) = match action {
             Action::Command(command) => (Arc::clone(&command.cwd), &*command.env),
+            Action::Builtin(builtin) => (Arc::clone(&builtin.cwd), &*builtin.env),
             Action::Group => (Arc::clone(&self.defaults.cwd), &[][..]),
         };
         let fields = ["command", "args", "shell", "cwd", "env"].map(|name| undo.named(name));

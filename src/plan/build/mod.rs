@@ -245,8 +245,12 @@ impl Builder {
         for id in step.when.iter().flat_map(|when| when.steps()) {
             mention(id);
         }
-        if let Action::Command(command) = &step.action {
-            for_each_output(command, &mut mention);
+        match &step.action {
+            Action::Command(command) => for_each_output(texts(command), &mut mention),
+            Action::Builtin(builtin) => {
+                for_each_output(builtin.env.iter().map(|(_, text)| text), &mut mention);
+            }
+            Action::Group => {}
         }
         for id in step.cache.iter().flat_map(|cache| &cache.stale_with) {
             mention(id);
@@ -255,7 +259,7 @@ impl Builder {
         let later = later.chain(step.remedy.iter().map(|remedy| &remedy.command));
         for command in later {
             // Mending a step or taking it back may of course ask what it has put out.
-            for_each_output(command, &mut |id| {
+            for_each_output(texts(command), &mut |id| {
                 if *id != *step.id {
                     mention(id);
                 }
@@ -264,14 +268,19 @@ impl Builder {
     }
 }
 
-/// Calls `f` with the step of each output that the command's texts ask for.
-fn for_each_output(command: &Command, f: &mut impl FnMut(&str)) {
+/// All texts of a command.
+fn texts(command: &Command) -> impl Iterator<Item = &Text> {
     let argv: &[Text] = match &command.program {
         Program::Argv(argv) => argv,
         Program::Shell { args, .. } => args,
     };
     let env = command.env.iter().map(|(_, text)| text);
-    for text in argv.iter().chain(env).chain(command.stdin.as_deref()) {
+    argv.iter().chain(env).chain(command.stdin.as_deref())
+}
+
+/// Calls `f` with the step of each output that the texts ask for.
+fn for_each_output<'t>(texts: impl Iterator<Item = &'t Text>, f: &mut impl FnMut(&str)) {
+    for text in texts {
         let Text::Parts(parts) = text else { continue };
         for part in parts {
             if let Part::Output { step, .. } = part {

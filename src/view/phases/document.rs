@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{Place, Tally, places};
-use crate::plan::{Action, Plan, StepIx};
+use crate::plan::{Plan, StepIx};
 use crate::run::record::rfc3339;
 use crate::run::{Event, Kind, Millis, Outcome, Reason, RunOutcome, RunPhase, RunState, StepState};
 use crate::view::log_file::{self, Lines, ROOT};
@@ -237,10 +237,8 @@ fn error(run: &RunState, ix: StepIx, said: &Said) -> Option<String> {
 }
 
 fn config(plan: &Plan, ix: StepIx) -> Value {
-    let passed = match &plan[ix].action {
-        Action::Command(command) => command.env.iter().find(|(name, _)| &**name == CONFIG),
-        Action::Group => None,
-    };
+    let mut env = plan[ix].action.env().iter();
+    let passed = env.find(|(name, _)| &**name == CONFIG);
     let value = passed.and_then(|(_, text)| serde_json::from_str(&text.shown()).ok());
     value.unwrap_or_else(|| json!({}))
 }

@@ -18,6 +18,7 @@ fn job(n: usize) -> Job {
     Job {
         attempt: attempt(n),
         argv: vec!["true".into()],
+        builtin: None,
         cwd: "/".into(),
         env: Vec::new(),
         stdin: None,
