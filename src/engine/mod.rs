@@ -10,6 +10,7 @@
 
 mod clock;
 mod ears;
+pub mod fresh;
 mod job;
 pub mod lock;
 mod outside;

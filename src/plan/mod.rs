@@ -16,6 +16,7 @@ mod content;
 pub mod graph;
 pub(crate) mod millis;
 pub mod name;
+pub mod pattern;
 mod policy;
 pub mod problem;
 mod remedy;
