@@ -8,6 +8,7 @@
 //! This room reads files and nothing else of the world: the working directory,
 //! the environment and the variables' values come in with the [`Request`].
 
+pub mod checks;
 pub mod document;
 mod facts;
 pub mod phases;
@@ -45,6 +46,12 @@ pub static LOADERS: &[Loader] = &[
         about: "a tree of phases: directories with an index.json",
         accepts: phases::is_tree,
         load: phases::load,
+    },
+    Loader {
+        name: "checks",
+        about: "a file of checks: JSON, TOML, YAML or PowerShell data with phases of checks",
+        accepts: checks::is_checks,
+        load: checks::load,
     },
     Loader {
         name: "plan",

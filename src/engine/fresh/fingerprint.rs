@@ -160,6 +160,7 @@ impl Taker {
     ) -> Result<Vec<(Box<str>, Option<File>)>, String> {
         let cwd = match &of.step.action {
             Action::Command(command) => Path::new(&*command.cwd),
+            Action::Builtin(builtin) => Path::new(&*builtin.cwd),
             Action::Group => Path::new("/"),
         };
         // A PATH with holes is not known before the step starts.
@@ -197,10 +198,7 @@ fn declaration(cache: &Cache) -> Digest {
 
 /// The value that the step or its plan gives a variable; the last one counts.
 fn set_by_plan<'p>(of: Of<'p>, name: &str) -> Option<&'p Text> {
-    let own: &[_] = match &of.step.action {
-        Action::Command(command) => &command.env,
-        Action::Group => &[],
-    };
+    let own = of.step.action.env();
     let mut all = of.plan.env.iter().chain(own).rev();
     all.find_map(|(key, text)| (**key == *name).then_some(text))
 }

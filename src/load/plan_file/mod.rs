@@ -11,14 +11,14 @@
 //! `${NAME}` is replaced in every string but conditions, which name variables
 //! themselves.
 
-mod builtin;
+pub(in crate::load) mod builtin;
 mod fields;
-mod header;
-mod record;
-mod schema;
+pub(in crate::load) mod header;
+pub(in crate::load) mod record;
+pub(in crate::load) mod schema;
 mod step;
-mod table;
-mod walk;
+pub(in crate::load) mod table;
+pub(in crate::load) mod walk;
 
 use std::path::Path as FilePath;
 

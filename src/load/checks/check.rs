@@ -1,0 +1,476 @@
+//! Phases and their checks, as the file writes them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::load::document::{Kind, Node, Path};
+use crate::load::plan_file::builtin;
+use crate::load::plan_file::header::is;
+use crate::load::plan_file::record::{self, Hints, NO_HINTS, Record};
+use crate::load::plan_file::walk::{Env, count};
+use crate::plan::builtin::Builtin;
+use crate::plan::condition::Condition;
+use crate::plan::name::check_id;
+use crate::plan::pattern::seen_from;
+use crate::plan::problem::{Problem, Span};
+use crate::plan::{
+    About, Absent, Action, Cache, Command, Holds, OnFailure, Policy, Program, Retry, Step, Text,
+};
+
+use super::Lowering;
+use super::fields::{CHECK, PHASE};
+use super::place::{Check, Phase, meeting};
+
+/// The phase of checks that the file puts into none.
+const NO_PHASE: &str = "checks";
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// Whatever of a check depends on more than its own object.
+struct Around<'a> {
+    /// The phase's id and tags, and whether the phase takes part.
+    phase: &'a str,
+    tags: &'a [Box<str>],
+    enabled: bool,
+    /// The project's folder.
+    root: &'a Arc<str>,
+}
+
+impl Lowering<'_, '_, '_> {
+    /// All phases, in the order in which they come.
+    pub(super) fn phases(&mut self, root: &Record<'_>, folder: &Arc<str>) -> Vec<Phase> {
+        let mut phases = Vec::new();
+        if let Some(node) = root.named("checks") {
+            let mut step = meeting(NO_PHASE, self.locator.locate(node.span().start));
+            step.name = Some("Checks".into());
+            let around = Around {
+                phase: NO_PHASE,
+                tags: &[],
+                enabled: true,
+                root: folder,
+            };
+            let path = Path::Field(&Path::Root, "checks");
+            phases.push(Phase {
+                id: NO_PHASE.into(),
+                at: node.span(),
+                step,
+                checks: self.checks(node, &around, &path),
+                parallel: None,
+                needs: None,
+            });
+        }
+        let path = Path::Field(&Path::Root, "phases");
+        let given = root.named("phases").into_iter().flat_map(Node::items);
+        for (i, node) in given.enumerate() {
+            phases.extend(self.phase(node, folder, &Path::Item(&path, i)));
+        }
+        phases
+    }
+
+    fn phase(&mut self, node: Node<'_>, folder: &Arc<str>, path: &Path<'_>) -> Option<Phase> {
+        let record = self.walk.record(node, &PHASE, path);
+        let (id, name, at) = self.called(&record, path)?;
+        let tags = self.texts(&record, "tags", path);
+        let around = Around {
+            phase: &id,
+            tags: &tags,
+            enabled: is(record.named("enabled"), true),
+            root: folder,
+        };
+        let checks = match record.named("checks") {
+            Some(node) => self.checks(node, &around, &Path::Field(path, "checks")),
+            None => Vec::new(),
+        };
+        let mut step = meeting(&id, self.locator.locate(at.start));
+        step.name = Some(name);
+        step.about = self.about(&record, path);
+        step.absent = (!around.enabled).then_some(Absent::Disabled);
+        Some(Phase {
+            parallel: record.named("parallel").and_then(Node::bool),
+            needs: record
+                .named("needs")
+                .map(|node| self.names(node, &Path::Field(path, "needs"))),
+            step: Step {
+                tags: tags.clone(),
+                ..step
+            },
+            at,
+            checks,
+            id,
+        })
+    }
+
+    fn checks(&mut self, list: Node<'_>, around: &Around<'_>, path: &Path<'_>) -> Vec<Check> {
+        let mut hints = NO_HINTS;
+        let items = list.items().enumerate();
+        let checks = items.filter_map(|(i, node)| {
+            let path = Path::Item(path, i);
+            self.check(node, &mut hints, around, &path)
+        });
+        checks.collect()
+    }
+
+    fn check(
+        &mut self,
+        node: Node<'_>,
+        hints: &mut Hints,
+        around: &Around<'_>,
+        path: &Path<'_>,
+    ) -> Option<Check> {
+        let record = self.walk.record_like(node, &CHECK, path, hints);
+        if node.kind() != Kind::Object {
+            return None;
+        }
+        let called = self.called(&record, path);
+        let cwd = record.named("cwd").and_then(|node| {
+            let path = Path::Field(path, "cwd");
+            self.walk.place(node, around.root, &path)
+        });
+        let cwd = cwd.unwrap_or_else(|| Arc::clone(around.root));
+        let env = match record.named("env") {
+            Some(node) => self.walk.env(node, &Path::Field(path, "env")),
+            None => Env::new(),
+        };
+        let action = self.action(&record, &cwd, &env, path);
+        let policy = self.policy(&record, path);
+        let (remedy, undo) = self.remedy(&record, &cwd, &env, &policy, path);
+        let mut tags = around.tags.to_vec();
+        tags.extend(self.texts(&record, "tags", path));
+        tags.dedup();
+        let left_out = !around.enabled || !is(record.named("enabled"), true);
+        let slow = self.fast && !is(record.named("fast"), true);
+        let cache = self.cache(&record, around.root, path);
+        let when = self.condition(&record, path);
+        let stale_with = self.names_of(&record, "stale_with", path);
+        if let Some(node) = record.named("stale_with").filter(|_| cache.is_none()) {
+            let message = "has no effect on a check that always runs, as one without a ttl does";
+            let path = Path::Field(path, "stale_with");
+            let problem = Problem::warning(path.says(message)).at(node.span(), "");
+            self.walk.problems.push(problem);
+        }
+        let needs = self.names_of(&record, "needs", path);
+        let holds = self.holds(&record, path);
+        let about = self.about(&record, path);
+        let (id, name, at) = called?;
+        let absent = match (left_out, slow) {
+            (true, _) => Some(Absent::Disabled),
+            (false, true) => Some(Absent::NotSelected),
+            (false, false) => None,
+        };
+        let step = Step {
+            name: Some(name),
+            absent,
+            when,
+            tags: tags.into(),
+            holds,
+            cache,
+            remedy,
+            undo: undo.map(Box::new),
+            about,
+            source: self.locator.locate(at.start),
+            ..Step::new(format!("{}/{id}", around.phase), action?)
+        };
+        Some(Check {
+            step,
+            policy,
+            at,
+            needs,
+            stale_with,
+        })
+    }
+
+    /// The id, the name, and where it is written.
+    fn called(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<(String, Box<str>, Span)> {
+        let node = record.named("name")?;
+        let name = self.walk.plain(node, &Path::Field(path, "name"))?;
+        let (id, at) = match record.named("id") {
+            Some(node) => {
+                let path = Path::Field(path, "id");
+                (self.walk.plain(node, &path)?.into_owned(), node.span())
+            }
+            None => (slug(&name), node.span()),
+        };
+        let why = match check_id(&id) {
+            Ok(()) if id.contains('/') => "holds `/`, which parts a phase from its checks".into(),
+            Ok(()) => return Some((id, name.into(), at)),
+            Err(why) => why,
+        };
+        let message = match record.named("id") {
+            Some(_) => format!("the id {id:?} {why}"),
+            None => "no id can be made of this name; give it one with \"id\"".into(),
+        };
+        self.walk.report(path, &message, at);
+        None
+    }
+
+    fn about(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<About>> {
+        let node = record.named("description")?;
+        let text = self.walk.plain(node, &Path::Field(path, "description"))?;
+        Some(Box::new(About {
+            description: text.into(),
+            ..About::default()
+        }))
+    }
+
+    fn action(
+        &mut self,
+        record: &Record<'_>,
+        cwd: &Arc<str>,
+        env: &Env,
+        path: &Path<'_>,
+    ) -> Option<Action> {
+        match (record.named("command"), record.named("builtin")) {
+            (Some(node), None) => {
+                let command = self.command(node, cwd, env, &Path::Field(path, "command"))?;
+                Some(Action::Command(Box::new(command)))
+            }
+            (None, Some(node)) => {
+                let path = Path::Field(path, "builtin");
+                let question = builtin::lower(&mut self.walk, node, cwd, &path)?;
+                Some(Action::Builtin(Box::new(Builtin {
+                    question,
+                    cwd: Arc::clone(cwd),
+                    env: env.clone().into(),
+                })))
+            }
+            (Some(_), Some(node)) => {
+                let path = Path::Field(path, "builtin");
+                let message = "cannot stand beside \"command\"";
+                self.walk.report(&path, message, node.span());
+                None
+            }
+            (None, None) => {
+                let fields = ["command", "builtin"];
+                let given = |name: &&str| CHECK.iter().position(|field| field.name == *name);
+                // What was refused for its shape has been reported.
+                if fields
+                    .iter()
+                    .filter_map(given)
+                    .all(|at| record.is_missing(at))
+                {
+                    let message = "this check has neither a command nor a builtin";
+                    self.walk.report(path, message, record.span());
+                }
+                None
+            }
+        }
+    }
+
+    /// A script, or a program with its arguments.
+    pub(super) fn command(
+        &mut self,
+        node: Node<'_>,
+        cwd: &Arc<str>,
+        env: &Env,
+        path: &Path<'_>,
+    ) -> Option<Command> {
+        let mut env = env.clone();
+        let program = if node.kind() == Kind::Text {
+            let (script, given) = self.walk.script(node, path)?;
+            if script.trim().is_empty() {
+                self.walk.report(path, "is empty", node.span());
+            }
+            let set = |name: &str, env: &Env| env.iter().any(|(set, _)| **set == *name);
+            let more = given.into_iter().filter(|(name, _)| !set(name, &env));
+            let more: Env = more.collect();
+            env.extend(more);
+            Program::Shell {
+                script,
+                args: Box::default(),
+            }
+        } else {
+            let items = node.items().enumerate();
+            let words: Option<Box<[Text]>> = items
+                .map(|(i, item)| self.walk.argument(item, &Path::Item(path, i)))
+                .collect();
+            let words = words?;
+            if words
+                .first()
+                .is_none_or(|word| *word == Text::Plain("".into()))
+            {
+                self.walk.report(path, "names no program", node.span());
+            }
+            Program::Argv(words)
+        };
+        Some(Command {
+            program,
+            cwd: Arc::clone(cwd),
+            env: env.into(),
+            stdin: None,
+        })
+    }
+
+    fn policy(&mut self, record: &Record<'_>, path: &Path<'_>) -> Policy {
+        let warns = record.named("severity").is_some()
+            && self.walk.choice(record, "severity", path) == Some("warn");
+        let timeout = self.span(record, "timeout", path);
+        Policy {
+            timeout: Some(timeout.unwrap_or(DEFAULT_TIMEOUT)).filter(|limit| !limit.is_zero()),
+            retry: Retry {
+                count: record.named("retries").map_or(0, count),
+                delay: self.span(record, "retry_delay", path).unwrap_or_default(),
+                ..Retry::default()
+            },
+            on_failure: match warns {
+                true => OnFailure::Continue,
+                false => OnFailure::SkipDependents,
+            },
+            critical: !warns,
+            ..Policy::default()
+        }
+    }
+
+    fn cache(
+        &mut self,
+        record: &Record<'_>,
+        root: &Arc<str>,
+        path: &Path<'_>,
+    ) -> Option<Box<Cache>> {
+        let said = ["ttl", "inputs", "outputs", "tools", "env_inputs"];
+        if !said.iter().any(|name| record.named(name).is_some()) {
+            return None;
+        }
+        Some(Box::new(Cache {
+            ttl: self.span(record, "ttl", path),
+            inputs: self.patterns(record, "inputs", root, path),
+            outputs: self.patterns(record, "outputs", root, path),
+            env: self.texts(record, "env_inputs", path),
+            tools: self.texts(record, "tools", path),
+            ..Cache::default()
+        }))
+    }
+
+    /// Paths and globs, seen from the project's folder; `!` takes files out again.
+    fn patterns(
+        &mut self,
+        record: &Record<'_>,
+        name: &str,
+        root: &Arc<str>,
+        path: &Path<'_>,
+    ) -> Box<[Box<str>]> {
+        let written = self.texts(record, name, path);
+        written
+            .iter()
+            .map(|written| seen_from(root, written))
+            .collect()
+    }
+
+    /// What `platform` and `when` ask for, both of them.
+    fn condition(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<Condition>> {
+        let platforms = record.named("platform").map(|node| {
+            let path = Path::Field(path, "platform");
+            self.platforms(node, &path)
+        });
+        let node = record.named("when");
+        let written = node.and_then(|node| node.text());
+        let text = match (platforms, written) {
+            (None, None) => return None,
+            (Some(platforms), None) => platforms,
+            (None, Some(when)) => when.into_owned(),
+            (Some(platforms), Some(when)) => format!("({platforms}) and ({when})"),
+        };
+        match Condition::parse(&text) {
+            Ok(condition) => {
+                self.walk.facts(&condition);
+                Some(Box::new(condition))
+            }
+            Err(error) => {
+                let field = if node.is_some() { "when" } else { "platform" };
+                let at = node.map_or(record.span(), Node::span);
+                let path = Path::Field(path, field);
+                let mut problem = Problem::error(path.says(error.message)).at(at, "");
+                problem.help = error.help;
+                self.walk.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn platforms(&mut self, node: Node<'_>, path: &Path<'_>) -> String {
+        const KNOWN: &[&str] = &["linux", "macos", "windows"];
+        let items: Vec<Node<'_>> = match node.kind() {
+            Kind::Array => node.items().collect(),
+            _ => vec![node],
+        };
+        let mut names = Vec::new();
+        for item in items {
+            let text = item.text().unwrap_or_default();
+            let problems = &mut self.walk.problems;
+            match record::choice(&text, item.span(), KNOWN, path, problems) {
+                Some("linux") => names.push("IsLinux"),
+                Some("macos") => names.push("IsMacOS"),
+                Some(_) => names.push("IsWindows"),
+                None => {}
+            }
+        }
+        match names.is_empty() {
+            true => "false".into(),
+            false => names.join(" or "),
+        }
+    }
+
+    fn holds(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<Holds>> {
+        let node = record.named("locks")?;
+        let path = Path::Field(path, "locks");
+        let mut locks = match node.kind() {
+            Kind::Text => self
+                .walk
+                .plain(node, &path)
+                .map(Box::from)
+                .into_iter()
+                .collect(),
+            _ => self.walk.list(node, &path).into_vec(),
+        };
+        locks.sort_unstable();
+        locks.dedup();
+        Some(Box::new(Holds {
+            locks: locks.into(),
+            ..Holds::default()
+        }))
+    }
+
+    fn texts(&mut self, record: &Record<'_>, name: &str, path: &Path<'_>) -> Box<[Box<str>]> {
+        match record.named(name) {
+            Some(node) => self.walk.list(node, &Path::Field(path, name)),
+            None => Box::default(),
+        }
+    }
+
+    fn names_of(
+        &mut self,
+        record: &Record<'_>,
+        name: &str,
+        path: &Path<'_>,
+    ) -> Vec<(String, Span)> {
+        match record.named(name) {
+            Some(node) => self.names(node, &Path::Field(path, name)),
+            None => Vec::new(),
+        }
+    }
+
+    /// Names of others, each with its place.
+    fn names(&mut self, list: Node<'_>, path: &Path<'_>) -> Vec<(String, Span)> {
+        let items = list.items().enumerate();
+        let names = items.filter_map(|(i, item)| {
+            let name = self.walk.plain(item, &Path::Item(path, i))?;
+            Some((name.into_owned(), item.span()))
+        });
+        names.collect()
+    }
+}
+
+/// The id that a name makes: its letters and digits, in small, with `-` between.
+pub fn slug(name: &str) -> String {
+    let mut slug = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '_' | '.' => slug.push(c),
+            c if c.is_alphanumeric() => slug.extend(c.to_lowercase()),
+            _ if !slug.is_empty() && !slug.ends_with('-') => slug.push('-'),
+            _ => {}
+        }
+    }
+    let end = slug.trim_end_matches(['-', '.']).len();
+    slug.truncate(end);
+    slug
+}
