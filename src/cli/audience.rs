@@ -237,6 +237,12 @@ impl Audience for Watcher {
         }
     }
 
+    fn forgets(&mut self, why: &str) {
+        if !self.manner.quiet {
+            warn(why);
+        }
+    }
+
     fn waits(&mut self, held: &Held) {
         if !self.manner.quiet {
             let _ = writeln!(anstream::stderr(), "waiting: {held}");

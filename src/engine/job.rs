@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::Identity;
 use crate::exec::Job;
 use crate::plan::text::Missing;
-use crate::plan::{Action, Builtin, Command, Part, Program, Text};
+use crate::plan::{Action, Builtin, Command, Part, Program, Step, StepIx, Text};
 use crate::run::{Attempt, Outcome, Role, RunState};
 
 /// What every job of a run has in common.
@@ -31,14 +33,7 @@ impl JobContext {
     ) -> Result<Job, String> {
         let plan = run.plan();
         let step = &plan[attempt.step];
-        let undo = step.undo.as_deref().filter(|_| attempt.role == Role::Undo);
-        let work = match (undo, &step.action) {
-            (Some(undo), _) => Work::Command(&undo.command),
-            (None, Action::Command(command)) => Work::Command(command),
-            (None, Action::Builtin(builtin)) => Work::Builtin(builtin),
-            (None, Action::Group) => return Err("a group has no command".into()),
-        };
-        let timeout = undo.map_or(step.policy.timeout, |undo| undo.timeout);
+        let (work, timeout) = work(step, attempt.role)?;
         let secret = |name: &str| self.secrets.get(name).map(String::as_str);
         let fill = |text: &Text| match text
             .fill(&|step, key| run.output(step, key), &|name| secret(name))
@@ -100,6 +95,77 @@ impl<'p> Work<'p> {
     }
 }
 
+/// What the step would run now: as the job's, with secrets by their names alone.
+///
+/// # Errors
+/// In words: it runs nothing, or asks for an output that is not there.
+pub fn identity(run: &RunState, step: StepIx) -> Result<Identity, String> {
+    let plan = run.plan();
+    let (work, _) = work(&plan[step], Role::Main)?;
+    let written = |text: &Text| named(run, text);
+    let (argv, stdin) = match &work {
+        Work::Command(command) => {
+            let stdin = command.stdin.as_deref().map(written).transpose()?;
+            (argv(command, &written)?, stdin)
+        }
+        // No program is called so.
+        Work::Builtin(builtin) => {
+            let question = serde_json::to_string(&builtin.question);
+            let question = question.map_err(|error| error.to_string())?;
+            (vec!["\0".to_owned(), question], None)
+        }
+    };
+    let (cwd, own) = work.surroundings();
+    let env = plan.env.iter().chain(own);
+    let env = env.map(|(name, text)| Ok((&**name, written(text)?)));
+    let env = env.collect::<Result<Vec<_>, String>>()?;
+    Ok(Identity::of(
+        argv.iter().map(String::as_str),
+        cwd,
+        env.iter().map(|(name, value)| (*name, value.as_str())),
+        stdin.as_deref(),
+    ))
+}
+
+/// The text with what other steps put out in its place. No text that a program
+/// can be given holds a NUL, so none looks like a secret's name.
+fn named(run: &RunState, text: &Text) -> Result<String, String> {
+    let parts = match text {
+        Text::Plain(text) => return Ok(text.to_string()),
+        Text::Parts(parts) => parts,
+    };
+    let mut written = String::new();
+    for part in parts {
+        match part {
+            Part::Literal(text) => written.push_str(text),
+            Part::Output { step, key, default } => {
+                let value = run.output(step, key).or(default.as_deref());
+                written.push_str(value.ok_or_else(|| format!("{step} put out no {key}"))?);
+            }
+            Part::Secret(name) => written.extend(["\0", name, "\0"]),
+        }
+    }
+    Ok(written)
+}
+
+/// What an attempt in this role does, and how long that may take.
+fn work(step: &Step, role: Role) -> Result<(Work<'_>, Option<Duration>), String> {
+    let timeout = step.policy.timeout;
+    match (role, &step.action) {
+        (Role::Main, Action::Command(command)) => Ok((Work::Command(command), timeout)),
+        (Role::Main, Action::Builtin(builtin)) => Ok((Work::Builtin(builtin), timeout)),
+        (Role::Main, Action::Group) => Err("a group has no command".into()),
+        (Role::Remedy, _) => match &step.remedy {
+            Some(remedy) => Ok((Work::Command(&remedy.command), remedy.timeout)),
+            None => Err("the step has no remedy".into()),
+        },
+        (Role::Undo, _) => match &step.undo {
+            Some(undo) => Ok((Work::Command(&undo.command), undo.timeout)),
+            None => Err("nothing takes the step back".into()),
+        },
+    }
+}
+
 fn argv(
     command: &Command,
     fill: &impl Fn(&Text) -> Result<String, String>,
@@ -143,6 +209,9 @@ pub(super) fn missing_secrets(run: &RunState, given: &BTreeMap<String, String>) 
             Action::Command(command) => texts(command).for_each(&mut ask),
             Action::Builtin(builtin) => builtin.env.iter().for_each(|(_, text)| ask(text)),
             Action::Group => {}
+        }
+        if let Some(remedy) = &step.remedy {
+            texts(&remedy.command).for_each(&mut ask);
         }
         if let Some(undo) = &step.undo {
             texts(&undo.command).for_each(&mut ask);

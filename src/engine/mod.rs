@@ -26,15 +26,16 @@ use std::time::Duration;
 use crate::exec::{Done, Executor, Found, Job, Report, Unrecorded};
 use crate::plan::StepIx;
 use crate::run::{
-    Attempt, Command, Engine as EngineId, Event, Exit, Finish, IllegalEvent, Kind, Millis, Outcome,
-    Output, Reason, Role, RunOutcome, RunPhase, RunState, Seq, StepState, Stopping, next, retry,
-    waits_for_log, wake_at,
+    Attempt, Command, Engine as EngineId, Event, Exit, Finish, Freshness, IllegalEvent, Kind,
+    Millis, Outcome, Output, Reason, Role, RunOutcome, RunPhase, RunState, Seq, StepState,
+    Stopping, next, remedy, retry, waits_for_log, wake_at,
 };
 
 use crate::run::replan::{Unsuited, replacement};
 
 pub use clock::Clock;
 pub use ears::Signals;
+pub use fresh::Identity;
 pub use job::JobContext;
 pub use lock::{Denied, Held};
 pub use outside::{Answers, Audience};
@@ -95,6 +96,8 @@ pub enum Request {
     Answer { step: StepIx, yes: bool, by: String },
     /// What the step waited for may be free now.
     Unblocked { step: StepIx },
+    /// What looking at the step's freshness came to.
+    Probed { step: StepIx, found: Freshness },
 }
 
 /// The rest of the world, as far as the loop needs it.
@@ -108,6 +111,11 @@ pub trait World {
 
     /// Asks a person; the answer comes as a request.
     fn ask(&mut self, step: StepIx, question: &str);
+
+    /// Looks whether the step, which would run just this, need run at all; the
+    /// answer comes as a request. Where it cannot be said what it would run, that
+    /// is the identity's error, and the answer is that it must.
+    fn probe(&mut self, step: StepIx, identity: Result<Identity, String>);
 
     /// Takes everything the step occupies, or nothing. If something is held by
     /// another run, a request follows when it may be free.
@@ -206,8 +214,8 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
         self.record(Kind::RunResumed { engine })?;
         for step in self.run.plan().indices() {
             self.unblock(step)?;
-            if self.run.step(step).state == StepState::Asked {
-                self.ask_again(step);
+            if let StepState::Asked { role } = self.run.step(step).state {
+                self.ask_again(step, role);
             }
         }
         let open = self.run.open_attempts();
@@ -269,7 +277,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             }
         }
         for &step in rerun {
-            if let StepState::Failing { attempt } = self.run.step(step).state {
+            if let StepState::Failing { attempt, .. } = self.run.step(step).state {
                 let number = attempt + 1;
                 let not_before = self.world.now();
                 self.record(Kind::StepRetry {
@@ -386,6 +394,12 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
                 self.world.ask(step, &question);
                 Ok(())
             }
+            Command::Probe { step } => {
+                self.run.probing(step);
+                let identity = job::identity(&self.run, step);
+                self.world.probe(step, identity);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -454,10 +468,14 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
                 self.record(Kind::RunStopping { why, reason })
             }
             Request::Answer { step, yes, by } => match self.run.step(step).state {
-                StepState::Asked => self.record(Kind::StepAnswered { step, yes, by }),
+                StepState::Asked { .. } => self.record(Kind::StepAnswered { step, yes, by }),
                 _ => Ok(()),
             },
             Request::Unblocked { step } => self.unblock(step),
+            Request::Probed { step, found } => {
+                self.run.probed(step, found);
+                Ok(())
+            }
         }
     }
 
@@ -521,10 +539,15 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             self.record(Kind::StepTimeout { attempt })?;
         }
         let policy = &self.run.plan()[attempt.step].policy;
+        let verdict = match attempt.role {
+            // What the step's exit codes mean says nothing of its remedy's.
+            Role::Remedy => retry::plain_verdict(&done.exit),
+            _ => retry::verdict(policy, &done.exit),
+        };
         let tail = self.world.tail(&done.output);
         let end = Box::new(Finish {
             tail,
-            verdict: retry::verdict(policy, &done.exit),
+            verdict,
             error: done.error.or_else(|| match &done.exit {
                 timeout @ Exit::TimedOut { .. } => Some(timeout.to_string()),
                 _ => None,
@@ -539,10 +562,13 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
         self.record(Kind::StepFinished { attempt, end })
     }
 
-    fn ask_again(&mut self, step: StepIx) {
-        let plan = self.run.plan().clone();
-        if let Some(question) = &plan[step].confirm {
-            self.world.ask(step, question);
+    fn ask_again(&mut self, step: StepIx, role: Role) {
+        let question = match role {
+            Role::Remedy => Some(remedy::question(&self.run, step)),
+            _ => self.run.plan()[step].confirm.as_deref().map(str::to_owned),
+        };
+        if let Some(question) = question {
+            self.world.ask(step, &question);
         }
     }
 

@@ -8,12 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::clock::Clock;
 use super::ears::Heard;
+use super::fresh::{Identity, Prober};
 use super::lock::{Asking, Denied, Held, LockSpace, Want};
 use super::{Log, LogError, Request, World};
 use crate::exec::Waker;
 use crate::paths::StateDir;
-use crate::plan::{Holds, Plan, StepIx};
-use crate::run::{Event, Holder, Kind, Millis, Output, RunState, Seq, Stopping, Usual, exit_code};
+use crate::plan::{Holds, Plan, StepIx, Verdict};
+use crate::run::{
+    Event, Freshness, Holder, Kind, Millis, Output, Reason, Role, RunState, Seq, Stale, Stopping,
+    Usual, exit_code,
+};
 use crate::store::{Durability, RunWriter, Store, StoreError, What, logs};
 
 /// How much of an attempt's output goes into the record.
@@ -46,6 +50,9 @@ pub trait Audience {
 
     /// A question has been answered.
     fn answered(&mut self) {}
+
+    /// Something of what the steps came to is not remembered for later runs.
+    fn forgets(&mut self, _why: &str) {}
 
     /// The whole run waits for a lock that another run holds.
     fn waits(&mut self, held: &Held);
@@ -204,6 +211,8 @@ pub(super) struct Outside<'a> {
     pub locks: LockSpace,
     /// Steps that wait for their turn to occupy something.
     pub waiting: BTreeMap<StepIx, Asking>,
+    /// Looks at steps' freshness, once somebody has asked.
+    pub prober: Option<Prober>,
     pub shelf: Shelf,
     pub writer: Arc<RunWriter>,
     /// The number of the last request taken from the store.
@@ -220,6 +229,17 @@ pub(super) struct Outside<'a> {
 impl Answers {
     pub(super) fn new(inbox: Sender<Heard>, waker: Waker) -> Self {
         Answers { inbox, waker }
+    }
+
+    /// What looking at these steps came to.
+    fn tell(&self, found: impl IntoIterator<Item = (StepIx, Freshness)>) {
+        for (step, found) in found {
+            // If the engine is gone, nobody waits for the answer.
+            let _ = self
+                .inbox
+                .send(Heard::Said(Request::Probed { step, found }));
+        }
+        self.waker.wake();
     }
 }
 
@@ -261,6 +281,56 @@ impl Outside<'_> {
         })
     }
 
+    /// Whoever looks at steps' freshness, from the first question on.
+    fn prober(&mut self) -> Result<&Prober, String> {
+        let prober = match self.prober.take() {
+            Some(prober) => prober,
+            None => {
+                let answers = self.answers.clone();
+                let env = std::env::vars_os().collect();
+                let state = self.shelf.state.clone();
+                Prober::start(self.plan.clone(), state, env, move |all| answers.tell(all))
+                    .map_err(|error| error.to_string())?
+            }
+        };
+        Ok(self.prober.insert(prober))
+    }
+
+    /// Tells whoever looks what has become of steps.
+    fn remember(&self, run: &RunState, event: &Event) {
+        let Some(prober) = &self.prober else { return };
+        match &event.kind {
+            Kind::StepFinished { attempt, end } => {
+                prober.something_ran();
+                if attempt.role == Role::Main && end.verdict == Verdict::Success {
+                    prober.succeeded(attempt.step, event.at, end.outputs.clone());
+                }
+            }
+            Kind::StepSettled { step, reason, .. } => {
+                let failed = matches!(
+                    reason,
+                    Reason::Exhausted { .. }
+                        | Reason::Ineffective { .. }
+                        | Reason::RemedyFailed { .. }
+                        | Reason::RemedySpent { .. }
+                        | Reason::RemedyDeclined { .. }
+                );
+                if failed && let Some(end) = run.step(*step).last.end() {
+                    prober.failed(*step, event.at, end.exit.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Waits until it is remembered what became of steps, and says what of that
+    /// could not be.
+    pub fn close(&mut self) {
+        for warning in self.prober.take().into_iter().flat_map(Prober::finish) {
+            self.audience.forgets(&warning);
+        }
+    }
+
     fn holder(&self, step: StepIx) -> Holder {
         Holder {
             run: self.run_id.clone(),
@@ -297,6 +367,18 @@ impl World for Outside<'_> {
 
     fn ask(&mut self, step: StepIx, question: &str) {
         self.audience.ask(step, question, &self.answers);
+    }
+
+    fn probe(&mut self, step: StepIx, identity: Result<Identity, String>) {
+        let now = self.clock.now();
+        let asked = identity.and_then(|identity| {
+            self.prober()?.probe(step, identity, now);
+            Ok(())
+        });
+        if let Err(error) = asked {
+            let found = Freshness::Stale(Stale::Unreadable { error });
+            self.answers.tell([(step, found)]);
+        }
     }
 
     fn occupy(&mut self, step: StepIx) -> Result<Vec<Arc<File>>, Denied> {
@@ -348,6 +430,7 @@ impl World for Outside<'_> {
     }
 
     fn show(&mut self, run: &RunState, event: &Event) {
+        self.remember(run, event);
         match event.kind {
             Kind::StepAnswered { .. } => self.audience.answered(),
             // It was waiting and is not to run any more: others go on.

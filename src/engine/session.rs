@@ -193,6 +193,7 @@ impl Session<'_> {
         let content = plan.content();
         let content_id = content.id.clone();
         let usual = self.usual(&store, &plan);
+        let past = store.past_remedies(&plan, clock.now())?;
         let line = Line::default();
         let run = NewRun {
             run_id: dir.run_id.clone(),
@@ -212,7 +213,8 @@ impl Session<'_> {
             _lock: lock,
         };
         let engine = engine_id(stage.writer.epoch());
-        self.drive(stage, RunState::expecting(plan, &usual), |engine_loop| {
+        let state = RunState::expecting(plan, &usual).remembering(past);
+        self.drive(stage, state, |engine_loop| {
             engine_loop.begin(content_id, seed()?, engine)
         })
     }
@@ -242,8 +244,9 @@ impl Session<'_> {
             state.will_follow(Arc::new(merged));
         }
         let plan = state.latest_plan().clone();
-        refuse_secretless(&state, run_id, &self.secrets)?;
         let clock = Clock::start_after(state.last_at());
+        state = state.remembering(store.past_remedies(&plan, clock.now())?);
+        refuse_secretless(&state, run_id, &self.secrets)?;
         let lock = self.lock_run(&plan, run_id, &clock)?;
         let line = Line::default();
         line.acknowledged.take(Ok(state.seq()));
@@ -376,6 +379,7 @@ impl Session<'_> {
             answers: Answers::new(sender, executor.waker()),
             locks: LockSpace::open(&self.state.locks()),
             waiting: BTreeMap::new(),
+            prober: None,
             shelf: stage.shelf,
             writer: stage.writer.clone(),
             asked: 0,
@@ -398,6 +402,8 @@ impl Session<'_> {
         let is_new = engine_loop.run.seq() == 0;
         let driven = open(&mut engine_loop).and_then(|()| engine_loop.drive());
         let state = engine_loop.run;
+        // Whatever became of the run, what its steps came to counts.
+        world.close();
         let outcome = driven.map_err(|error| match stage.line.acknowledged.read() {
             // The run is not in the store: there is nothing to resume.
             Err(never_began) if is_new && !log.has_begun() => Refused::Store(never_began),

@@ -351,6 +351,13 @@ mod tests {
 
         fn ask(&mut self, _step: StepIx, _question: &str) {}
 
+        fn probe(
+            &mut self,
+            _step: StepIx,
+            _identity: Result<super::super::fresh::Identity, String>,
+        ) {
+        }
+
         fn occupy(&mut self, _step: StepIx) -> Result<Vec<Arc<std::fs::File>>, Denied> {
             Ok(Vec::new())
         }

@@ -7,7 +7,8 @@
 //! any of them goes on where it was.
 
 use super::event::{Attempt, Exit, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping};
-use super::schedule::{BATCH, Command, again, failing, halt, later, may_end};
+use super::failure::{again, failing, later};
+use super::schedule::{BATCH, Command, halt, may_end};
 use super::state::{RunPhase, RunState, StepState, UndoState};
 use crate::plan::{OnAbort, Rollback, StepIx};
 
@@ -48,23 +49,29 @@ fn stop_step(run: &RunState, ix: StepIx, why: Stopping, now: Millis) -> Option<C
     if run.plan[ix].policy.always && why != Stopping::Kill {
         return match record.state {
             // It ran when the stop came; its failure is recorded like any other.
-            StepState::Failing { attempt } => failing(run, ix, attempt, now),
+            StepState::Failing { role, attempt } => failing(run, ix, role, attempt, now),
             // Its turn is after the restart, with all else that is left.
-            StepState::Claimed { attempt, .. } if record.handed && why == Stopping::Restart => {
-                stop_attempt(run, ix, attempt, Role::Main, Stopping::Cancel)
+            StepState::Claimed { role, attempt, .. }
+                if record.handed && why == Stopping::Restart =>
+            {
+                stop_attempt(run, ix, attempt, role, Stopping::Cancel)
             }
             _ => None,
         };
     }
     match &record.state {
-        StepState::Running { attempt, .. } => stop_attempt(run, ix, *attempt, Role::Main, why),
-        StepState::Claimed { attempt, .. } if record.handed => {
-            stop_attempt(run, ix, *attempt, Role::Main, why.max(Stopping::Cancel))
+        StepState::Running { role, attempt, .. } => stop_attempt(run, ix, *attempt, *role, why),
+        StepState::Claimed { role, attempt, .. } if record.handed => {
+            stop_attempt(run, ix, *attempt, *role, why.max(Stopping::Cancel))
         }
-        StepState::Failing { attempt } => match failing(run, ix, *attempt, now)? {
+        StepState::Failing { role, attempt } => match failing(run, ix, *role, *attempt, now)? {
             // It is tried again after the restart.
             Command::Retry { .. } if why == Stopping::Restart => Some(canceled(ix, why)),
             // The run stops: what could have been tried again has failed.
+            Command::Retry {
+                reason: Reason::Remedied,
+                ..
+            } => Some(canceled(ix, why)),
             Command::Retry { reason, .. } => Some(gave_up(run, ix, reason)),
             settle => Some(settle),
         },

@@ -11,10 +11,11 @@ use super::event::{
 use super::last::Last;
 use super::order::Order;
 use super::state::{
-    IllegalEvent, Obstacle, RunPhase, RunState, StepRecord, StepState, UndoState, sorted_by_id,
+    IllegalEvent, Mending, Obstacle, Probe, RunPhase, RunState, StepRecord, StepState, UndoState,
+    sorted_by_id,
 };
 use crate::plan::graph::Graph;
-use crate::plan::{StepIx, Verdict};
+use crate::plan::{Step, StepIx, Verdict};
 
 impl RunState {
     /// Folds one event in.
@@ -63,16 +64,15 @@ impl RunState {
             } => self.blocked(*attempt, on, holder.as_ref()),
             Kind::StepUnblocked { attempt } => self.unblocked(*attempt),
             Kind::StepAsked { step, .. } => {
-                self.steps[step.at()].state = StepState::Asked;
-                self.refresh(*step);
-            }
-            Kind::StepAnswered { step, yes, by } => {
                 let record = &mut self.steps[step.at()];
-                record.state = StepState::Pending;
-                record.confirmed = *yes;
-                record.declined = (!*yes).then(|| by.as_str().into());
+                let role = match record.state {
+                    StepState::Failing { .. } => Role::Remedy,
+                    _ => Role::Main,
+                };
+                record.state = StepState::Asked { role };
                 self.refresh(*step);
             }
+            Kind::StepAnswered { step, yes, by } => self.answered(*step, *yes, by),
             Kind::StepSettled {
                 step,
                 outcome,
@@ -131,13 +131,14 @@ impl RunState {
         self.engine = Some(engine.clone());
         // It could be written down that another engine is here.
         self.paused = false;
-        // What an engine handed over or told to stop died with it: the next
-        // one asks its executor anew, and says again what must stop.
+        // What an engine handed over, told to stop or looked at died with it: the
+        // next one asks its executor anew, says again what must stop, and looks.
         for ix in self.plan.indices() {
             let record = &mut self.steps[ix.at()];
-            if record.handed || record.stopping.is_some() {
+            if record.handed || record.stopping.is_some() || record.probe != Probe::None {
                 record.handed = false;
                 record.stopping = None;
+                record.probe = Probe::None;
                 self.refresh(ix);
             }
         }
@@ -160,7 +161,13 @@ impl RunState {
                 StepState::Running { .. } => true,
                 // What its end means is for the new plan to say.
                 StepState::Failing { .. } => step.absent.is_none(),
-                StepState::Asked => step.absent.is_none() && step.confirm == old[ix].confirm,
+                StepState::Asked { role } => {
+                    let question = |step: &Step| match role {
+                        Role::Remedy => step.remedy.as_ref().and_then(|r| r.confirm.clone()),
+                        _ => step.confirm.clone(),
+                    };
+                    step.absent.is_none() && question(step) == question(&old[ix])
+                }
                 _ => false,
             }
         });
@@ -185,9 +192,18 @@ impl RunState {
             if kept || keeps(ix, &record.state) {
                 continue;
             }
+            let mending = record.mending.take().map(|before| {
+                let attempts = before.attempts;
+                Box::new(Mending {
+                    attempts,
+                    forgiven: attempts,
+                    ..Mending::default()
+                })
+            });
             *record = StepRecord {
                 attempts: record.attempts,
                 forgiven: record.attempts,
+                mending,
                 undo_attempts: record.undo_attempts,
                 started_at: record.started_at,
                 last: std::mem::take(&mut record.last),
@@ -212,9 +228,18 @@ impl RunState {
                     claimed,
                 }));
             }
-            Role::Main | Role::Remedy => {
-                record.attempts = attempt.number;
+            role @ (Role::Main | Role::Remedy) => {
+                match role {
+                    Role::Remedy => {
+                        let mending = record.mending.get_or_insert_default();
+                        mending.attempts = attempt.number;
+                        // Whoever agreed, agreed to this one.
+                        mending.agreed = false;
+                    }
+                    _ => record.attempts = attempt.number,
+                }
                 record.state = StepState::Claimed {
+                    role,
                     attempt: attempt.number,
                     claimed,
                 };
@@ -233,8 +258,9 @@ impl RunState {
                     since: at,
                 }));
             }
-            Role::Main | Role::Remedy => {
+            role @ (Role::Main | Role::Remedy) => {
                 record.state = StepState::Running {
+                    role,
                     attempt: attempt.number,
                     since: at,
                 };
@@ -263,6 +289,15 @@ impl RunState {
             self.refresh(attempt.step);
             return;
         }
+        if attempt.role == Role::Remedy {
+            record.mending.get_or_insert_default().last = Some((end.exit.clone(), !failed));
+            record.state = StepState::Failing {
+                role: Role::Remedy,
+                attempt: attempt.number,
+            };
+            self.refresh(attempt.step);
+            return;
+        }
         if record.started_at == 0 {
             record.started_at = end.started_at;
         }
@@ -274,11 +309,13 @@ impl RunState {
         let record = &mut self.steps[attempt.step.at()];
         if failed {
             record.state = StepState::Failing {
+                role: Role::Main,
                 attempt: attempt.number,
             };
             self.refresh(attempt.step);
         } else {
-            if self.plan[attempt.step].undo.is_some() && !self.plan[attempt.step].policy.always {
+            let step = &self.plan[attempt.step];
+            if step.undo.is_some() && step.remedy.is_none() && !step.policy.always {
                 self.undoable.push(attempt.step);
             }
             self.settle(attempt.step, Outcome::Succeeded, None, at);
@@ -294,13 +331,28 @@ impl RunState {
                     not_before,
                 }));
             }
-            Role::Main | Role::Remedy => {
+            role @ (Role::Main | Role::Remedy) => {
+                let remedy = matches!(
+                    record.state,
+                    StepState::Failing {
+                        role: Role::Remedy,
+                        ..
+                    }
+                );
                 record.state = StepState::Backoff {
+                    role,
                     attempt: attempt.number,
                     not_before,
                 };
-                if *reason == Reason::Interrupted {
-                    record.forgiven += 1;
+                let interrupted = u32::from(*reason == Reason::Interrupted);
+                if remedy {
+                    record.mending.get_or_insert_default().forgiven += interrupted;
+                    // What the remedy did may have changed what the step looks at.
+                    record.probe = Probe::None;
+                    // It is tried with as many retries as at first.
+                    record.forgiven = record.attempts;
+                } else {
+                    record.forgiven += interrupted;
                 }
             }
         }
@@ -321,9 +373,17 @@ impl RunState {
                 let by = obstacle(claimed);
                 record.undo = Some(Box::new(UndoState::Blocked { attempt, by }));
             }
-            (_, &StepState::Claimed { attempt, claimed }, _) => {
+            (
+                _,
+                &StepState::Claimed {
+                    role,
+                    attempt,
+                    claimed,
+                },
+                _,
+            ) => {
                 let by = obstacle(claimed);
-                record.state = StepState::Blocked { attempt, by };
+                record.state = StepState::Blocked { role, attempt, by };
             }
             _ => {}
         }
@@ -337,9 +397,13 @@ impl RunState {
                 let (attempt, claimed) = (*attempt, by.claimed);
                 record.undo = Some(Box::new(UndoState::Claimed { attempt, claimed }));
             }
-            (_, StepState::Blocked { attempt, by }, _) => {
-                let (attempt, claimed) = (*attempt, by.claimed);
-                record.state = StepState::Claimed { attempt, claimed };
+            (_, StepState::Blocked { role, attempt, by }, _) => {
+                let (role, attempt, claimed) = (*role, *attempt, by.claimed);
+                record.state = StepState::Claimed {
+                    role,
+                    attempt,
+                    claimed,
+                };
             }
             _ => {}
         }
@@ -350,8 +414,42 @@ impl RunState {
         let record = &mut self.steps[ix.at()];
         record.state = StepState::Settled { outcome, reason };
         record.handed = false;
+        record.probe = Probe::None;
         record.ended_at = at;
+        if self.is_mended(ix) {
+            self.undoable.push(ix);
+        }
         self.settled(ix, outcome);
+    }
+
+    /// Whether the step's remedy has run and what it did can be taken back,
+    /// whatever became of the step.
+    fn is_mended(&self, ix: StepIx) -> bool {
+        let (step, record) = (&self.plan[ix], &self.steps[ix.at()]);
+        let ran = record.mending.as_ref().is_some_and(|m| m.last.is_some());
+        ran && step.remedy.is_some() && step.undo.is_some() && !step.policy.always
+    }
+
+    fn answered(&mut self, step: StepIx, yes: bool, by: &str) {
+        let record = &mut self.steps[step.at()];
+        let declined = (!yes).then(|| by.into());
+        match record.state {
+            StepState::Asked { role: Role::Remedy } => {
+                let mending = record.mending.get_or_insert_default();
+                mending.agreed = yes;
+                mending.declined = declined;
+                record.state = StepState::Failing {
+                    role: Role::Main,
+                    attempt: record.attempts,
+                };
+            }
+            _ => {
+                record.state = StepState::Pending;
+                record.confirmed = yes;
+                record.declined = declined;
+            }
+        }
+        self.refresh(step);
     }
 
     fn undone(&mut self, step: StepIx, undone: bool, reason: &Reason) {

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Millis;
+use super::event::{Millis, Outcome, Reason};
+use super::state::{Probe, RunState};
 use super::took::{Took, took};
-use crate::plan::millis;
+use crate::plan::{StepIx, millis};
 
 /// What looking came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +118,59 @@ pub enum Change {
         before: String,
         after: String,
     },
+}
+
+/// Whether a step whose turn it is, and that may be fresh, does not simply run:
+/// nobody has looked yet, or it need not.
+pub(super) fn keeps_from_running(run: &RunState, ix: StepIx) -> bool {
+    match &run.step(ix).probe {
+        Probe::None => true,
+        Probe::Out => false,
+        Probe::Told(_) => settles(run, ix).is_some(),
+    }
+}
+
+/// How the step is settled without running, where it need not run.
+pub(super) fn settles(run: &RunState, ix: StepIx) -> Option<(Outcome, Reason)> {
+    let Probe::Told(found) = &run.step(ix).probe else {
+        return None;
+    };
+    if fresher_than(run, ix).is_some() {
+        return None;
+    }
+    match &**found {
+        Freshness::Fresh(fresh) => Some((Outcome::Succeeded, Reason::Fresh(fresh.clone()))),
+        Freshness::FailedBefore { at, exit } => {
+            let (at, exit) = (*at, exit.clone());
+            Some((Outcome::Failed, Reason::FailedBefore { at, exit }))
+        }
+        Freshness::Stale(_) => None,
+    }
+}
+
+/// Why the step runs, where that is more than that its turn has come.
+pub(super) fn stale(run: &RunState, ix: StepIx) -> Option<Stale> {
+    let Probe::Told(found) = &run.step(ix).probe else {
+        return None;
+    };
+    match &**found {
+        Freshness::Stale(stale) => Some(stale.clone()),
+        _ => fresher_than(run, ix).map(|step| Stale::With { step }),
+    }
+}
+
+/// The first step that `ix` is not fresher than and that did not succeed at once.
+fn fresher_than(run: &RunState, ix: StepIx) -> Option<String> {
+    let cache = run.plan()[ix].cache.as_deref()?;
+    let at_once = |id: &str| {
+        let record = run.find(id).map(|ix| run.step(ix));
+        record.is_none_or(|record| match record.outcome() {
+            Some(Outcome::Failed | Outcome::Canceled) => false,
+            _ => record.remedies() == 0,
+        })
+    };
+    let late = cache.stale_with.iter().find(|id| !at_once(id));
+    late.map(|id| id.to_string())
 }
 
 impl fmt::Display for Fresh {

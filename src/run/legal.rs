@@ -69,10 +69,21 @@ impl RunState {
             }
             Kind::StepUnblocked { attempt } => self.check_attempt(*attempt, AttemptStage::Blocked),
             Kind::StepAsked { step, .. } => {
-                self.check_step(*step, |state| *state == StepState::Pending)
+                let after_failure = |state: &StepState| {
+                    matches!(
+                        state,
+                        StepState::Failing {
+                            role: Role::Main,
+                            ..
+                        }
+                    )
+                };
+                self.check_step(*step, |state| {
+                    *state == StepState::Pending || after_failure(state)
+                })
             }
             Kind::StepAnswered { step, .. } => {
-                self.check_step(*step, |state| *state == StepState::Asked)
+                self.check_step(*step, |state| matches!(state, StepState::Asked { .. }))
             }
             Kind::StepSettled { step, .. } => {
                 phase_is(live)?;
@@ -133,24 +144,32 @@ impl RunState {
         let n = attempt.number;
         let legal = match (attempt.role, stage) {
             (Role::Undo, stage) => stage.legal_for_undo(record.undo(), record.undo_attempts, n),
-            (_, AttemptStage::New) => match record.state {
-                StepState::Pending => n == record.attempts + 1,
-                StepState::Backoff { attempt, .. } => n == attempt,
+            (of, AttemptStage::New) => match record.state {
+                StepState::Pending => of == Role::Main && n == record.attempts + 1,
+                StepState::Backoff { role, attempt, .. } => (of, n) == (role, attempt),
                 _ => false,
             },
-            (_, AttemptStage::Claimed) => {
-                matches!(record.state, StepState::Claimed { attempt, .. } if n == attempt)
-            }
-            (_, AttemptStage::Blocked) => {
-                matches!(record.state, StepState::Blocked { attempt, .. } if n == attempt)
-            }
-            (_, AttemptStage::Open) => matches!(
+            (of, AttemptStage::Claimed) => matches!(
                 record.state,
-                StepState::Claimed { attempt, .. } | StepState::Running { attempt, .. }
-                    if n == attempt
+                StepState::Claimed { role, attempt, .. } if (of, n) == (role, attempt)
             ),
-            (_, AttemptStage::Failing) => {
-                matches!(record.state, StepState::Failing { attempt } if n == attempt + 1)
+            (of, AttemptStage::Blocked) => matches!(
+                record.state,
+                StepState::Blocked { role, attempt, .. } if (of, n) == (role, attempt)
+            ),
+            (of, AttemptStage::Open) => matches!(
+                record.state,
+                StepState::Claimed { role, attempt, .. } | StepState::Running { role, attempt, .. }
+                    if (of, n) == (role, attempt)
+            ),
+            // A failure is followed by another attempt or by a remedy, and a remedy
+            // by either as well.
+            (of, AttemptStage::Failing) => {
+                let made = match of {
+                    Role::Remedy => record.mending.as_ref().map_or(0, |m| m.attempts),
+                    _ => record.attempts,
+                };
+                matches!(record.state, StepState::Failing { .. }) && n == made + 1
             }
         };
         match legal {

@@ -12,6 +12,7 @@ mod ending;
 pub mod event;
 pub mod expect;
 mod facts;
+mod failure;
 mod fold;
 pub mod forecast;
 pub mod freshness;
@@ -20,10 +21,12 @@ mod legal;
 mod order;
 mod places;
 pub mod record;
+pub mod remedy;
 pub mod replan;
 pub mod retry;
 pub mod schedule;
 pub mod state;
+pub mod step;
 pub mod took;
 
 pub use ending::exit_code;
@@ -37,5 +40,6 @@ pub use last::Last;
 pub use order::order_matters;
 pub use schedule::{Command, next, waits_for_log, wake_at};
 pub use state::{
-    Counts, IllegalEvent, Obstacle, RunPhase, RunState, StepRecord, StepState, UndoState,
+    Counts, IllegalEvent, Mending, Obstacle, Probe, RunPhase, RunState, StepRecord, StepState,
+    UndoState,
 };

@@ -7,11 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::{Exit, Millis, Outcome, Reason};
-use super::facts;
+use super::event::{Exit, Millis, Outcome, Reason, Role};
 use super::order::Turn;
 use super::retry;
-use super::state::{Capacities, Counts, Queue, RunState, StepState, UndoState};
+use super::state::{Capacities, Counts, Probe, Queue, RunState, StepState, UndoState};
+use super::{facts, freshness};
 use crate::plan::{Action, Holds, OnFailure, Plan, StepIx, Verdict};
 
 /// The one queue, if any, in which a step stands.
@@ -245,7 +245,7 @@ impl RunState {
         for ix in self.plan.indices() {
             match self.steps[ix.at()].state {
                 StepState::Settled { outcome, .. } => self.settled(ix, outcome),
-                StepState::Pending | StepState::Asked | StepState::Absent => {}
+                StepState::Pending | StepState::Asked { role: Role::Main } | StepState::Absent => {}
                 _ => self.soon(ix),
             }
         }
@@ -320,6 +320,7 @@ impl RunState {
         let class = self.places.class_of[ix.at()];
         let (waiting, claimed) = match record.state {
             StepState::Failing { .. } => return Place::Todo,
+            StepState::Backoff { .. } if record.probe == Probe::Out => return Place::Nowhere,
             StepState::Backoff { not_before, .. } => return Place::Due(not_before),
             StepState::Pending => (true, false),
             StepState::Claimed { .. } if !record.handed => (true, true),
@@ -337,10 +338,16 @@ impl RunState {
             }
             return match claimed {
                 true => Place::Startable(class),
-                false => Place::Ready(class),
+                false if !self.is_cached(ix) => Place::Ready(class),
+                false => match record.probe {
+                    Probe::Out => Place::Nowhere,
+                    _ if freshness::keeps_from_running(self, ix) => Place::Todo,
+                    _ => Place::Ready(class),
+                },
             };
         }
         let plain = class == 0
+            && !self.is_cached(ix)
             && step.when.is_none()
             && step.confirm.is_none()
             && step.fallback_of.is_none()
@@ -366,7 +373,12 @@ impl RunState {
             let plainly = Exit::Exited { code: 0 };
             retry::verdict(&self.plan[last].policy, &plainly) != Verdict::Failure
         };
-        let runs = !matches!(self.steps[last.at()].state, StepState::Settled { .. });
+        // A remedy's plain end is no success of its step.
+        let runs = match self.steps[last.at()].state {
+            StepState::Settled { .. } => false,
+            StepState::Claimed { role, .. } | StepState::Running { role, .. } => role == Role::Main,
+            _ => true,
+        };
         let goes = self.is_under_way(last)
             && runs
             && self.places.fallback(last).is_none()
@@ -416,7 +428,10 @@ impl RunState {
     pub(super) fn settled(&mut self, ix: StepIx, outcome: Outcome) {
         self.refresh(ix);
         self.places.unsettled.remove(&ix);
+        let record = &self.steps[ix.at()];
         let counts = &mut self.places.counts;
+        counts.fresh += u32::from(record.fresh().is_some());
+        counts.remedied += u32::from(record.was_remedied());
         match outcome {
             Outcome::Succeeded => counts.succeeded += 1,
             Outcome::Failed => counts.failed += 1,

@@ -13,12 +13,14 @@ use crate::plan::{Policy, Retry, Verdict};
 /// Only an exit the program chose can be anything but a failure: a table of
 /// exit codes says nothing of signals, timeouts and programs that never ran.
 pub fn verdict(policy: &Policy, exit: &Exit) -> Verdict {
+    let said = exit.code().and_then(|code| policy.exit_codes.get(&code));
+    said.copied().unwrap_or_else(|| plain_verdict(exit))
+}
+
+/// What `exit` means where nothing is said of exit codes.
+pub fn plain_verdict(exit: &Exit) -> Verdict {
     match exit {
-        Exit::Exited { code } => match policy.exit_codes.get(code) {
-            Some(verdict) => *verdict,
-            None if *code == 0 => Verdict::Success,
-            None => Verdict::Failure,
-        },
+        Exit::Exited { code: 0 } => Verdict::Success,
         _ => Verdict::Failure,
     }
 }

@@ -13,18 +13,19 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::ending::{end, roll_back, stop};
-use super::event::{
-    Attempt, Exit, Kind, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping,
-};
+use super::event::{Attempt, Kind, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping};
 use super::facts::{self, Judged};
+use super::failure::failing;
+use super::freshness;
 use super::order::Turn;
-use super::retry;
-use super::state::{Queue, RunPhase, RunState, StepState, UndoState};
-use crate::plan::{Action, OnRestart, Policy, Retry, StepIx};
+use super::state::{Probe, Queue, RunPhase, RunState, StepState, UndoState};
+use crate::plan::{Action, OnRestart, StepIx};
 
 /// What the core asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
+    /// Look whether the step need run at all.
+    Probe { step: StepIx },
     /// Let the log say that this attempt may start.
     Claim { attempt: Attempt, reason: Reason },
     /// Hand the attempt to its executor. Its claim is durable.
@@ -69,12 +70,15 @@ pub enum Command {
 }
 
 impl Command {
-    /// The event that records the command. Only a start has none of its own:
-    /// its record is the claim, and the executor says when the program begins.
+    /// The event that records the command. Two have none of their own: looking
+    /// changes nothing, and what follows from it is a command again; a start's
+    /// record is the claim, and the executor says when the program begins.
     pub fn event(&self) -> Option<Kind> {
         Some(match self.clone() {
             Command::Claim { attempt, reason } => Kind::StepClaimed { attempt, reason },
-            Command::Start { .. } | Command::StartBehind { .. } => return None,
+            Command::Probe { .. } | Command::Start { .. } | Command::StartBehind { .. } => {
+                return None;
+            }
             Command::Stop {
                 attempt,
                 how,
@@ -285,8 +289,8 @@ fn is_idle(run: &RunState) -> bool {
     }) && places.due.is_empty() && !places.unsettled.iter().any(|ix| {
         matches!(
             run.step(*ix).state,
-            StepState::Asked | StepState::Blocked { .. }
-        )
+            StepState::Asked { .. } | StepState::Blocked { .. }
+        ) || run.step(*ix).probe == Probe::Out
     })
 }
 
@@ -315,7 +319,7 @@ fn stuck(run: &RunState) -> Command {
 fn decide(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
     for &ix in run.places.todo.iter().take(BATCH) {
         let command = match run.step(ix).state {
-            StepState::Failing { attempt } => failing(run, ix, attempt, now),
+            StepState::Failing { role, attempt } => failing(run, ix, role, attempt, now),
             _ => turn(run, ix),
         };
         commands.extend(command);
@@ -368,81 +372,19 @@ fn turn(run: &RunState, ix: StepIx) -> Option<Command> {
     if let Some(missing) = facts::missing_output(run, ix) {
         return settle(Outcome::Failed, missing);
     }
+    if run.is_cached(ix) {
+        if record.probe == Probe::None {
+            return Some(Command::Probe { step: ix });
+        }
+        if let Some((outcome, reason)) = freshness::settles(run, ix) {
+            return settle(outcome, reason);
+        }
+    }
     let question = step.confirm.as_ref().filter(|_| !record.confirmed)?;
     Some(Command::Ask {
         step: ix,
         question: question.to_string(),
     })
-}
-
-/// A failed attempt: is it made again, or has the step failed?
-pub(super) fn failing(run: &RunState, ix: StepIx, attempt: u32, now: Millis) -> Option<Command> {
-    let policy: &Policy = &run.plan[ix].policy;
-    let record = run.step(ix);
-    let last = record.last.end()?;
-    let failed = Attempt {
-        step: ix,
-        number: attempt,
-        role: Role::Main,
-    };
-    let settle = |outcome, reason| {
-        Some(Command::Settle {
-            step: ix,
-            outcome,
-            reason,
-        })
-    };
-    let exit = last.error.clone().unwrap_or_else(|| last.exit.to_string());
-    match (&last.exit, &run.stopped) {
-        (Exit::Canceled { .. }, Some((why, _))) => {
-            return settle(Outcome::Canceled, Reason::Stopping(*why));
-        }
-        // An engine stopped it, and died before it could be recorded why: nobody
-        // wants the run to end any more, and the attempt was only cut short.
-        (Exit::Canceled { .. } | Exit::Interrupted, _) => {
-            return match policy.idempotent {
-                true => Some(again(failed, now, Reason::Interrupted)),
-                false => settle(Outcome::Failed, Reason::NotIdempotent),
-            };
-        }
-        _ => {}
-    }
-    let counted = attempt.saturating_sub(record.forgiven);
-    if counted > policy.retry.count {
-        let attempts = counted;
-        return settle(Outcome::Failed, Reason::Exhausted { exit, attempts });
-    }
-    let reason = Reason::Retry {
-        exit,
-        attempt: counted + 1,
-        of: policy.retry.count + 1,
-    };
-    Some(again(
-        failed,
-        later(run, &policy.retry, failed, counted, now),
-        reason,
-    ))
-}
-
-pub(super) fn later(
-    run: &RunState,
-    retry: &Retry,
-    failed: Attempt,
-    nth: u32,
-    now: Millis,
-) -> Millis {
-    now + retry::delay(retry, run.seed, failed, nth).as_millis() as Millis
-}
-
-pub(super) fn again(failed: Attempt, not_before: Millis, reason: Reason) -> Command {
-    Command::Retry {
-        attempt: Attempt {
-            number: failed.number + 1,
-            ..failed
-        },
-        not_before,
-        reason,
-    }
 }
 
 /// Hands claimed steps whose turn it is to the executor.
@@ -466,7 +408,12 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
         if busy >= most || (busy >= slots && run.order.lasts(ix)) {
             break;
         }
-        let StepState::Claimed { attempt, claimed } = run.step(ix).state else {
+        let StepState::Claimed {
+            role,
+            attempt,
+            claimed,
+        } = run.step(ix).state
+        else {
             continue;
         };
         if !run.is_allowed(claimed) || busy >= room || !take(run, class, &mut used) {
@@ -477,7 +424,7 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
             attempt: Attempt {
                 step: ix,
                 number: attempt,
-                role: Role::Main,
+                role,
             },
         });
     }
@@ -490,23 +437,29 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
 /// steps then costs no word to the engine between one and the next. Short ones,
 /// since what stands in line goes before all that becomes ready meanwhile.
 fn start_behind(run: &RunState, most: usize, busy: usize, commands: &mut Vec<Command>) {
-    let main = |step, number| Attempt {
-        step,
-        number,
-        role: Role::Main,
-    };
     let durable = |turn: &Turn| {
-        let ix = run.order.step(*turn);
-        let first = run.goes_behind(ix)?;
-        let (StepState::Claimed { attempt, claimed }, number) =
-            (&run.step(ix).state, run.step(first).attempts)
+        let step = run.order.step(*turn);
+        let first = run.goes_behind(step)?;
+        let StepState::Claimed {
+            role,
+            attempt,
+            claimed,
+        } = run.step(step).state
         else {
             return None;
         };
-        let brief = !run.order.lasts(ix) && !run.order.lasts(first);
-        (run.is_allowed(*claimed) && brief).then_some(Command::StartBehind {
-            attempt: main(ix, *attempt),
-            first: main(first, number),
+        let brief = !run.order.lasts(step) && !run.order.lasts(first);
+        (run.is_allowed(claimed) && brief).then_some(Command::StartBehind {
+            attempt: Attempt {
+                step,
+                number: attempt,
+                role,
+            },
+            first: Attempt {
+                step: first,
+                number: run.step(first).attempts,
+                role: Role::Main,
+            },
         })
     };
     let room = most.saturating_sub(busy);
@@ -525,9 +478,24 @@ fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
         .take_while(|(at, _)| *at <= now)
         .take(BATCH)
     {
-        if let StepState::Backoff { attempt, .. } = run.step(*ix).state {
-            commands.push(claim_of(*ix, attempt, Reason::Ready));
-        }
+        let record = run.step(*ix);
+        let StepState::Backoff { role, attempt, .. } = record.state else {
+            continue;
+        };
+        // What it looks at is to be known before it runs, or its success could
+        // not be remembered.
+        let looks = role == Role::Main && run.is_cached(*ix) && record.probe == Probe::None;
+        commands.push(match looks {
+            true => Command::Probe { step: *ix },
+            false => Command::Claim {
+                attempt: Attempt {
+                    step: *ix,
+                    number: attempt,
+                    role,
+                },
+                reason: Reason::Ready,
+            },
+        });
     }
     claim_sparingly(run, slots, commands);
     let places = &run.places;
@@ -537,13 +505,11 @@ fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
         window: claims_ahead(slots),
         next: places.classes[0].startable.first().copied(),
     };
-    let ready = refill.of(&places.classes[0].ready, may_start);
-    let ready = ready.map(|turn| (turn, Reason::Ready));
-    let ahead = refill.of(&places.ahead, places.claims.len().saturating_sub(may_start));
-    let ahead = ahead.map(|turn| (turn, Reason::Ahead));
-    for (turn, reason) in ready.chain(ahead) {
-        let ix = run.order.step(turn);
-        commands.push(claim_of(ix, run.step(ix).attempts + 1, reason));
+    for turn in refill.of(&places.classes[0].ready, may_start) {
+        commands.push(claim_in_turn(run, run.order.step(turn)));
+    }
+    for turn in refill.of(&places.ahead, places.claims.len().saturating_sub(may_start)) {
+        commands.push(claim_of(run, run.order.step(turn), Reason::Ahead));
     }
 }
 
@@ -589,16 +555,22 @@ fn claim_sparingly(run: &RunState, slots: usize, commands: &mut Vec<Command>) {
         }
         if class != 0 && take(run, class, &mut used) {
             held += 1;
-            commands.push(claim_of(ix, run.step(ix).attempts + 1, Reason::Ready));
+            commands.push(claim_in_turn(run, ix));
         }
     }
 }
 
-fn claim_of(step: StepIx, number: u32, reason: Reason) -> Command {
+/// The claim of a step whose turn it is, and why it runs.
+fn claim_in_turn(run: &RunState, ix: StepIx) -> Command {
+    let reason = freshness::stale(run, ix).map_or(Reason::Ready, Reason::Stale);
+    claim_of(run, ix, reason)
+}
+
+fn claim_of(run: &RunState, step: StepIx, reason: Reason) -> Command {
     Command::Claim {
         attempt: Attempt {
             step,
-            number,
+            number: run.step(step).attempts + 1,
             role: Role::Main,
         },
         reason,

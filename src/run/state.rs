@@ -16,15 +16,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::event::{
-    Attempt, Engine, Event, Exit, Holder, Millis, Outcome, Reason, Role, RunOutcome, Seq, Stop,
-    Stopping,
+    Attempt, Engine, Event, Millis, Outcome, Reason, Role, RunOutcome, Seq, Stopping,
 };
 use super::expect::Usual;
-use super::last::Last;
+use super::freshness::Freshness;
 use super::order::{Order, Turn};
 use super::places::Places;
+use super::remedy::Past;
+pub use super::step::{Mending, Obstacle, Probe, StepRecord, StepState, UndoState};
 use crate::plan::graph::Graph;
-use crate::plan::{OnFailure, Plan, StepIx, Verdict};
+use crate::plan::{CacheUse, OnFailure, Plan, StepIx, Verdict};
 
 /// Where the run as a whole stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,151 +42,6 @@ pub enum RunPhase {
     Cleanup,
     /// The run is over. Only reopening it leads out.
     Finished(RunOutcome),
-}
-
-/// Where a step stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StepState {
-    /// It is in the plan and takes no part in this run; it only passes order on.
-    Absent,
-    /// It waits: for other steps, or for its turn.
-    Pending,
-    /// A person was asked whether it may run. Ends with the answer.
-    Asked,
-    /// The log says that this attempt may start. Ends when it does, or is no longer wanted.
-    Claimed { attempt: u32, claimed: Seq },
-    /// A claimed attempt waits for something that another run holds.
-    Blocked { attempt: u32, by: Box<Obstacle> },
-    /// The attempt's program runs.
-    Running { attempt: u32, since: Millis },
-    /// The attempt failed, and nothing is decided yet.
-    Failing { attempt: u32 },
-    /// The attempt failed, and another follows at the given time.
-    Backoff { attempt: u32, not_before: Millis },
-    /// Over. The reason is absent where the attempt's own end says it all.
-    Settled {
-        outcome: Outcome,
-        reason: Option<Box<Reason>>,
-    },
-}
-
-/// What keeps a claimed attempt from starting.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Obstacle {
-    /// The event with which the attempt was claimed.
-    pub claimed: Seq,
-    /// What another run holds, and who that is.
-    pub on: Box<str>,
-    pub holder: Option<Holder>,
-}
-
-/// Everything a run knows of one step.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StepRecord {
-    pub state: StepState,
-    /// Attempts claimed so far (for the step itself, not for undoing it).
-    pub attempts: u32,
-    /// How many of them do not count: made before the run was reopened, or interrupted.
-    pub forgiven: u32,
-    /// A person has agreed.
-    pub confirmed: bool,
-    /// A person has declined, and this is who.
-    pub declined: Option<Box<str>>,
-    /// The current attempt has been told to stop.
-    pub stopping: Option<Stop>,
-    /// The executor has the claimed attempt; it may start at any moment.
-    pub handed: bool,
-    /// When its first program started; 0 before.
-    pub started_at: Millis,
-    /// When it settled; 0 before.
-    pub ended_at: Millis,
-    /// How the last attempt ended.
-    pub last: Last,
-    /// How far taking it back has come. Of most steps there is nothing to tell.
-    pub(super) undo: Option<Box<UndoState>>,
-    /// Attempts at undoing it so far.
-    pub undo_attempts: u32,
-}
-
-/// How far taking a step back has come.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum UndoState {
-    #[default]
-    None,
-    Claimed {
-        attempt: u32,
-        claimed: Seq,
-    },
-    Blocked {
-        attempt: u32,
-        by: Box<Obstacle>,
-    },
-    Running {
-        attempt: u32,
-        since: Millis,
-    },
-    Failing {
-        attempt: u32,
-        exit: Exit,
-    },
-    Backoff {
-        attempt: u32,
-        not_before: Millis,
-    },
-    /// The attempt ended well, which is still to be recorded of the step.
-    Ending,
-    Undone,
-    Failed(Box<Reason>),
-}
-
-impl StepRecord {
-    pub(super) fn new(absent: bool) -> Self {
-        StepRecord {
-            state: if absent {
-                StepState::Absent
-            } else {
-                StepState::Pending
-            },
-            attempts: 0,
-            forgiven: 0,
-            confirmed: false,
-            declined: None,
-            stopping: None,
-            handed: false,
-            started_at: 0,
-            ended_at: 0,
-            last: Last::default(),
-            undo: None,
-            undo_attempts: 0,
-        }
-    }
-
-    /// How far taking the step back has come.
-    pub fn undo(&self) -> &UndoState {
-        self.undo.as_deref().unwrap_or(&UndoState::None)
-    }
-
-    /// How the step ended, once it has.
-    pub fn outcome(&self) -> Option<Outcome> {
-        match self.state {
-            StepState::Settled { outcome, .. } => Some(outcome),
-            _ => None,
-        }
-    }
-
-    fn succeeded(&self) -> bool {
-        self.outcome() == Some(Outcome::Succeeded)
-    }
-
-    /// The word for the step's state in the store and in JSON.
-    pub fn word(&self) -> &'static str {
-        match &self.state {
-            StepState::Absent => "skipped",
-            StepState::Running { .. } => "running",
-            StepState::Settled { outcome, .. } => outcome.word(),
-            _ => "pending",
-        }
-    }
 }
 
 /// An event that cannot have happened in this state.
@@ -255,6 +111,8 @@ pub struct RunState {
     /// How long steps are expected to take; the places of steps do not change
     /// with the plan.
     pub(super) usual: Arc<Usual>,
+    /// How often remedies were used in earlier runs.
+    pub(super) past_remedies: Arc<Past>,
     /// Which of several ready steps goes first.
     pub(super) order: Arc<Order>,
     /// Where each step stands in the queues; follows from all of the above.
@@ -285,6 +143,7 @@ impl RunState {
         let mut run = RunState {
             places: Places::empty(&plan),
             usual: Arc::new(usual.clone()),
+            past_remedies: Arc::default(),
             order: Arc::new(Order::new(&plan, &graph, usual)),
             plan,
             later,
@@ -315,6 +174,14 @@ impl RunState {
         };
         run.rebuild_places();
         run
+    }
+
+    /// The same, knowing how often remedies were used in earlier runs.
+    pub fn remembering(self, past: Past) -> Self {
+        RunState {
+            past_remedies: Arc::new(past),
+            ..self
+        }
     }
 
     /// The run that these events tell of.
@@ -542,9 +409,34 @@ impl RunState {
         self.queues_behind = true;
     }
 
-    /// What the last attempt put out for later steps.
+    /// What the last attempt put out for later steps; of a fresh step, that by
+    /// which it is fresh.
     pub fn output(&self, step: &str, key: &str) -> Option<&str> {
-        self.steps[self.find(step)?.at()].last.output(key)
+        let record = &self.steps[self.find(step)?.at()];
+        match record.fresh() {
+            Some(fresh) => fresh.outputs.get(key).map(AsRef::as_ref),
+            None => record.last.output(key),
+        }
+    }
+
+    /// Whether it is to be looked whether the step is fresh, before it runs.
+    pub(super) fn is_cached(&self, ix: StepIx) -> bool {
+        self.plan.cache != CacheUse::Off && self.plan[ix].cache.is_some()
+    }
+
+    /// Takes note that somebody looks whether the step is fresh.
+    pub fn probing(&mut self, step: StepIx) {
+        self.steps[step.at()].probe = Probe::Out;
+        self.refresh(step);
+    }
+
+    /// Takes note of what looking came to.
+    pub fn probed(&mut self, step: StepIx, found: Freshness) {
+        let record = &mut self.steps[step.at()];
+        if record.probe == Probe::Out {
+            record.probe = Probe::Told(Box::new(found));
+            self.refresh(step);
+        }
     }
 
     /// Attempts that the log claims and whose end it does not know: what a
@@ -554,20 +446,22 @@ impl RunState {
         for step in self.plan.indices() {
             let record = &self.steps[step.at()];
             if let StepState::Claimed {
-                attempt: number, ..
+                role,
+                attempt: number,
+                ..
             }
             | StepState::Blocked {
-                attempt: number, ..
+                role,
+                attempt: number,
+                ..
             }
             | StepState::Running {
-                attempt: number, ..
+                role,
+                attempt: number,
+                ..
             } = record.state
             {
-                open.push(Attempt {
-                    step,
-                    number,
-                    role: Role::Main,
-                });
+                open.push(Attempt { step, number, role });
             }
             if let UndoState::Claimed {
                 attempt: number, ..
@@ -609,7 +503,7 @@ impl RunState {
         let record = &self.steps[step.at()];
         let of = |number, role| Some(Attempt { step, number, role });
         match (&record.state, record.undo()) {
-            (StepState::Blocked { attempt, .. }, _) => of(*attempt, Role::Main),
+            (StepState::Blocked { role, attempt, .. }, _) => of(*attempt, *role),
             (_, UndoState::Blocked { attempt, .. }) => of(*attempt, Role::Undo),
             _ => None,
         }
@@ -642,6 +536,10 @@ pub struct Counts {
     /// Steps that take part in the run.
     pub total: u32,
     pub succeeded: u32,
+    /// Of those that succeeded: need not run.
+    pub fresh: u32,
+    /// Of those that succeeded: had to be remedied first.
+    pub remedied: u32,
     pub failed: u32,
     pub skipped: u32,
     pub canceled: u32,

@@ -20,11 +20,11 @@ use serde_json::Value;
 use crate::paths::StateDir;
 use crate::plan::Plan;
 use crate::run::record::Encoded;
-use crate::run::{Event, Kind, Millis, RunOutcome, Seq};
+use crate::run::{Event, Kind, Millis, Role, RunOutcome, Seq};
 
 use super::jsonl::Jsonl;
 use super::writer::{Item, NewRun};
-use super::{Durability, Ownership, Store, StoreError, jsonl};
+use super::{Durability, Ownership, Store, StoreError, cache, jsonl};
 
 /// The phase of runs whose plan names none.
 const PHASE: &str = "ORCHESTRATED";
@@ -187,6 +187,7 @@ impl Log {
                     }
                     self.insert(&tx, run, event, lines)
                         .and_then(|()| self.follow_plan(&tx, run, event))
+                        .and_then(|()| self.doubt_freshness(&tx, event))
                         .and_then(|()| summarize(&tx, run, event, *exit_code))
                         .map_err(self.sql())?;
                     last = event.seq;
@@ -242,6 +243,21 @@ impl Log {
         ])?;
         row.push_line(&self.plan, &self.run_id, lines);
         Ok(())
+    }
+
+    /// A step that may have begun is not fresh, until somebody has seen how it
+    /// ended: this is durable as soon as the claim is.
+    fn doubt_freshness(&self, tx: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
+        match &event.kind {
+            Kind::StepClaimed { attempt, .. } if attempt.role == Role::Main => {
+                let step = &self.plan[attempt.step];
+                match step.cache {
+                    Some(_) => cache::unseen(tx, &self.plan.project, &self.plan.id, &step.id),
+                    None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Where the event puts another plan in force, lets the run be one of it.

@@ -38,6 +38,7 @@ mod past;
 mod prune;
 pub(crate) mod range_lock;
 mod read;
+mod remedies;
 mod request;
 mod run_id;
 mod schema;

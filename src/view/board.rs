@@ -127,6 +127,7 @@ impl Board {
         let step = &self.plan[attempt.step];
         let what = match (attempt.role, attempt.number) {
             (Role::Undo, _) => "  taking it back".to_owned(),
+            (Role::Remedy, _) => "  its remedy".to_owned(),
             (_, 1) => String::new(),
             (_, n) => format!("  attempt {n}"),
         };

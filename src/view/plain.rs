@@ -140,7 +140,7 @@ pub(super) fn tell(run: &RunState, event: &Event) -> Option<Told> {
             "is being stopped",
             format!(": {reason}"),
         ),
-        Kind::StepFinished { attempt, end } => finished(*attempt, end),
+        Kind::StepFinished { attempt, end } => finished(run, *attempt, end),
         Kind::StepRetry {
             attempt,
             not_before,
@@ -231,9 +231,21 @@ fn paused(reason: &Reason) -> String {
 }
 
 fn started(run: &RunState, attempt: Attempt) -> Option<Told> {
+    if attempt.role == Role::Remedy {
+        return Some(Told {
+            step: Some(attempt.step),
+            style: style::BUSY,
+            verb: "is being remedied",
+            rest: String::new(),
+        });
+    }
+    let record = run.step(attempt.step);
     let rest = match (attempt.role, attempt.number) {
         (Role::Undo, _) => " to be taken back".to_owned(),
         (_, 1) => String::new(),
+        (_, n) if n == record.forgiven + 1 && record.remedies() > 0 => {
+            " again after its remedy".to_owned()
+        }
         (_, n) => format!(", {}", attempt_of(run, attempt.step, n)),
     };
     Some(Told {
@@ -244,13 +256,18 @@ fn started(run: &RunState, attempt: Attempt) -> Option<Told> {
     })
 }
 
-/// Only a good end is told at once; what a bad one means is decided next.
-fn finished(attempt: Attempt, end: &Finish) -> Option<Told> {
+/// Only a step's good end is told at once; what a bad one means is decided next.
+fn finished(run: &RunState, attempt: Attempt, end: &Finish) -> Option<Told> {
     use crate::plan::Verdict;
-    if end.verdict == Verdict::Failure || attempt.role == Role::Undo {
+    if end.verdict == Verdict::Failure || attempt.role != Role::Main {
         return None;
     }
-    let remark = words::remark(end).map(|remark| format!(", {remark}"));
+    let remedied = run.step(attempt.step).was_remedied();
+    let remedied = remedied.then(|| "remedied".to_owned());
+    let remarks = remedied.into_iter().chain(words::remark(end));
+    let remark = remarks
+        .map(|remark| format!(", {remark}"))
+        .reduce(|a, b| a + &b);
     let took = took(words::ran_ms(end));
     Some(Told {
         step: Some(attempt.step),
@@ -271,6 +288,10 @@ fn retried(run: &RunState, again: Attempt, wait: u64, reason: &Reason) -> Option
         0 => "retry at once".to_owned(),
         wait => format!("retry in {}", took(wait).to_string().replace(".0s", "s")),
     };
+    // Its start will tell.
+    if *reason == Reason::Remedied {
+        return None;
+    }
     if again.role == Role::Undo {
         return Some(Told {
             step,
@@ -279,10 +300,21 @@ fn retried(run: &RunState, again: Attempt, wait: u64, reason: &Reason) -> Option
             rest: format!(": {reason}, {when}"),
         });
     }
-    let made = attempt_of(run, again.step, again.number - 1);
-    let rest = match (reason, run.step(again.step).last.end().as_deref()) {
+    let last = run.step(again.step).last.end();
+    let rest = match (reason, last.as_deref()) {
+        (Reason::Remedy { time, of, .. }, Some(end)) => {
+            let time = match of {
+                1 => String::new(),
+                of => format!(", time {time} of {of}"),
+            };
+            let when = when.replace("retry", "remedy");
+            format!("{}, {when}{time}", how(end))
+        }
         (Reason::Interrupted, _) | (_, None) => format!(": {reason}"),
-        (_, Some(end)) => format!("{}, {made}, {when}", how(end)),
+        (_, Some(end)) => {
+            let made = attempt_of(run, again.step, again.number - 1);
+            format!("{}, {made}, {when}", how(end))
+        }
     };
     Some(Told {
         step,
@@ -314,6 +346,14 @@ fn attempt_of(run: &RunState, ix: StepIx, n: u32) -> String {
 
 fn settled(run: &RunState, ix: StepIx, outcome: Outcome, reason: &Reason) -> Option<Told> {
     let record = run.step(ix);
+    if let Reason::Fresh(fresh) = reason {
+        return Some(Told {
+            step: Some(ix),
+            style: style::GOOD,
+            verb: "is fresh",
+            rest: format!(": {fresh}"),
+        });
+    }
     let verb = match outcome {
         // A meeting point: nobody waits to hear that nothing was done, and of what
         // kept it from coming about those who failed have told.
@@ -358,6 +398,36 @@ mod tests {
             });
             result
         })
+    }
+
+    /// E10: and a step that did not simply fail says what was done about it.
+    #[test]
+    fn e10_a_remedy_is_told_with_what_came_of_it() {
+        let mut plan = testing::plan(&["venv", "lock"]);
+        testing::remedy(&mut plan, "venv", 1);
+        testing::remedy(&mut plan, "lock", 2);
+        let story = Story::of(plan, |id, attempt| match (id, attempt) {
+            ("lock", _) | ("venv", 1) => (exited(1), 400),
+            _ => (exited(0), 200),
+        });
+        insta::assert_snapshot!(told(&story), @r#"
+        12:00:00  run   started: A test, 2 steps, at most 2 at once
+        12:00:00  venv  started
+        12:00:00  lock  started
+        12:00:00  venv  failed (exit 1) after 400ms, remedy at once
+        12:00:00  venv  is being remedied
+        12:00:00  lock  failed (exit 1) after 400ms, remedy at once, time 1 of 2
+        12:00:00  lock  is being remedied
+        12:00:00  venv  started again after its remedy
+        12:00:00  lock  started again after its remedy
+        12:00:00  venv  succeeded after 200ms, remedied
+        12:00:00  lock  failed (exit 1) after 400ms, remedy at once, time 2 of 2
+        12:00:00  lock  is being remedied
+        12:00:01  lock  started again after its remedy
+        12:00:01  lock  failed: exit 1; its remedy ran 2 times and did not help
+        12:00:01  run   stops: lock failed, and it is critical
+        12:00:01  run   failed after 1.4s because of lock
+        "#);
     }
 
     /// P9.

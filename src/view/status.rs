@@ -157,7 +157,10 @@ pub fn progress(run: &RunState) -> String {
     let told: Vec<String> = parts
         .iter()
         .filter(|(n, _)| *n > 0)
-        .map(|(n, word)| format!("{n} {word}"))
+        .map(|(n, word)| match *word {
+            "succeeded" => format!("{n} {word}{}", words::how_succeeded(counts)),
+            _ => format!("{n} {word}"),
+        })
         .collect();
     let colon = if told.is_empty() { "" } else { ": " };
     format!(
@@ -220,6 +223,8 @@ pub fn json(subject: Subject<'_>, timeline: &Timeline, active: Value) -> Value {
             "total": counts.total,
             "completed": counts.settled(),
             "succeeded": counts.succeeded,
+            "fresh": counts.fresh,
+            "remedied": counts.remedied,
             "failed": counts.failed,
             "skipped": counts.skipped,
             "canceled": counts.canceled,

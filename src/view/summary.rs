@@ -89,12 +89,16 @@ fn counts(run: &RunState, outcome: RunOutcome, out: &mut impl Write) -> io::Resu
         .filter(|(n, _)| *n > 0)
         .map(|(n, word)| {
             let style = style::of_state(word);
-            format!("{style}{n} {word}{style:#}")
+            let how = match *word {
+                "succeeded" => words::how_succeeded(counts),
+                _ => String::new(),
+            };
+            format!("{style}{n} {word}{style:#}{how}")
         })
         .collect();
     let steps = counted(counts.total as usize, "step");
     match told.len() {
-        0 | 1 => writeln!(out, "{steps}"),
+        0 | 1 => writeln!(out, "{steps}{}", words::how_succeeded(counts)),
         _ => writeln!(out, "{steps}, {}", told.join(", ")),
     }
 }

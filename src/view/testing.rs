@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::plan::{Action, Command, Plan, Policy, Program, Source, Step, StepIx, Text};
+use crate::plan::{Action, Command, Plan, Policy, Program, Remedy, Source, Step, StepIx, Text};
 use crate::run::event::Engine;
 use crate::run::{
     self, Event, Exit, Finish, Kind, Millis, RunPhase, RunState, StepState, Usual, retry,
@@ -78,6 +78,21 @@ pub fn usual(plan: &Plan, took: &[(&str, Millis)]) -> Usual {
 /// Changes one step's policy.
 pub fn policy(plan: &mut Plan, id: &str, change: impl FnOnce(&mut Policy)) {
     change(Arc::make_mut(&mut step(plan, id).policy));
+}
+
+/// Gives a step a remedy, which may run so often. In stories it ends well.
+pub fn remedy(plan: &mut Plan, id: &str, attempts: u32) {
+    let Action::Command(command) = step(plan, id).action.clone() else {
+        panic!("only what runs is remedied");
+    };
+    step(plan, id).remedy = Some(Box::new(Remedy {
+        command: *command,
+        timeout: None,
+        attempts,
+        cooldown: Duration::ZERO,
+        budget: None,
+        confirm: None,
+    }));
 }
 
 /// The step of that id.
@@ -178,10 +193,7 @@ impl Story {
                 if let run::Command::Start { attempt } = command {
                     self.run.hand_over(attempt);
                     if live.len() < self.run.plan().max_concurrency.get() as usize {
-                        self.happens(Kind::StepStarted { attempt });
-                        let id = self.run.plan()[attempt.step].id.clone();
-                        let (exit, ms) = script(&id, attempt.number);
-                        live.push((self.now + ms, attempt, exit));
+                        live.push(self.starts(attempt, script));
                     }
                 }
                 if self.events.last().is_some_and(until) {
@@ -215,20 +227,30 @@ impl Story {
                     let record = self.run.step(*ix);
                     record.handed && matches!(record.state, StepState::Claimed { .. })
                 });
-                if let Some(step) = handed {
-                    let attempt = run::Attempt {
-                        step,
-                        number: self.run.step(step).attempts,
-                        role: run::Role::Main,
-                    };
-                    self.happens(Kind::StepStarted { attempt });
-                    let id = self.run.plan()[step].id.clone();
-                    let (exit, ms) = script(&id, attempt.number);
-                    live.push((self.now + ms, attempt, exit));
+                if let Some(step) = handed
+                    && let StepState::Claimed { role, attempt, .. } = self.run.step(step).state
+                {
+                    let number = attempt;
+                    live.push(self.starts(run::Attempt { step, number, role }, script));
                 }
             }
             _ => self.now = due.expect("a run that waits waits for something"),
         }
+    }
+
+    /// An attempt begins: when it will end, and how.
+    fn starts(
+        &mut self,
+        attempt: run::Attempt,
+        script: &dyn Fn(&str, u32) -> (Exit, u64),
+    ) -> (Millis, run::Attempt, Exit) {
+        self.happens(Kind::StepStarted { attempt });
+        let id = self.run.plan()[attempt.step].id.clone();
+        let (exit, ms) = match attempt.role {
+            run::Role::Remedy => (exited(0), 100),
+            _ => script(&id, attempt.number),
+        };
+        (self.now + ms, attempt, exit)
     }
 
     fn ends(&mut self, attempt: run::Attempt, exit: Exit) {

@@ -15,7 +15,7 @@ use super::style::{self, FAINT};
 use super::time::{clock, so_far};
 use super::words;
 use crate::plan::{OnFailure, Plan, StepIx};
-use crate::run::{Event, Holder, Millis, Outcome, Reason, RunPhase, RunState, StepState};
+use crate::run::{Event, Holder, Millis, Outcome, Reason, Role, RunPhase, RunState, StepState};
 
 /// The step in question, and all that is known.
 #[derive(Clone, Copy)]
@@ -77,15 +77,26 @@ fn answer(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
             words::absent(run.plan(), ix)
         )],
         StepState::Pending => waits(question),
-        StepState::Asked => vec!["waits for a person to say whether it may run".into()],
+        StepState::Asked { role: Role::Remedy } => {
+            vec!["failed, and waits for a person to say whether its remedy may run".into()]
+        }
+        StepState::Asked { .. } => vec!["waits for a person to say whether it may run".into()],
         StepState::Claimed { .. } => match words::waits_for(run, ix).is_empty() {
             true => vec!["is about to start: everything it needs is satisfied".into()],
             false => waits(question),
         },
         StepState::Blocked { by, .. } => vec![blocked(&by.on, by.holder.as_ref(), now, zone)],
-        StepState::Running { attempt, since } => {
+        StepState::Running {
+            role,
+            attempt,
+            since,
+        } => {
+            let what = match role {
+                Role::Remedy => "failed, and its remedy has",
+                _ => "has",
+            };
             let since_when = format!(
-                "has been running for {}, since {}",
+                "{what} been running for {}, since {}",
                 so_far(now.saturating_sub(*since)),
                 clock(*since, zone)
             );
@@ -99,12 +110,17 @@ fn answer(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
             last.map_or_else(String::new, words::ended)
         )],
         StepState::Backoff {
+            role,
             attempt,
             not_before,
         } => vec![
             format!(
-                "waits until {} for attempt {attempt}, {} from now",
+                "waits until {} for {}, {} from now",
                 clock(*not_before, zone),
+                match role {
+                    Role::Remedy => "its remedy".to_owned(),
+                    _ => format!("attempt {attempt}"),
+                },
                 so_far(not_before.saturating_sub(now) + 999)
             ),
             format!(

@@ -11,7 +11,7 @@ use super::time::{so_far, took};
 use crate::plan::graph::waits;
 use crate::plan::{Absent, Action, Plan, StepIx, Verdict};
 use crate::run::{
-    Counts, Exit, Finish, Millis, Output, Reason, RunPhase, RunState, StepRecord, StepState,
+    Counts, Exit, Finish, Millis, Output, Reason, Role, RunPhase, RunState, StepRecord, StepState,
     Stopping,
 };
 
@@ -35,6 +35,18 @@ pub fn run_phase(run: &RunState) -> Option<&'static str> {
         RunPhase::RollingBack => Some("taking completed steps back"),
         RunPhase::Cleanup => Some("running the steps that always run"),
         RunPhase::Pending | RunPhase::Running | RunPhase::Finished(_) => None,
+    }
+}
+
+/// ` (2 fresh, 1 remedied)`: of the steps that succeeded, those that did not
+/// simply run. Empty where there are none.
+pub fn how_succeeded(counts: &Counts) -> String {
+    let parts = [(counts.fresh, "fresh"), (counts.remedied, "remedied")];
+    let told = parts.into_iter().filter(|(n, _)| *n > 0);
+    let told: Vec<String> = told.map(|(n, word)| format!("{n} {word}")).collect();
+    match told.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", told.join(", ")),
     }
 }
 
@@ -162,7 +174,10 @@ pub fn note(run: &RunState, ix: StepIx, now: Millis) -> String {
     match &record.state {
         StepState::Absent => absent(run.plan(), ix).to_owned(),
         StepState::Pending => waiting(run, ix),
-        StepState::Asked => "a person is asked".to_owned(),
+        StepState::Asked { role: Role::Remedy } => {
+            "it failed, and a person is asked about its remedy".to_owned()
+        }
+        StepState::Asked { .. } => "a person is asked".to_owned(),
         StepState::Claimed { .. } => match waits_for(run, ix).is_empty() {
             true => "about to start".to_owned(),
             false => waiting(run, ix),
@@ -171,27 +186,35 @@ pub fn note(run: &RunState, ix: StepIx, now: Millis) -> String {
             Some(holder) => format!("waits for {}, held by {holder}", by.on),
             None => format!("waits for {}", by.on),
         },
-        StepState::Running { attempt, .. } => match (record.stopping, attempt) {
-            (Some(_), _) => "being stopped".to_owned(),
-            (None, 1) => String::new(),
-            (None, n) => format!("attempt {n}"),
+        StepState::Running { role, attempt, .. } => match (record.stopping, role, attempt) {
+            (Some(_), ..) => "being stopped".to_owned(),
+            (None, Role::Remedy, _) => "its remedy runs".to_owned(),
+            (None, _, 1) => String::new(),
+            (None, _, n) => format!("attempt {n}"),
         },
         StepState::Failing { .. } => record
             .last
             .end()
             .map_or_else(String::new, |end| exit(&end).into_owned()),
         StepState::Backoff {
+            role,
             attempt,
             not_before,
         } => {
-            let left = not_before.saturating_sub(now);
-            format!("attempt {attempt} in {}", so_far(left + 999))
+            let left = so_far(not_before.saturating_sub(now) + 999);
+            match role {
+                Role::Remedy => format!("its remedy in {left}"),
+                _ => format!("attempt {attempt} in {left}"),
+            }
         }
         StepState::Settled { reason, .. } => {
             match (reason.as_deref(), record.last.end().as_deref()) {
                 (Some(Reason::Ready), _) => String::new(),
                 (Some(reason), _) => past_meetings(run, reason).to_string(),
-                (None, Some(end)) => remark(end).unwrap_or_default(),
+                (None, Some(end)) => {
+                    let remedied = record.was_remedied().then(|| "remedied".to_owned());
+                    joined([remedied, remark(end)]).unwrap_or_default()
+                }
                 (None, None) => String::new(),
             }
         }

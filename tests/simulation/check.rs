@@ -9,6 +9,7 @@ use quintet::run::{
 };
 
 use crate::locks::{capacities, wants};
+use crate::mending;
 use crate::world::{Entry, Virtual, What, logged_success};
 
 /// The state that grew event by event is the one that the log tells.
@@ -48,6 +49,9 @@ pub fn story(world: &Virtual) {
     recorded_ends_are_true(world);
     timeouts_take_real_time(plan, &executions);
     back_offs_are_waited_for(plan, world);
+    mending::remedies_are_used_as_the_plan_says(plan, world);
+    mending::cooldowns_are_waited_for(plan, world);
+    mending::only_the_fresh_are_taken_as_done(plan, world);
 }
 
 /// An engine that was replaced while it was frozen has written nothing since.
@@ -139,9 +143,11 @@ fn back_offs_are_waited_for(plan: &Plan, world: &Virtual) {
         between.any(|event| matches!(event.kind, Kind::RunReopened { .. }))
     };
     let mut ended: BTreeMap<StepIx, &Entry> = BTreeMap::new();
-    for entry in world.ledger.iter().filter(|e| e.attempt.role == Role::Main) {
+    for entry in world.ledger.iter().filter(|e| e.attempt.role != Role::Undo) {
         let step = entry.attempt.step;
         match &entry.what {
+            // After a remedy it is tried at once.
+            _ if entry.attempt.role == Role::Remedy => drop(ended.remove(&step)),
             What::End(Exit::Exited { .. } | Exit::Signaled { .. } | Exit::TimedOut { .. }) => {
                 ended.insert(step, entry);
             }
@@ -369,7 +375,9 @@ fn may_pass(plan: &Plan, world: &Virtual, at: usize, need: StepIx) -> bool {
     let passed = world.log().iter().any(|event| {
         matches!(&event.kind, Kind::StepSettled {
                 step,
-                reason: Reason::FallbackNotNeeded { .. } | Reason::Condition { .. },
+                reason: Reason::FallbackNotNeeded { .. }
+                    | Reason::Condition { .. }
+                    | Reason::Fresh(_),
                 ..
             } if *step == need)
     });
@@ -410,6 +418,10 @@ fn no_more_attempts_than_allowed(plan: &Plan, world: &Virtual) {
             _ => {}
         }
         match &event.kind {
+            // After a remedy all its attempts are allowed again.
+            Kind::StepFinished { attempt, .. } if attempt.role == Role::Remedy => {
+                failures.remove(&attempt.step);
+            }
             Kind::RunStopping { .. } => stopping = true,
             Kind::RunReopened { .. } => {
                 failures.retain(|step, _| open.contains(step));
@@ -432,7 +444,11 @@ fn no_more_attempts_than_allowed(plan: &Plan, world: &Virtual) {
             // Given up: then all that the policy allows was tried, unless the run stops.
             Kind::StepSettled {
                 step,
-                reason: Reason::Exhausted { .. },
+                reason:
+                    Reason::Exhausted { .. }
+                    | Reason::Ineffective { .. }
+                    | Reason::RemedySpent { .. }
+                    | Reason::RemedyDeclined { .. },
                 ..
             } if !stopping => {
                 let allowed = plan[*step].policy.retry.count + 1;

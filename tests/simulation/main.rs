@@ -11,6 +11,7 @@ mod canaries;
 mod check;
 mod life;
 mod locks;
+mod mending;
 mod order;
 mod plans;
 mod rng;

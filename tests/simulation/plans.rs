@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quintet::plan::{
-    Absent, Action, Command, Condition, Holds, OnAbort, OnFailure, OnRestart, Plan, Policy,
-    Program, Retry, Rollback, Step, StepIx, Undo, Verdict,
+    Absent, Action, Budget, Cache, CacheUse, Command, Condition, Holds, OnAbort, OnFailure,
+    OnRestart, Plan, Policy, Program, Remediate, Remedy, Retry, Rollback, Step, StepIx, Undo,
+    Verdict,
 };
 
 use crate::rng::Rng;
@@ -38,7 +39,18 @@ pub fn random(rng: &mut Rng) -> Plan {
             after.push(from);
             after.sort();
         }
+        let cached = rng.chance(20);
+        let forces = rng.below(at as u64 + 1) as usize;
+        if cached && forces < at {
+            let forces = StepIx::new(forces);
+            if !needs.contains(&forces) && !after.contains(&forces) {
+                after.push(forces);
+                after.sort();
+            }
+        }
         let mut step = step(rng, at, needs, after);
+        step.cache = cached.then(|| cache(forces, at));
+        step.remedy = rng.chance(20).then(|| remedy(rng));
         step.when = asked.map(|from| condition(rng, from));
         steps.push(step);
     }
@@ -63,6 +75,16 @@ pub fn random(rng: &mut Rng) -> Plan {
     plan.deadline = rng
         .chance(10)
         .then(|| Duration::from_millis(50 + rng.below(600)));
+    plan.cache = match rng.below(6) {
+        0 => CacheUse::Refresh,
+        1 => CacheUse::Off,
+        _ => CacheUse::Use,
+    };
+    plan.remediate = match rng.below(6) {
+        0 => Remediate::Ask,
+        1 => Remediate::No,
+        _ => Remediate::Yes,
+    };
     plan.pools.insert("pool".into(), 1 + rng.below(2) as u32);
     plan.resources.insert("memory".into(), 4);
     plan
@@ -156,6 +178,31 @@ fn step(rng: &mut Rng, at: usize, needs: Vec<StepIx>, after: Vec<StepIx>) -> Ste
     }
 }
 
+/// Not fresher than the step at `forces`, if that is an earlier one.
+fn cache(forces: usize, at: usize) -> Box<Cache> {
+    Box::new(Cache {
+        stale_with: (forces < at)
+            .then(|| format!("s{forces}").into())
+            .into_iter()
+            .collect(),
+        ..Cache::default()
+    })
+}
+
+fn remedy(rng: &mut Rng) -> Box<Remedy> {
+    Box::new(Remedy {
+        command: command(),
+        timeout: None,
+        attempts: 1 + rng.below(3) as u32,
+        cooldown: Duration::from_millis(rng.below(2) * 30),
+        budget: rng.chance(20).then(|| Budget {
+            times: rng.below(3) as u32,
+            window: Duration::from_secs(3600),
+        }),
+        confirm: rng.chance(20).then(|| "mend it?".into()),
+    })
+}
+
 fn condition(rng: &mut Rng, from: usize) -> Box<Condition> {
     let word = ["success", "failed", "skipped"][rng.below(3) as usize];
     let text = format!("prev.s{from}.status == '{word}'");
@@ -200,5 +247,9 @@ fn add_fallback(rng: &mut Rng, steps: &mut [Step]) {
     let asks = steps[at].when.as_ref().map(|when| when.steps());
     if !asks.into_iter().flatten().all(waited_for) {
         steps[at].when = None;
+    }
+    let not_fresher_than = steps[at].cache.iter().flat_map(|cache| &cache.stale_with);
+    if !not_fresher_than.into_iter().all(|id| waited_for(id)) {
+        steps[at].cache = None;
     }
 }

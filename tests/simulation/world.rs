@@ -13,11 +13,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quintet::engine::{Clock, Denied, Held, LogError, Request, World};
+use quintet::engine::{Clock, Denied, Held, Identity, LogError, Request, World};
 use quintet::exec::{Done, Job, Report};
 use quintet::plan::{Plan, StepIx};
 use quintet::run::{
-    Attempt, Event, Exit, Kind, Millis, Outcome, Output, Role, RunOutcome, RunState, Seq, Stopping,
+    Attempt, Event, Exit, Fresh, Freshness, Kind, Millis, Outcome, Output, Role, RunOutcome,
+    RunState, Seq, Stale, Stopping,
 };
 
 use crate::locks::LockSpace;
@@ -184,6 +185,8 @@ pub struct Virtual {
     /// What was refused or allowed against the house's rules.
     pub offences: Vec<String>,
     pub script: Option<Script>,
+    /// Steps that somebody was told are fresh.
+    pub fresh: BTreeSet<StepIx>,
     order: u64,
 }
 
@@ -273,6 +276,7 @@ impl Virtual {
             ledger: Vec::new(),
             forgotten: BTreeSet::new(),
             offences: Vec::new(),
+            fresh: BTreeSet::new(),
             script: None,
             order: 0,
         }
@@ -545,6 +549,32 @@ impl World for Outside {
             by: "somebody".into(),
         };
         world.engines[who].inbox.push((at, answer));
+    }
+
+    fn probe(&mut self, step: StepIx, identity: Result<Identity, String>) {
+        let who = self.who();
+        let mut world = self.0.call();
+        assert!(identity.is_ok(), "{step:?} runs something");
+        let at = world.now + world.rng.below(20);
+        let found = match world.rng.below(10) {
+            0..4 => {
+                world.fresh.insert(step);
+                Freshness::Fresh(Fresh {
+                    since: 1,
+                    age: Duration::from_secs(1),
+                    ttl: None,
+                    restored: 0,
+                    outputs: BTreeMap::new(),
+                })
+            }
+            4 => {
+                let exit = "exit 3".to_owned();
+                Freshness::FailedBefore { at: 1, exit }
+            }
+            _ => Freshness::Stale(Stale::Unknown),
+        };
+        let told = Request::Probed { step, found };
+        world.engines[who].inbox.push((at, told));
     }
 
     fn occupy(&mut self, step: StepIx) -> Result<Vec<Arc<File>>, Denied> {

@@ -5,18 +5,19 @@
 //! added here is checked, suggested and documented, and one that is not here
 //! does not exist.
 
+use super::afterwards::{REMEDY, UNDO};
 use super::builtin::BUILTIN;
 use super::table::{Field, Shape, field};
 
 const TEXTS: Shape = Shape::List(&Shape::Text);
-const WORDS: Shape = Shape::List(&Shape::Word);
-const ENV: Shape = Shape::Map(&Shape::Word);
-const POSITIVE: Shape = Shape::Count {
+pub const WORDS: Shape = Shape::List(&Shape::Word);
+pub const ENV: Shape = Shape::Map(&Shape::Word);
+pub const POSITIVE: Shape = Shape::Count {
     least: 1,
     most: u32::MAX as i64,
 };
 const AMOUNTS: Shape = Shape::Map(&POSITIVE);
-const RETRIES: Shape = Shape::Count {
+pub const RETRIES: Shape = Shape::Count {
     least: 0,
     most: 1_000_000,
 };
@@ -256,7 +257,7 @@ pub static LOCK: [Field; 2] = [
 ];
 
 /// One of the file's `steps`.
-pub static STEP: [Field; 40] = [
+pub static STEP: [Field; 41] = [
     field(
         "id",
         Shape::Text,
@@ -409,6 +410,11 @@ pub static STEP: [Field; 40] = [
         "Resources that the step takes while it runs, each with how much.",
     ),
     field(
+        "remedy",
+        Shape::Object(&REMEDY),
+        "What may mend the step's failure, after which it is tried again.",
+    ),
+    field(
         "undo",
         Shape::Object(&UNDO),
         "What takes the step back when the run rolls back.",
@@ -511,44 +517,12 @@ pub static POOL: [Field; 2] = [
     ),
 ];
 
-/// A step's `undo`.
-pub static UNDO: [Field; 7] = [
-    field(
-        "command",
-        Shape::Text,
-        "The program; with \"shell\": true a script for /bin/sh.",
-    )
-    .required(),
-    field("args", WORDS, "The program's arguments."),
-    field("shell", Shape::Bool, "The command is a script for /bin/sh."),
-    field(
-        "cwd",
-        Shape::Text,
-        "The working directory; the step's where it is left out.",
-    ),
-    field(
-        "env",
-        ENV,
-        "Environment of the undo, over that of the step.",
-    ),
-    field(
-        "timeout_sec",
-        Shape::Seconds,
-        "An attempt is ended after this long; the step's where it is left out.",
-    )
-    .or(&["timeout_seconds"]),
-    field(
-        "retries",
-        RETRIES,
-        "So many attempts follow a failed first one.",
-    ),
-];
-
 /// Fields whose name begins like this are always allowed and mean nothing here.
 pub const FREE_PREFIX: &str = "x-";
 
 #[cfg(test)]
 mod tests {
+    use super::super::afterwards::BUDGET;
     use super::super::builtin;
     use super::super::table::at;
     use super::*;
@@ -563,6 +537,8 @@ mod tests {
             ("retry", &RETRY),
             ("ui_hints", &UI_HINTS),
             ("pool", &POOL),
+            ("remedy", &REMEDY),
+            ("budget", &BUDGET),
             ("undo", &UNDO),
             ("builtin", &BUILTIN),
             ("file_exists", &builtin::FILE_EXISTS),

@@ -11,6 +11,7 @@
 //! `${NAME}` is replaced in every string but conditions, which name variables
 //! themselves.
 
+mod afterwards;
 pub(in crate::load) mod builtin;
 mod fields;
 pub(in crate::load) mod header;

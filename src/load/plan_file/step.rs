@@ -9,11 +9,11 @@ use crate::plan::condition::Condition;
 use crate::plan::problem::{Locator, Problem, Span};
 use crate::plan::{
     About, Absent, Action, Builtin, Command, Holds, OnFailure, Part, Policy, Program, Retry, Step,
-    Text, Undo, Verdict,
+    Text, Verdict,
 };
 
 use super::builtin;
-use super::fields::{POOL, RETRY, STEP, UI_HINTS, UNDO, VERDICTS};
+use super::fields::{POOL, RETRY, STEP, UI_HINTS, VERDICTS};
 use super::header::{Defaults, amounts, bytes, is};
 use super::record::{self, Fields, Hints, NO_HINTS, Record};
 use super::table::at;
@@ -51,7 +51,6 @@ const ALWAYS: usize = at(&STEP, "always");
 const POOL_: usize = at(&STEP, "pool");
 const LOCKS: usize = at(&STEP, "locks");
 const RESOURCES: usize = at(&STEP, "resources");
-const UNDO_: usize = at(&STEP, "undo");
 const CONFIRM: usize = at(&STEP, "confirm");
 const PRIORITY: usize = at(&STEP, "priority");
 const IDEMPOTENT: usize = at(&STEP, "idempotent");
@@ -143,6 +142,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             tags: self.texts(record, TAGS, path),
             holds: self.holds(record, path),
             confirm: self.confirm(record, id, path),
+            remedy: self.remedy(record, &action, path),
             undo: self.undo(record, &action, path),
             about: self.about(record, path),
             source: self.locator.locate(place.start),
@@ -278,7 +278,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
     }
 
     /// A program to run, of the fields command, args, shell, cwd and env.
-    fn command(
+    pub(super) fn command(
         &mut self,
         [program, args, shell, cwd, env]: [Option<Node<'_>>; 5],
         base: &Arc<str>,
@@ -572,35 +572,6 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             Some(false) => None,
             None => self.boxed(record, CONFIRM, path),
         }
-    }
-
-    fn undo(&mut self, record: &Record<'_>, action: &Action, path: &Path<'_>) -> Option<Box<Undo>> {
-        let node = record.get(UNDO_)?;
-        let path = &Path::Field(path, "undo");
-        let undo = self.walk.record(node, &UNDO, path);
-        let (cwd, under) = match action {
-            Action::Command(command) => (Arc::clone(&command.cwd), &*command.env),
-            Action::Builtin(builtin) => (Arc::clone(&builtin.cwd), &*builtin.env),
-            Action::Group => (Arc::clone(&self.defaults.cwd), &[][..]),
-        };
-        let fields = ["command", "args", "shell", "cwd", "env"].map(|name| undo.named(name));
-        let mut command = self.command(fields, &cwd, path);
-        let own = command.env;
-        let set = |name: &str| own.iter().any(|(set, _)| **set == *name);
-        let under = under.iter().filter(|(name, _)| !set(name)).cloned();
-        command.env = under.chain(own.iter().cloned()).collect();
-        Some(Box::new(Undo {
-            command,
-            timeout: match undo.named("timeout_sec").or(record.get(TIMEOUT)) {
-                Some(node) => limit(node),
-                None => self.defaults.timeout,
-            },
-            retry: Retry {
-                count: undo.named("retries").map_or(0, count),
-                delay: self.defaults.retry_delay,
-                ..Retry::default()
-            },
-        }))
     }
 
     fn about(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<About>> {
