@@ -132,6 +132,8 @@ impl Unusable {
 /// quintet.db      the store
 /// runs/RUN-ID/    what belongs to one run: events.jsonl, output of its steps
 /// locks/          named locks, pools and resources
+/// cache.key       what values of variables are hashed with
+/// objects/        what steps made, by content, where it is to be put back
 /// logs/           log files that plans ask for at places that cannot be written
 /// ```
 ///
@@ -226,6 +228,11 @@ impl StateDir {
     /// The directory of named locks, pools and resources.
     pub fn locks(&self) -> PathBuf {
         self.root.join("locks")
+    }
+
+    /// The directory of what steps made. It is made when there is something.
+    pub fn objects(&self) -> PathBuf {
+        self.root.join("objects")
     }
 
     /// The directory of log files for people that have no better place. It is

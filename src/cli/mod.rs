@@ -16,6 +16,7 @@ mod args;
 mod audience;
 mod begin;
 mod boot;
+mod cache;
 mod cancel;
 mod completions;
 mod error;
@@ -120,6 +121,7 @@ verbs! {
     Graph => graph,
     List => list,
     Show => show,
+    Cache => cache,
     Prune => prune,
     Completions => completions,
 }

@@ -112,6 +112,7 @@ fn tell(pruned: Pruned, json: bool) -> Result<(), Failure> {
             "events": pruned.events,
             "plans": pruned.plans,
             "directories": pruned.directories,
+            "contents": pruned.contents,
             "freed_bytes": pruned.freed_bytes,
         });
         writeln!(out, "{told:#}")?;
@@ -121,6 +122,7 @@ fn tell(pruned: Pruned, json: bool) -> Result<(), Failure> {
         for (n, what) in [
             (pruned.plans, "plan that no run has any more"),
             (pruned.directories, "directory of a run that never began"),
+            (pruned.contents, "content that no remembered step made"),
         ] {
             if n > 0 {
                 writeln!(out, "{n} × {what}")?;

@@ -137,7 +137,13 @@ pub struct Refusal {
 /// Everything that is wrong with it, in the order of the files.
 pub fn load(path: &Path, request: &Request) -> Result<Loaded, Refusal> {
     match LOADERS.iter().find(|loader| (loader.accepts)(path)) {
-        Some(loader) => (loader.load)(path, request),
+        Some(loader) => {
+            let mut loaded = (loader.load)(path, request)?;
+            if !loaded.plan.project.is_empty() {
+                loaded.plan.project = project(path, request);
+            }
+            Ok(loaded)
+        }
         None => {
             let mut refusal = unreadable(format!(
                 "{:?} is no input that can be read",
@@ -149,6 +155,21 @@ pub fn load(path: &Path, request: &Request) -> Result<Loaded, Refusal> {
             Err(refusal)
         }
     }
+}
+
+/// The project that what is at `path` belongs to: a folder itself, else the
+/// folder that it is in; absolute, and without links, so that it is the same
+/// project however one gets there.
+fn project(path: &Path, request: &Request) -> Box<str> {
+    let absolute = Path::new(&request.cwd).join(path);
+    let folder = match absolute.is_dir() {
+        true => Some(absolute.as_path()),
+        false => absolute.parent(),
+    };
+    let folder = folder.unwrap_or(&absolute);
+    let real = folder.canonicalize();
+    let folder = real.as_deref().unwrap_or(folder);
+    folder.to_string_lossy().into()
 }
 
 /// The content id that a file has now, as [`Origin::content`] spells it; `None`
@@ -240,6 +261,9 @@ fn conclude(
             unmet,
         }) => {
             plan.files = sources.names();
+            if plan.steps.iter().any(|step| step.cache.is_some()) {
+                plan.project = request.cwd.as_str().into();
+            }
             if problems.is_empty() && unmet.is_empty() {
                 sources.forget_texts();
             }

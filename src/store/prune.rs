@@ -14,12 +14,13 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::run::Millis;
 
+use super::cache;
 use super::commit::moment;
 use super::run_id::is_run_id;
 use super::{Access, Durability, Store, StoreError, connect, time};
@@ -62,6 +63,8 @@ pub struct Pruned {
     pub plans: u64,
     /// Directories of runs that never began.
     pub directories: u64,
+    /// What steps made and nobody remembers any more.
+    pub contents: u64,
     /// What the database file is to shrink by.
     pub freed_bytes: u64,
     /// Transactions that it took, and how long the longest kept writers waiting.
@@ -90,6 +93,8 @@ impl Store {
             prune.delete_doomed()?;
         }
         prune.delete_plans()?;
+        prune.delete_lists()?;
+        prune.pruned.contents = self.prune_objects(SystemTime::now())?;
         prune.delete_strays(keep.ended_since)?;
         prune.shrink()?;
         Ok(prune.pruned)
@@ -142,7 +147,7 @@ impl Store {
         rows.collect::<Result<_, _>>().map_err(|e| self.sql(e))
     }
 
-    fn list<T>(
+    pub(super) fn list<T>(
         &self,
         query: &str,
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
@@ -273,6 +278,17 @@ impl<'a> Prune<'a> {
                 plans.pop();
             }
             Ok(true)
+        })
+    }
+
+    /// Deletes lists of files that no step's freshness depends on any more.
+    fn delete_lists(&mut self) -> Result<(), StoreError> {
+        let mut lists = self.store.unused_lists()?;
+        in_slices(self.store, &self.lax, &mut self.pruned, |conn, _| {
+            let Some(list) = lists.pop() else {
+                return Ok(false);
+            };
+            cache::delete_list(conn, list).map(|()| true)
         })
     }
 

@@ -14,7 +14,7 @@ use super::{Environment, tools};
 use crate::plan::pattern::Patterns;
 use crate::plan::{Action, Cache, Plan, Step, Text};
 use crate::run::Millis;
-use crate::store::cache::{Digest, File, Files, Known, Print};
+use crate::store::cache::{Digest, File, Files, Known, Print, Tool};
 
 /// Part of each declaration's digest: raised when the rules of this room change,
 /// so that nothing counts as fresh by rules that it was not made by.
@@ -140,16 +140,16 @@ impl Taker {
     /// The variables that the step declares. What the plan or the step sets
     /// itself is part of what it runs.
     fn env(&self, of: Of<'_>) -> Vec<(Box<str>, Option<Digest>)> {
-        let hashed = |name: &Box<str>| {
+        let hashed = |name: &str| {
             let value = match set_by_plan(of, name) {
                 Some(_) => None,
-                None => self.env.get(OsStr::new(&**name)),
+                None => self.env.get(OsStr::new(name)),
             };
             let hash =
                 value.map(|value| *blake3::keyed_hash(&self.key, value.as_bytes()).as_bytes());
-            (name.clone(), hash)
+            (name.into(), hash)
         };
-        of.cache.env.iter().map(hashed).collect()
+        of.cache.env.iter().map(|name| hashed(name)).collect()
     }
 
     fn tools(
@@ -157,7 +157,7 @@ impl Taker {
         of: Of<'_>,
         before: Option<&Print>,
         now: Millis,
-    ) -> Result<Vec<(Box<str>, Option<File>)>, String> {
+    ) -> Result<Vec<Tool>, String> {
         let cwd = match &of.step.action {
             Action::Command(command) => Path::new(&*command.cwd),
             Action::Builtin(builtin) => Path::new(&*builtin.cwd),

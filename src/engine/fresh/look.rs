@@ -1,5 +1,8 @@
 //! Looking at one step: from what is remembered and what is there to an answer.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use super::Environment;
@@ -7,17 +10,23 @@ use super::compare::{change, difference, shown};
 use super::fingerprint::{Of, Taker};
 use super::identity::Identity;
 use super::key::key;
+use super::objects::Objects;
+use super::restore::put_back;
 use super::walk::{Links, look};
 use crate::paths::StateDir;
+use crate::plan::pattern::Patterns;
 use crate::plan::{CacheUse, Plan, StepIx};
-use crate::run::{Fresh, Freshness, Millis, Stale};
+use crate::run::{Change, Fresh, Freshness, Millis, Stale};
 use crate::store::Store;
-use crate::store::cache::{Entry, File, Files, Known, Print, Remembered, State, Whose};
+use crate::store::cache::{Entry, File, Files, Known, Print, Remembered, State, Whose, Write};
 
 /// Looks at steps' freshness and changes nothing: for previews.
 pub struct Looker {
     pub(super) taker: Taker,
     pub(super) remembered: Remembered,
+    pub(super) objects: Objects,
+    /// Files that can be put back are, instead of only being known to be.
+    pub(super) puts_back: bool,
 }
 
 /// What looking came to, and what was learned by the way.
@@ -25,9 +34,8 @@ pub(super) struct Looked {
     pub freshness: Freshness,
     /// What it depends on now, if that could be told.
     pub print: Option<Print>,
-    /// What is to be remembered instead: files were read again, and say
-    /// something new of themselves.
-    pub again: Option<(Millis, Known)>,
+    /// What is to be remembered instead.
+    pub again: Option<Write>,
 }
 
 impl Looker {
@@ -47,6 +55,8 @@ impl Looker {
         let looker = Looker {
             taker: Taker::new(env, key.unwrap_or_default()),
             remembered,
+            objects: Objects::of(state),
+            puts_back: false,
         };
         let warning = unread.or(lost);
         (
@@ -88,91 +98,191 @@ impl Looker {
         if plan.cache == CacheUse::Refresh {
             return stale(Stale::Asked, Some(print));
         }
-        match entry {
+        let looked = match entry {
             None => stale(Stale::Unknown, Some(print)),
-            Some(entry) => self.compared(of, entry, print, now),
+            Some(entry) => self.by_last(of, entry, print, now),
+        };
+        match &looked.freshness {
+            // Nobody knows what an unseen attempt has done, even if what it
+            // should have made could be put back.
+            Freshness::Stale(why) if *why != Stale::Unseen => {
+                self.by_past(of, &looked, now).unwrap_or(looked)
+            }
+            _ => looked,
         }
     }
 
-    fn compared(&mut self, of: Of<'_>, entry: Entry, print: Print, now: Millis) -> Looked {
+    /// By its last attempt.
+    fn by_last(&mut self, of: Of<'_>, entry: Entry, print: Print, now: Millis) -> Looked {
         let at = entry.at;
-        match entry.state {
+        let print = Some(print);
+        match &entry.state {
             State::Succeeded => {}
-            State::Failed { ref exit } => {
-                let exit = exit.to_string();
-                return match self.failed_alike(of, &entry, &print, now) {
-                    true => Looked {
-                        freshness: Freshness::FailedBefore { at, exit },
-                        print: Some(print),
-                        again: None,
+            State::Failed { exit } => {
+                let freshness = match self.failed_alike(of, &entry, print.as_ref(), now) {
+                    true => Freshness::FailedBefore {
+                        at,
+                        exit: exit.to_string(),
                     },
-                    false => stale(Stale::Failed { at }, Some(print)),
+                    false => Freshness::Stale(Stale::Failed { at }),
+                };
+                return Looked {
+                    freshness,
+                    print,
+                    again: None,
                 };
             }
-            State::Unseen => return stale(Stale::Unseen, Some(print)),
+            State::Unseen => return stale(Stale::Unseen, print),
             State::ChangedMeanwhile { path } => {
-                return stale(Stale::ChangedMeanwhile { path }, Some(print));
+                let path = path.clone();
+                return stale(Stale::ChangedMeanwhile { path }, print);
             }
-            State::MadeNothing { pattern: path } => {
-                let change = crate::run::Change::Removed;
-                return stale(Stale::Output { path, change }, Some(print));
+            State::MadeNothing { pattern } => {
+                let path = pattern.clone();
+                let change = Change::Removed;
+                return stale(Stale::Output { path, change }, print);
             }
         }
         if let Some(why) = out_of_date(at, of.cache.ttl, now) {
-            return stale(why, Some(print));
+            return stale(why, print);
         }
         let Some(known) = entry.known else {
             return match declares_only_a_ttl(of) {
-                true => fresh(of, at, now, Default::default(), Some(print)),
-                false => stale(Stale::Unknown, Some(print)),
+                true => fresh(of, at, now, print),
+                false => stale(Stale::Unknown, print),
             };
         };
-        if let Some(why) = difference(&known.print, &print) {
-            return stale(why, Some(print));
+        match print
+            .as_ref()
+            .and_then(|print| difference(&known.print, print))
+        {
+            Some(why) => stale(why, print),
+            None => self.with_outputs(of, at, known, print, now),
         }
-        let outputs = match self.outputs(&known.outputs, now) {
-            Ok(outputs) => outputs,
-            Err(why) => return stale(why, Some(print)),
+    }
+
+    /// By an earlier success that depended on the same, and whose outputs are kept.
+    fn by_past(&mut self, of: Of<'_>, looked: &Looked, now: Millis) -> Option<Looked> {
+        if !of.cache.restore {
+            return None;
+        }
+        let print = looked.print.as_ref()?;
+        let past = self.remembered.past(&of.step.id, &print.digest())?;
+        let known = past
+            .known
+            .filter(|known| difference(&known.print, print).is_none())?;
+        if out_of_date(past.at, of.cache.ttl, now).is_some() {
+            return None;
+        }
+        let mut found = self.with_outputs(of, past.at, known.clone(), Some(print.clone()), now);
+        if !matches!(found.freshness, Freshness::Fresh(_)) {
+            return None;
+        }
+        let known = match found.again.take() {
+            Some(Write::SeenAgain { known, .. }) => known,
+            _ => known,
         };
+        // From now on it is its last success.
+        found.again = Some(Write::Ended {
+            step: of.step.id.clone(),
+            entry: Entry {
+                state: State::Succeeded,
+                at: past.at,
+                known: Some(known),
+            },
+            kept: true,
+        });
+        Some(found)
+    }
+
+    /// Nothing that it depends on has changed; what it made is left to be seen.
+    fn with_outputs(
+        &mut self,
+        of: Of<'_>,
+        at: Millis,
+        known: Known,
+        print: Option<Print>,
+        now: Millis,
+    ) -> Looked {
+        let (outputs, restored) = match self.outputs(of, &known.outputs, now) {
+            Ok(outputs) => outputs,
+            Err(why) => return stale(why, print),
+        };
+        let mut looked = fresh(of, at, now, print);
+        if let Freshness::Fresh(fresh) = &mut looked.freshness {
+            fresh.restored = restored;
+            fresh.outputs = known.put_out.clone();
+        }
+        let print = looked.print.clone().unwrap_or_else(|| known.print.clone());
         let seen = Known {
-            print: print.clone(),
+            print,
             outputs: outputs.into(),
             put_out: known.put_out.clone(),
         };
-        let again = (seen != known).then_some((at, seen));
-        Looked {
-            again,
-            ..fresh(of, at, now, known.put_out, Some(print))
-        }
+        // Files were read again, and say something new of themselves.
+        looked.again = (seen != known).then(|| Write::SeenAgain {
+            step: of.step.id.clone(),
+            at,
+            known: seen,
+        });
+        looked
     }
 
     /// Whether it failed so short a time ago, and with the same before it, that
     /// its failure still counts.
-    fn failed_alike(&self, of: Of<'_>, entry: &Entry, print: &Print, now: Millis) -> bool {
+    fn failed_alike(&self, of: Of<'_>, entry: &Entry, print: Option<&Print>, now: Millis) -> bool {
         let counts = |ttl| out_of_date(entry.at, Some(ttl), now).is_none();
-        let alike = |known: &Known| difference(&known.print, print).is_none();
-        of.cache.failure_ttl.is_some_and(counts) && entry.known.as_ref().is_some_and(alike)
+        let both = entry.known.as_ref().zip(print);
+        let alike = |(known, print): (&Known, _)| difference(&known.print, print).is_none();
+        of.cache.failure_ttl.is_some_and(counts) && both.is_some_and(alike)
     }
 
-    /// The files that it made, as they are now, if they are what they were.
-    fn outputs(&mut self, made: &Files, now: Millis) -> Result<Files, Stale> {
+    /// The files that it made, as they are now, if they are what they were; and
+    /// how many of them had to be put back for that.
+    fn outputs(&mut self, of: Of<'_>, made: &Files, now: Millis) -> Result<(Files, u32), Stale> {
         let mut files = Vec::with_capacity(made.len());
+        let mut wrong = Vec::new();
         for before in made.iter() {
-            let found = self.output(before, now).map_err(|error| {
-                let error = format!("{}: {error}", before.path.display());
-                Stale::Unreadable { error }
-            })?;
-            if let Some(change) = change(Some(before), found.as_ref()) {
-                let path = shown(&before.path);
-                return Err(Stale::Output { path, change });
+            let found = self.output(before, now);
+            let found = found.map_err(|e| unreadable(&before.path, &e))?;
+            match change(Some(before), found.as_ref()) {
+                Some(change) => wrong.push((before, change)),
+                None => files.extend(found.map(|file| File {
+                    mode: before.mode,
+                    ..file
+                })),
             }
-            let mode = before.mode;
-            files.extend(found.map(|file| File { mode, ..file }));
         }
-        Ok(Files::new(files))
+        let Some((first, change)) = wrong.first() else {
+            return Ok((Files::new(files), 0));
+        };
+        let stale = Stale::Output {
+            path: shown(&first.path),
+            change: change.clone(),
+        };
+        // All of it, or none: half of what it made is worse than what is there.
+        let whole = |(file, _): &(&File, _)| self.objects.has(&file.hash);
+        if !of.cache.restore || !wrong.iter().all(whole) {
+            return Err(stale);
+        }
+        for (file, _) in &wrong {
+            if self.puts_back {
+                self.put_back(of, file).map_err(|_| stale.clone())?;
+            }
+            files.push(File {
+                stat: None,
+                ..(*file).clone()
+            });
+        }
+        Ok((Files::new(files), wrong.len() as u32))
     }
 
-    fn output(&mut self, before: &File, now: Millis) -> std::io::Result<Option<File>> {
+    fn put_back(&self, of: Of<'_>, file: &File) -> Result<(), String> {
+        let outputs = Patterns::parse(&of.cache.outputs)?;
+        put_back(file, &outputs, Path::new(&*of.plan.project), &self.objects)
+    }
+
+    fn output(&mut self, before: &File, now: Millis) -> io::Result<Option<File>> {
         let contents = &mut self.taker.contents;
         match look(&before.path, Links::Kept)? {
             // A directory is no file that it made.
@@ -202,19 +312,18 @@ fn declares_only_a_ttl(of: Of<'_>) -> bool {
     cache.ttl.is_some() && lists.iter().all(|list| list.is_empty())
 }
 
-fn fresh(
-    of: Of<'_>,
-    since: Millis,
-    now: Millis,
-    outputs: std::collections::BTreeMap<Box<str>, Box<str>>,
-    print: Option<Print>,
-) -> Looked {
+fn unreadable(path: &Path, error: &io::Error) -> Stale {
+    let error = format!("{}: {error}", path.display());
+    Stale::Unreadable { error }
+}
+
+fn fresh(of: Of<'_>, since: Millis, now: Millis, print: Option<Print>) -> Looked {
     let freshness = Freshness::Fresh(Fresh {
         since,
         age: Duration::from_millis(now.saturating_sub(since)),
         ttl: of.cache.ttl,
         restored: 0,
-        outputs,
+        outputs: BTreeMap::new(),
     });
     Looked {
         freshness,

@@ -17,7 +17,9 @@ mod fingerprint;
 mod identity;
 mod key;
 mod look;
+mod objects;
 mod prober;
+mod restore;
 mod tools;
 mod walk;
 
@@ -30,3 +32,6 @@ pub use prober::Prober;
 
 /// The environment that steps are started in.
 pub type Environment = BTreeMap<OsString, OsString>;
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,7 @@ use super::fingerprint::{Made, Taker};
 use super::identity::Identity;
 use super::key::key;
 use super::look::{Looker, keeps, whose};
+use super::objects::Objects;
 use crate::paths::StateDir;
 use crate::plan::{Cache, Plan, StepIx};
 use crate::run::{Freshness, Millis};
@@ -173,6 +174,8 @@ impl Work {
             looker: Looker {
                 taker: Taker::new(env, key.unwrap_or_else(any_key)),
                 remembered,
+                objects: Objects::of(state),
+                puts_back: true,
             },
             plan,
             store,
@@ -253,10 +256,7 @@ impl Work {
             Some(print) => _ = self.before.insert(step, print),
             None => _ = self.before.remove(&step),
         }
-        if let Some((at, known)) = looked.again {
-            let step = self.plan[step].id.clone();
-            self.writes.push(Write::SeenAgain { step, at, known });
-        }
+        self.writes.extend(looked.again);
         looked.freshness
     }
 
@@ -278,6 +278,7 @@ impl Work {
             let why = format!("{id} will run again: it made nothing of its output {pattern}");
             self.warnings.insert(why);
         }
+        let kept = cache.restore && state == State::Succeeded && self.keep(id, &outputs);
         self.writes.push(Write::Ended {
             step: id.clone(),
             entry: Entry {
@@ -289,8 +290,20 @@ impl Work {
                     put_out,
                 }),
             },
-            kept: false,
+            kept,
         });
+    }
+
+    /// Keeps what a step made. Whether all of it is.
+    fn keep(&mut self, id: &str, made: &Files) -> bool {
+        for file in made.iter() {
+            if let Err(why) = self.looker.objects.keep(file) {
+                let why = format!("what {id} made is not kept: {why}");
+                self.warnings.insert(why);
+                return false;
+            }
+        }
+        true
     }
 
     /// What became of a success: whether it can be relied on, and what it made.

@@ -161,7 +161,7 @@ const ANY_NUMBER: Shape = Shape::Number {
 };
 
 /// The file's `globals`.
-pub static GLOBALS: [Field; 15] = [
+pub static GLOBALS: [Field; 16] = [
     field(
         "max_concurrency",
         Shape::Count {
@@ -224,6 +224,12 @@ pub static GLOBALS: [Field; 15] = [
         "When completed steps that have an undo are taken back.",
     ),
     field(
+        "cache",
+        Shape::Choice(&["use", "refresh", "off"]),
+        "Whether steps that need not run again are left out (the default), all run and are \
+         remembered, or all run and nothing is remembered.",
+    ),
+    field(
         "deadline_sec",
         Shape::Seconds,
         "The whole run may take this long; 0 is no limit.",
@@ -257,7 +263,7 @@ pub static LOCK: [Field; 2] = [
 ];
 
 /// One of the file's `steps`.
-pub static STEP: [Field; 41] = [
+pub static STEP: [Field; 42] = [
     field(
         "id",
         Shape::Text,
@@ -415,6 +421,12 @@ pub static STEP: [Field; 41] = [
         "What may mend the step's failure, after which it is tried again.",
     ),
     field(
+        "cache",
+        Shape::Object(&CACHE),
+        "When the step, having succeeded, need not run again: while nothing that is named \
+         here has changed.",
+    ),
+    field(
         "undo",
         Shape::Object(&UNDO),
         "What takes the step back when the run rolls back.",
@@ -517,6 +529,60 @@ pub static POOL: [Field; 2] = [
     ),
 ];
 
+/// A time.
+const TIME: Shape = Shape::Either(&[Shape::Seconds, Shape::Text]);
+
+/// A step's `cache`.
+pub static CACHE: [Field; 8] = [
+    field(
+        "ttl",
+        TIME,
+        "A success counts for so long: seconds, or a text such as 10m or 1h; for ever \
+         where it is left out.",
+    )
+    .or(&["ttl_sec", "ttl_seconds"]),
+    field(
+        "failure_ttl",
+        TIME,
+        "A failure is told again for so long, without a new attempt, while nothing has \
+         changed.",
+    ),
+    field(
+        "inputs",
+        TEXTS,
+        "Files that it reads, by their content, seen from where it runs: paths, \
+         directories and globs. One that begins with ! takes files out again.",
+    )
+    .not(&["sources", "files", "watch"]),
+    field(
+        "env",
+        TEXTS,
+        "Names of variables of the environment that it reads.",
+    ),
+    field(
+        "tools",
+        TEXTS,
+        "Programs that it uses, as they are found on its PATH.",
+    ),
+    field(
+        "outputs",
+        TEXTS,
+        "Files that it makes, written like inputs. It runs again where one is gone or \
+         changed.",
+    )
+    .not(&["generates", "targets"]),
+    field(
+        "restore",
+        Shape::Bool,
+        "What it made is kept, and put back where it is gone or changed.",
+    ),
+    field(
+        "stale_with",
+        TEXTS,
+        "Steps that must succeed at once for this one to stay fresh.",
+    ),
+];
+
 /// Fields whose name begins like this are always allowed and mean nothing here.
 pub const FREE_PREFIX: &str = "x-";
 
@@ -546,6 +612,7 @@ mod tests {
             ("disk_space", &builtin::DISK_SPACE),
             ("port_reachable", &builtin::PORT_REACHABLE),
             ("git_clean", &builtin::GIT_CLEAN),
+            ("cache", &CACHE),
         ]
     }
 

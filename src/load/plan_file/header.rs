@@ -10,7 +10,8 @@ use crate::load::document::{Entry, Kind, Node, Path};
 use crate::plan::problem::Problem;
 use crate::plan::variables::{self, Declaration};
 use crate::plan::{
-    Level, LogFile, Moment, Notice, OnAbort, OnRestart, Part, Plan, Rollback, RunLock, Text,
+    CacheUse, Level, LogFile, Moment, Notice, OnAbort, OnRestart, Part, Plan, Rollback, RunLock,
+    Text,
 };
 
 use super::fields::{GLOBALS, LOCK, NOTICE, VARIABLE};
@@ -255,6 +256,11 @@ fn globals(walk: &mut Walk<'_>, node: Node<'_>, plan: &mut Plan, defaults: &mut 
     plan.on_restart = match walk.choice(&record, "on_restart", path) {
         Some("stop") => OnRestart::Stop,
         _ => OnRestart::Continue,
+    };
+    plan.cache = match walk.choice(&record, "cache", path) {
+        Some("refresh") => CacheUse::Refresh,
+        Some("off") => CacheUse::Off,
+        _ => CacheUse::Use,
     };
     plan.rollback = match walk.choice(&record, "rollback", path) {
         Some("on_failure_or_cancel") => Rollback::OnFailureOrCancel,

@@ -13,6 +13,7 @@
 
 mod afterwards;
 pub(in crate::load) mod builtin;
+pub(in crate::load) mod cache;
 mod fields;
 pub(in crate::load) mod header;
 pub(in crate::load) mod record;

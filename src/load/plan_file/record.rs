@@ -423,7 +423,7 @@ mod tests {
             ("onfailure", Some("on_failure")),
             ("notes", None),
             ("owner", None),
-            ("cache", None),
+            ("cached", Some("cache")),
             ("if", Some("condition")),
         ];
         for (name, expected) in cases {

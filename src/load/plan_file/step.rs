@@ -8,16 +8,16 @@ use crate::plan::build::{Builder, Links};
 use crate::plan::condition::Condition;
 use crate::plan::problem::{Locator, Problem, Span};
 use crate::plan::{
-    About, Absent, Action, Builtin, Command, Holds, OnFailure, Part, Policy, Program, Retry, Step,
-    Text, Verdict,
+    About, Absent, Action, Builtin, Cache, Command, Holds, OnFailure, Part, Policy, Program, Retry,
+    Step, Text, Verdict,
 };
 
-use super::builtin;
 use super::fields::{POOL, RETRY, STEP, UI_HINTS, VERDICTS};
 use super::header::{Defaults, amounts, bytes, is};
 use super::record::{self, Fields, Hints, NO_HINTS, Record};
 use super::table::at;
 use super::walk::{Env, Walk, count, limit, seconds};
+use super::{builtin, cache};
 
 const ID: usize = at(&STEP, "id");
 const NAME: usize = at(&STEP, "name");
@@ -51,6 +51,7 @@ const ALWAYS: usize = at(&STEP, "always");
 const POOL_: usize = at(&STEP, "pool");
 const LOCKS: usize = at(&STEP, "locks");
 const RESOURCES: usize = at(&STEP, "resources");
+const CACHE: usize = at(&STEP, "cache");
 const CONFIRM: usize = at(&STEP, "confirm");
 const PRIORITY: usize = at(&STEP, "priority");
 const IDEMPOTENT: usize = at(&STEP, "idempotent");
@@ -142,6 +143,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             tags: self.texts(record, TAGS, path),
             holds: self.holds(record, path),
             confirm: self.confirm(record, id, path),
+            cache: self.cache(record, &action, path),
             remedy: self.remedy(record, &action, path),
             undo: self.undo(record, &action, path),
             about: self.about(record, path),
@@ -572,6 +574,26 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             Some(false) => None,
             None => self.boxed(record, CONFIRM, path),
         }
+    }
+
+    fn cache(
+        &mut self,
+        record: &Record<'_>,
+        action: &Action,
+        path: &Path<'_>,
+    ) -> Option<Box<Cache>> {
+        let node = record.get(CACHE)?;
+        let path = &Path::Field(path, "cache");
+        let cwd = match action {
+            Action::Command(command) => &command.cwd,
+            Action::Builtin(builtin) => &builtin.cwd,
+            Action::Group => &self.defaults.cwd,
+        };
+        let cache = cache::lower(self.walk, node, cwd, path);
+        for id in &cache.stale_with {
+            self.place(id, node.span());
+        }
+        Some(Box::new(cache))
     }
 
     fn about(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<About>> {

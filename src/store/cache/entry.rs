@@ -38,10 +38,13 @@ pub struct Print {
     /// Variables of its environment, by name; the values' keyed hashes, where
     /// they have one.
     pub env: Vec<(Box<str>, Option<Digest>)>,
-    /// Programs, by the name that they are looked for.
-    pub tools: Vec<(Box<str>, Option<File>)>,
+    /// Programs.
+    pub tools: Vec<Tool>,
     pub inputs: Arc<Files>,
 }
+
+/// A program by the name that it is looked for, and what was found.
+pub type Tool = (Box<str>, Option<File>);
 
 impl Print {
     /// Equal for equal fingerprints.

@@ -9,12 +9,20 @@
 
 mod bytes;
 mod entry;
+mod exchange;
 mod files;
+mod legacy;
+mod listing;
+mod prune;
 mod rows;
 mod write;
 
-pub use entry::{Entry, Known, Print};
+pub use entry::{Entry, Known, Print, Tool};
+pub use exchange::Imported;
 pub use files::{File, Files, Stat, What};
+pub use legacy::successes;
+pub use listing::CacheRow;
+pub(super) use prune::delete_list;
 pub use rows::Remembered;
 pub use write::{Whose, Write, unseen};
 
@@ -41,6 +49,16 @@ pub enum State {
 }
 
 impl State {
+    /// The word for it in the database and for programs.
+    pub fn word(&self) -> &'static str {
+        self.to_columns().0
+    }
+
+    /// The file, pattern or exit that goes with the word.
+    pub fn detail(&self) -> Option<&str> {
+        self.to_columns().1
+    }
+
     /// The word for it in the database, and what goes with it.
     fn to_columns(&self) -> (&'static str, Option<&str>) {
         match self {

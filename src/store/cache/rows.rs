@@ -47,6 +47,12 @@ impl Remembered {
         self.entry(self.past.get(&(step.into(), *print))?)
     }
 
+    /// What is known of all successes whose outputs are kept.
+    pub(super) fn each_past(&self) -> impl Iterator<Item = Known> {
+        let entries = self.past.values().filter_map(|raw| self.entry(raw));
+        entries.filter_map(|entry| entry.known)
+    }
+
     /// Rows that were not believed so far, in words.
     pub fn damage(&self) -> Option<String> {
         match *self.damaged.borrow() {
