@@ -18,6 +18,7 @@ mod begin;
 mod boot;
 mod cache;
 mod cancel;
+mod check;
 mod completions;
 mod error;
 mod events;
@@ -108,6 +109,7 @@ macro_rules! verbs {
 verbs! {
     Run => run,
     Seq => seq,
+    Check => check,
     Plan => plan,
     Validate => validate,
     Resume => resume,

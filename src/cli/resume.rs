@@ -152,6 +152,7 @@ pub fn drive(
         result: manner.after.pass_thru,
         yes: manner.yes,
         quiet: global.quiet,
+        shows: true,
     };
     let mut watcher = Watcher::new(show, state.clone());
     let secrets = manner.secrets.iter().cloned().collect();

@@ -8,6 +8,13 @@ use crate::load::checks::Given;
 
 /// All of them, with what they say, for help.
 pub const HELP: &str = "\
+Examples:
+  $ quintet check
+  $ quintet check --fast --skip-tests
+  $ quintet check python-version
+  $ quintet check --dry-run
+  $ quintet check --no-remediate --report junit=checks.xml
+
 Environment (0 or 1, true or false, yes or no, on or off; a flag counts before it,
 and it before the settings of the file):
   AUTO_REMEDIATE   use remedies (1)
@@ -110,7 +117,12 @@ mod tests {
     /// E14.
     #[test]
     fn e14_every_variable_says_yes_or_no_in_any_of_the_usual_words() {
-        for (yes, no) in [("1", "0"), ("true", "False"), ("YES", "no"), ("on", " off ")] {
+        for (yes, no) in [
+            ("1", "0"),
+            ("true", "False"),
+            ("YES", "no"),
+            ("on", " off "),
+        ] {
             let said = of(&[
                 ("AUTO_REMEDIATE", no),
                 ("DRY_RUN", yes),

@@ -4,22 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::load::document::{Kind, Node, Path};
-use crate::load::plan_file::builtin;
 use crate::load::plan_file::header::is;
 use crate::load::plan_file::record::{self, Hints, NO_HINTS, Record};
 use crate::load::plan_file::walk::{Env, count};
+use crate::load::plan_file::{builtin, cache};
 use crate::plan::builtin::Builtin;
 use crate::plan::condition::Condition;
 use crate::plan::name::check_id;
-use crate::plan::pattern::seen_from;
 use crate::plan::problem::{Problem, Span};
 use crate::plan::{
     About, Absent, Action, Cache, Command, Holds, OnFailure, Policy, Program, Retry, Step, Text,
 };
 
-use super::Lowering;
 use super::fields::{CHECK, PHASE};
 use super::place::{Check, Phase, meeting};
+use super::{Lowering, TESTS};
 
 /// The phase of checks that the file puts into none.
 const NO_PHASE: &str = "checks";
@@ -84,7 +83,10 @@ impl Lowering<'_, '_, '_> {
         let mut step = meeting(&id, self.locator.locate(at.start));
         step.name = Some(name);
         step.about = self.about(&record, path);
-        step.absent = (!around.enabled).then_some(Absent::Disabled);
+        step.absent = match around.enabled {
+            false => Some(Absent::Disabled),
+            true => self.skips(&tags).then_some(Absent::NotSelected),
+        };
         Some(Phase {
             parallel: record.named("parallel").and_then(Node::bool),
             needs: record
@@ -138,7 +140,7 @@ impl Lowering<'_, '_, '_> {
         tags.extend(self.texts(&record, "tags", path));
         tags.dedup();
         let left_out = !around.enabled || !is(record.named("enabled"), true);
-        let slow = self.fast && !is(record.named("fast"), true);
+        let slow = self.settings.fast && !is(record.named("fast"), true);
         let cache = self.cache(&record, around.root, path);
         let when = self.condition(&record, path);
         let stale_with = self.names_of(&record, "stale_with", path);
@@ -152,10 +154,9 @@ impl Lowering<'_, '_, '_> {
         let holds = self.holds(&record, path);
         let about = self.about(&record, path);
         let (id, name, at) = called?;
-        let absent = match (left_out, slow) {
-            (true, _) => Some(Absent::Disabled),
-            (false, true) => Some(Absent::NotSelected),
-            (false, false) => None,
+        let absent = match left_out {
+            true => Some(Absent::Disabled),
+            false => (slow || self.skips(&tags)).then_some(Absent::NotSelected),
         };
         let step = Step {
             name: Some(name),
@@ -177,6 +178,11 @@ impl Lowering<'_, '_, '_> {
             needs,
             stale_with,
         })
+    }
+
+    /// Whether what has these tags is left out.
+    fn skips(&self, tags: &[Box<str>]) -> bool {
+        self.settings.skip_tests && tags.iter().any(|tag| TESTS.contains(&&**tag))
     }
 
     /// The id, the name, and where it is written.
@@ -332,27 +338,12 @@ impl Lowering<'_, '_, '_> {
         }
         Some(Box::new(Cache {
             ttl: self.span(record, "ttl", path),
-            inputs: self.patterns(record, "inputs", root, path),
-            outputs: self.patterns(record, "outputs", root, path),
+            inputs: cache::patterns(&mut self.walk, record, "inputs", root, path),
+            outputs: cache::patterns(&mut self.walk, record, "outputs", root, path),
             env: self.texts(record, "env_inputs", path),
             tools: self.texts(record, "tools", path),
             ..Cache::default()
         }))
-    }
-
-    /// Paths and globs, seen from the project's folder; `!` takes files out again.
-    fn patterns(
-        &mut self,
-        record: &Record<'_>,
-        name: &str,
-        root: &Arc<str>,
-        path: &Path<'_>,
-    ) -> Box<[Box<str>]> {
-        let written = self.texts(record, name, path);
-        written
-            .iter()
-            .map(|written| seen_from(root, written))
-            .collect()
     }
 
     /// What `platform` and `when` ask for, both of them.
@@ -430,10 +421,17 @@ impl Lowering<'_, '_, '_> {
     }
 
     fn texts(&mut self, record: &Record<'_>, name: &str, path: &Path<'_>) -> Box<[Box<str>]> {
-        match record.named(name) {
-            Some(node) => self.walk.list(node, &Path::Field(path, name)),
-            None => Box::default(),
-        }
+        cache::texts(&mut self.walk, record, name, path)
+    }
+
+    /// A span of time.
+    pub(super) fn span(
+        &mut self,
+        record: &Record<'_>,
+        name: &str,
+        path: &Path<'_>,
+    ) -> Option<Duration> {
+        cache::span(&mut self.walk, record, name, path)
     }
 
     fn names_of(

@@ -23,7 +23,6 @@ mod place;
 mod project;
 mod remedy;
 mod settings;
-mod span;
 
 use std::path::Path;
 
@@ -109,7 +108,7 @@ pub fn load_with(
             locator: Locator::new(text, file),
             given,
             file: &absolute,
-            fast: false,
+            settings: Settings::default(),
         };
         let lowered = lowering.lower(&document);
         problems.extend(lowering.walk.problems.into_vec());
@@ -135,8 +134,7 @@ struct Lowering<'l, 'r, 't> {
     given: &'l Given,
     /// Absolute.
     file: &'l Path,
-    /// Only checks that are for fast mode take part.
-    fast: bool,
+    settings: Settings,
 }
 
 impl Lowering<'_, '_, '_> {
@@ -150,7 +148,7 @@ impl Lowering<'_, '_, '_> {
             None => scope,
         };
         let settings = self.settings(&root);
-        self.fast = settings.fast;
+        self.settings = settings;
         let header = self.header(&root, &settings);
         let phases = self.phases(&root, &header.root);
         if phases.iter().all(|phase| phase.checks.is_empty()) {

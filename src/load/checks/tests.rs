@@ -273,6 +273,19 @@ fn a_check_that_is_not_for_fast_mode_is_left_out_of_it() {
     assert_eq!(step(&plan(text), "checks/a").absent, None);
 }
 
+/// E23.
+#[test]
+fn e23_checks_with_the_tags_of_tests_are_left_out_with_their_phase() {
+    let given = Given {
+        skip_tests: Some(true),
+        ..Given::default()
+    };
+    let (loaded, _) = loaded_with(TWO, &given).expect("a plan");
+    let left_out = |id: &str| step(&loaded.plan, id).absent == Some(Absent::NotSelected);
+    assert!(left_out("quality") && left_out("quality/lint") && left_out("quality/types"));
+    assert!(!left_out("environment-validation/uv"));
+}
+
 #[test]
 fn everything_that_is_wrong_is_told_at_once() {
     let found = messages(
@@ -308,7 +321,7 @@ command = "true"
     );
     for part in [
         "max_concurrency: 0 is too small",
-        "lock.wait: \"soon\" is no span of time",
+        "lock.wait: expected a time",
         "disk.minimum: is no amount",
         "there is no phase \"Tow\"",
         "phases[0].checks[0]: this check has neither",
