@@ -140,12 +140,16 @@ fn e19_e9_a_signal_ends_the_children_frees_the_lock_and_keeps_the_state() {
     }
 }
 
-/// E9: also a run that had no time to keep anything.
+/// E9: also a run that had no time to write the state's file again.
 #[test]
 fn e9_what_passed_before_a_run_was_killed_is_fresh() {
     let test = project(LONG);
     let first = test.quintet(&["check"]).status(137).start();
     begun(&test);
+    eventually("it is remembered", || {
+        let listed = test.quintet(&["cache", "list"]).run().text();
+        listed.contains("checks/quick")
+    });
     first.signal(Signal::SIGKILL);
     first.finish();
     fs::write(test.path("work/end"), "").unwrap();
