@@ -136,7 +136,7 @@ fn a_text_is_a_script_and_a_list_is_a_program() {
 #[test]
 fn e14_settings_of_the_file_count_after_what_is_given() {
     let text = format!("settings = {{ fast_mode = true, auto_remediate = false }}\n{TWO}");
-    let load = |given: &Given| loaded_with(&text, given).ok().expect("a plan");
+    let load = |given: &Given| loaded_with(&text, given).expect("a plan");
     let (loaded, settings) = load(&Given::default());
     assert!(settings.fast && !settings.auto_remediate && settings.log);
     assert_eq!(loaded.plan.cache, CacheUse::Use);
@@ -267,7 +267,7 @@ fn a_check_that_is_not_for_fast_mode_is_left_out_of_it() {
         fast: Some(true),
         ..Given::default()
     };
-    let (loaded, _) = loaded_with(text, &given).ok().expect("a plan");
+    let (loaded, _) = loaded_with(text, &given).expect("a plan");
     let absent = step(&loaded.plan, "checks/a").absent;
     assert_eq!(absent, Some(Absent::NotSelected));
     assert_eq!(step(&plan(text), "checks/a").absent, None);
