@@ -24,6 +24,7 @@ mod error;
 mod events;
 mod folder;
 mod follow;
+mod freshness;
 mod global;
 mod graph;
 mod list;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use super::error::Failure;
 use super::global::Global;
-use super::output;
 use super::target::Target;
+use super::{freshness, output};
 use crate::plan::Plan;
 use crate::run::Usual;
 use crate::view::preview::Preview;
@@ -39,7 +39,7 @@ pub fn show(plan: &Plan, global: &Global, json: bool) {
     // nothing is known.
     let known = || global.store_if_any().ok()??.usual(plan).ok();
     let usual: Usual = known().unwrap_or_default();
-    let preview = Preview::new(plan, &usual);
+    let preview = Preview::new(plan, &usual).knowing(freshness::look(plan, global));
     let mut out = output::results();
     let written = match json {
         true => preview.json(&mut out),

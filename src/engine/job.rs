@@ -79,22 +79,6 @@ impl JobContext {
     }
 }
 
-/// What an attempt is of.
-enum Work<'p> {
-    Command(&'p Command),
-    Builtin(&'p Builtin),
-}
-
-impl<'p> Work<'p> {
-    /// Its working directory and its own environment.
-    fn surroundings(&self) -> (&'p Arc<str>, &'p [(Box<str>, Text)]) {
-        match self {
-            Work::Command(command) => (&command.cwd, &command.env),
-            Work::Builtin(builtin) => (&builtin.cwd, &builtin.env),
-        }
-    }
-}
-
 /// What the step would run now: as the job's, with secrets by their names alone.
 ///
 /// # Errors
@@ -103,19 +87,14 @@ pub fn identity(run: &RunState, step: StepIx) -> Result<Identity, String> {
     let plan = run.plan();
     let (work, _) = work(&plan[step], Role::Main)?;
     let written = |text: &Text| named(run, text);
-    let (argv, stdin) = match &work {
+    let (cwd, own) = work.surroundings();
+    let (argv, stdin) = match work {
         Work::Command(command) => {
             let stdin = command.stdin.as_deref().map(written).transpose()?;
             (argv(command, &written)?, stdin)
         }
-        // No program is called so.
-        Work::Builtin(builtin) => {
-            let question = serde_json::to_string(&builtin.question);
-            let question = question.map_err(|error| error.to_string())?;
-            (vec!["\0".to_owned(), question], None)
-        }
+        Work::Builtin(builtin) => (vec![builtin.question.to_string()], None),
     };
-    let (cwd, own) = work.surroundings();
     let env = plan.env.iter().chain(own);
     let env = env.map(|(name, text)| Ok((&**name, written(text)?)));
     let env = env.collect::<Result<Vec<_>, String>>()?;
@@ -150,10 +129,9 @@ fn named(run: &RunState, text: &Text) -> Result<String, String> {
 
 /// What an attempt in this role does, and how long that may take.
 fn work(step: &Step, role: Role) -> Result<(Work<'_>, Option<Duration>), String> {
-    let timeout = step.policy.timeout;
     match (role, &step.action) {
-        (Role::Main, Action::Command(command)) => Ok((Work::Command(command), timeout)),
-        (Role::Main, Action::Builtin(builtin)) => Ok((Work::Builtin(builtin), timeout)),
+        (Role::Main, Action::Command(command)) => Ok((Work::Command(command), step.policy.timeout)),
+        (Role::Main, Action::Builtin(builtin)) => Ok((Work::Builtin(builtin), step.policy.timeout)),
         (Role::Main, Action::Group) => Err("a group has no command".into()),
         (Role::Remedy, _) => match &step.remedy {
             Some(remedy) => Ok((Work::Command(&remedy.command), remedy.timeout)),
@@ -163,6 +141,22 @@ fn work(step: &Step, role: Role) -> Result<(Work<'_>, Option<Duration>), String>
             Some(undo) => Ok((Work::Command(&undo.command), undo.timeout)),
             None => Err("nothing takes the step back".into()),
         },
+    }
+}
+
+/// What an attempt is of.
+enum Work<'p> {
+    Command(&'p Command),
+    Builtin(&'p Builtin),
+}
+
+impl<'p> Work<'p> {
+    /// Its working directory and its own environment.
+    fn surroundings(&self) -> (&'p Arc<str>, &'p [(Box<str>, Text)]) {
+        match self {
+            Work::Command(command) => (&command.cwd, &command.env),
+            Work::Builtin(builtin) => (&builtin.cwd, &builtin.env),
+        }
     }
 }
 

@@ -36,7 +36,7 @@ use crate::run::replan::{Unsuited, replacement};
 pub use clock::Clock;
 pub use ears::Signals;
 pub use fresh::Identity;
-pub use job::JobContext;
+pub use job::{JobContext, identity};
 pub use lock::{Denied, Held};
 pub use outside::{Answers, Audience};
 pub use session::{Again, Ended, Refused, Session, may_have_restarted};
@@ -396,7 +396,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             }
             Command::Probe { step } => {
                 self.run.probing(step);
-                let identity = job::identity(&self.run, step);
+                let identity = identity(&self.run, step);
                 self.world.probe(step, identity);
                 Ok(())
             }

@@ -343,6 +343,15 @@ impl Action {
             Action::Group => &[],
         }
     }
+
+    /// Where it happens; absolute. A meeting point happens nowhere.
+    pub fn cwd(&self) -> Option<&Arc<str>> {
+        match self {
+            Action::Command(command) => Some(&command.cwd),
+            Action::Builtin(builtin) => Some(&builtin.cwd),
+            Action::Group => None,
+        }
+    }
 }
 
 /// A program to run.

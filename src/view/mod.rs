@@ -17,6 +17,7 @@ pub mod escape;
 pub mod estimate;
 pub mod events;
 pub mod forecast;
+pub mod freshness;
 pub mod github;
 pub mod graph;
 pub mod jsonl;

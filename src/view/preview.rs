@@ -8,20 +8,22 @@
 //! A plan may have 100,000 steps, so everything here is a few passes over
 //! arrays, and each step is written and forgotten.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::command::of_action;
+use super::command::{of_action, of_command};
 use super::escape::{clean, push_clean};
 use super::forecast;
+use super::freshness::{self, Fresh, Looked};
 use super::style::{FAINT, HEADING, ODD};
 use super::words::{self, counted};
 use crate::plan::graph::{Graph, waits};
-use crate::plan::{About, Plan, StepIx};
-use crate::run::Usual;
+use crate::plan::{About, Plan, Remediate, StepIx};
 use crate::run::forecast::Forecast;
+use crate::run::{Freshness, Usual};
 
 /// The answer to "what would happen?".
 pub struct Preview<'a> {
@@ -32,6 +34,9 @@ pub struct Preview<'a> {
     order: Vec<StepIx>,
     layers: u32,
     forecast: Option<Forecast>,
+    looked: Looked,
+    /// Of each step that was looked at.
+    fresh: BTreeMap<StepIx, Fresh>,
 }
 
 impl<'a> Preview<'a> {
@@ -49,7 +54,22 @@ impl<'a> Preview<'a> {
             forecast: known
                 .then(|| Forecast::new(plan, &Graph::new(plan), usual))
                 .flatten(),
+            looked: Looked::new(),
+            fresh: BTreeMap::new(),
         }
+    }
+
+    /// The same, knowing what looking at the steps' freshness came to.
+    pub fn knowing(self, looked: Looked) -> Self {
+        Preview {
+            fresh: freshness::told(self.plan, &looked, &self.order),
+            looked,
+            ..self
+        }
+    }
+
+    fn freshness(&self, ix: StepIx) -> Option<(Fresh, &Freshness)> {
+        Some((*self.fresh.get(&ix)?, self.looked.get(&ix)?))
     }
 
     /// For people.
@@ -129,6 +149,7 @@ impl<'a> Preview<'a> {
         line.push_str("      ");
         of_action(&step.action).push(line);
         line.push('\n');
+        freshness::push(self.plan, ix, self.freshness(ix), line);
         out.write_all(line.as_bytes())?;
         line.clear();
         if let Some(when) = &step.when {
@@ -202,11 +223,23 @@ impl<'a> Preview<'a> {
             stage: step.about.as_ref().and_then(|about| about.stage.as_deref()),
             description: step.about.as_ref().map_or("", |about| &about.description),
             notes: step.about.as_ref().map_or(&[], |about| &about.notes),
-            would_run: match (absent, step.when.is_some() || step.fallback_of.is_some()) {
-                (true, _) => "no",
-                (false, true) => "decided_at_run_time",
-                (false, false) => "yes",
+            would_run: match self.fresh.get(&ix) {
+                _ if absent => "no",
+                Some(Fresh::Yes) => "no",
+                Some(Fresh::SoFar) => "decided_at_run_time",
+                _ if step.when.is_some() || step.fallback_of.is_some() => "decided_at_run_time",
+                _ => "yes",
             },
+            fresh: self
+                .looked
+                .get(&ix)
+                .map(|found| matches!(found, Freshness::Fresh(_))),
+            freshness: self.looked.get(&ix).map(freshness::why),
+            remedy: step
+                .remedy
+                .as_ref()
+                .filter(|_| plan.remediate != Remediate::No)
+                .map(|remedy| of_command(&remedy.command).to_string()),
             why: {
                 let mut why = String::new();
                 push_why(plan, ix, &mut why);
@@ -273,6 +306,12 @@ struct StepJson<'a> {
     description: &'a str,
     notes: &'a [Box<str>],
     would_run: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fresh: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    freshness: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
     why: String,
 }
 

@@ -15,7 +15,9 @@ use super::style::{self, FAINT};
 use super::time::{clock, so_far};
 use super::words;
 use crate::plan::{OnFailure, Plan, StepIx};
-use crate::run::{Event, Holder, Millis, Outcome, Reason, Role, RunPhase, RunState, StepState};
+use crate::run::{
+    Event, Holder, Kind, Millis, Outcome, Reason, Role, RunPhase, RunState, StepState,
+};
 
 /// The step in question, and all that is known.
 #[derive(Clone, Copy)]
@@ -129,7 +131,7 @@ fn answer(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
             ),
         ],
         StepState::Settled { outcome, reason } => {
-            let mut sentences = settled(run, ix, *outcome, reason.as_deref());
+            let mut sentences = settled(question, *outcome, reason.as_deref());
             sentences.extend(
                 last.into_iter()
                     .flat_map(|end| words::left_out(&end.output)),
@@ -190,14 +192,18 @@ fn waits(question: Question<'_>) -> Vec<String> {
     sentences
 }
 
-fn settled(run: &RunState, ix: StepIx, outcome: Outcome, reason: Option<&Reason>) -> Vec<String> {
+fn settled(question: Question<'_>, outcome: Outcome, reason: Option<&Reason>) -> Vec<String> {
+    let Question { run, step: ix, .. } = question;
     let policy = &run.plan()[ix].policy;
     let last = run.step(ix).last.end();
     let last = last.as_deref();
     match (outcome, reason, last) {
         (Outcome::Succeeded, None, Some(end)) => {
             let mut sentences = vec![format!("succeeded with {}", words::ended(end))];
-            sentences.push(ran_because(run, ix));
+            sentences.push(ran_because(question));
+            if run.step(ix).was_remedied() {
+                sentences.push("it failed at first, and its remedy helped".into());
+            }
             sentences.extend(words::remark(end));
             sentences
         }
@@ -206,13 +212,16 @@ fn settled(run: &RunState, ix: StepIx, outcome: Outcome, reason: Option<&Reason>
         }
         (Outcome::Failed, Some(Reason::Exhausted { attempts, .. }), Some(end)) => {
             let mut sentences = vec![format!("failed with {}", words::ended(end))];
-            sentences.push(ran_because(run, ix));
+            sentences.push(ran_because(question));
             sentences.push(match (attempts, policy.retry.count) {
                 (_, 0) => "it is not to be tried again (no retries)".to_owned(),
                 (made, _) => format!("all {made} attempts that it has are used up"),
             });
             sentences.push(consequence(run, ix));
             sentences
+        }
+        (Outcome::Succeeded, Some(Reason::Fresh(fresh)), _) => {
+            vec![format!("is fresh, and did not run: {fresh}")]
         }
         (Outcome::Failed, Some(reason), _) => {
             vec![format!("failed: {reason}"), consequence(run, ix)]
@@ -227,7 +236,13 @@ fn settled(run: &RunState, ix: StepIx, outcome: Outcome, reason: Option<&Reason>
 }
 
 /// What let the step run.
-fn ran_because(run: &RunState, ix: StepIx) -> String {
+fn ran_because(question: Question<'_>) -> String {
+    let Question {
+        run,
+        step: ix,
+        events,
+        ..
+    } = question;
     let plan = run.plan();
     let step = &plan[ix];
     let mut because = match (
@@ -241,6 +256,16 @@ fn ran_because(run: &RunState, ix: StepIx) -> String {
     };
     if let Some(when) = &step.when {
         because.push_str(&format!(", and its condition held: {}", when.text()));
+    }
+    let stale = events.iter().rev().find_map(|event| match &event.kind {
+        Kind::StepClaimed {
+            attempt,
+            reason: Reason::Stale(stale),
+        } if attempt.step == ix => Some(stale),
+        _ => None,
+    });
+    if let Some(stale) = stale {
+        because.push_str(&format!(", and was not fresh: {stale}"));
     }
     because
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quintet::exec::process::{Local, Zygote};
-use quintet::exec::{Executor, Found, Report, Stop};
+use quintet::exec::{Executor, Found, Job, Report, Stop};
+use quintet::plan::builtin::Question;
 use quintet::run::{Attempt, Exit};
 
 use crate::rig::*;
@@ -21,7 +22,7 @@ const LOCK: &str = "QUINTET_TEST_LOCK";
 /// An engine in a process of its own, which can be killed.
 ///
 /// It runs one `sh` step for each line of the file `steps`, and exits when all
-/// have ended.
+/// have ended. A line after `ask` is what a builtin runs.
 #[test]
 #[ignore = "the other tests here start it as a process"]
 fn engine() {
@@ -38,7 +39,10 @@ fn engine() {
         Arc::new(lock)
     });
     for (step, script) in steps.lines().enumerate() {
-        let mut job = sh(step, script);
+        let mut job = match script.strip_prefix("ask ") {
+            Some(script) => asks(step, script),
+            None => sh(step, script),
+        };
         job.locks.extend(lock.clone());
         if let Err(e) = local.start(job) {
             println!("broken: {e}");
@@ -59,6 +63,20 @@ fn engine() {
                 left -= 1;
             }
         }
+    }
+}
+
+/// Asks for the version that a script says.
+fn asks(step: usize, script: &str) -> Job {
+    let question = Question::ToolVersion {
+        program: "/bin/sh".into(),
+        args: ["-c".into(), script.into()].into(),
+        at_least: None,
+        below: None,
+    };
+    Job {
+        builtin: Some(Box::new(question)),
+        ..job(step, &[])
     }
 }
 
@@ -210,6 +228,25 @@ fn running_steps_outlive_the_engine_and_are_taken_over() {
         !rig.path("c").exists(),
         "a job of the dead engine was started"
     );
+    wait_until("free lock", || lock.try_lock().ok());
+    rig.assert_nothing_left();
+}
+
+/// XA01: a copy of the supervisor goes on like a program.
+#[test]
+fn a_question_outlives_the_engine_and_is_taken_over() {
+    let ask = format!("ask {}", waits("a", "echo 1.2.3"));
+    let mut crash = Crash::start(1, &[&ask], &[], true);
+    crash.file("a");
+    crash.kill_engine();
+    let mut rig = crash.resume(1);
+    let lock = fs::File::open(rig.path("lock")).expect("it is there");
+    assert!(lock.try_lock().is_err(), "a lock went free with the engine");
+    assert_eq!(found(&mut rig, &[attempt(0)]), [Found::Alive]);
+    fs::write(rig.path("go"), "").expect("written");
+    let done = rig.done(attempt(0));
+    assert_eq!(done.exit, Exit::Exited { code: 0 });
+    assert_eq!(rig.read(&done.output.stdout), "/bin/sh 1.2.3\n");
     wait_until("free lock", || lock.try_lock().ok());
     rig.assert_nothing_left();
 }

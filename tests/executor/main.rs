@@ -7,6 +7,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod builtins;
 mod clock;
 mod crash;
 mod hostile;

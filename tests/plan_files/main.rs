@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod builtins;
 mod fields;
 mod hostile;
 mod messages;

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod builtins;
 mod ending;
 mod failing;
 mod hostile;

@@ -12,7 +12,7 @@ use super::identity::{Identity, of_lists};
 use super::walk::{Links, Met, walk};
 use super::{Environment, tools};
 use crate::plan::pattern::Patterns;
-use crate::plan::{Action, Cache, Plan, Step, Text};
+use crate::plan::{Cache, Plan, Step, Text};
 use crate::run::Millis;
 use crate::store::cache::{Digest, File, Files, Known, Print, Tool};
 
@@ -158,11 +158,7 @@ impl Taker {
         before: Option<&Print>,
         now: Millis,
     ) -> Result<Vec<Tool>, String> {
-        let cwd = match &of.step.action {
-            Action::Command(command) => Path::new(&*command.cwd),
-            Action::Builtin(builtin) => Path::new(&*builtin.cwd),
-            Action::Group => Path::new("/"),
-        };
+        let cwd = Path::new(of.step.action.cwd().map_or("/", |cwd| cwd));
         // A PATH with holes is not known before the step starts.
         let path = match set_by_plan(of, "PATH") {
             Some(Text::Plain(path)) => Some(OsString::from(&**path)),
@@ -198,7 +194,6 @@ fn declaration(cache: &Cache) -> Digest {
 
 /// The value that the step or its plan gives a variable; the last one counts.
 fn set_by_plan<'p>(of: Of<'p>, name: &str) -> Option<&'p Text> {
-    let own = of.step.action.env();
-    let mut all = of.plan.env.iter().chain(own).rev();
+    let mut all = of.plan.env.iter().chain(of.step.action.env()).rev();
     all.find_map(|(key, text)| (**key == *name).then_some(text))
 }

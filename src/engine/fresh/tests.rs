@@ -593,7 +593,7 @@ fn what_cannot_be_read_is_not_fresh_and_fails_nothing() {
     let project = Project::new(inputs(&["in"]));
     project.write("in/a", "1");
     project.run();
-    fs::set_permissions(project.at("in"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(project.at("in"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read_dir(project.at("in")).is_ok() {
         eprintln!("skipped: nothing is unreadable for root");
         return;
@@ -849,4 +849,119 @@ fn where_nothing_can_be_kept_the_step_is_fresh_all_the_same() {
         matches!(found, Freshness::Stale(Stale::Output { .. })),
         "{found:?}"
     );
+}
+
+mod random_edits {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PLACES: [&str; 9] = [
+        "in/a",
+        "in/d/b",
+        "in/.hidden",
+        "src/m.rs",
+        "src/x/n.rs",
+        "src/skip/o.rs",
+        "src/t.txt",
+        "one.txt",
+        "other",
+    ];
+
+    #[derive(Clone, Debug)]
+    enum Edit {
+        Write(usize, u8),
+        Remove(usize),
+        Rename(usize, usize),
+        Touch(usize),
+        Executable(usize, bool),
+        Run,
+    }
+
+    fn edit() -> impl Strategy<Value = Edit> {
+        let place = || 0..PLACES.len();
+        prop_oneof![
+            4 => (place(), 0..3_u8).prop_map(|(at, text)| Edit::Write(at, text)),
+            2 => place().prop_map(Edit::Remove),
+            2 => (place(), place()).prop_map(|(from, to)| Edit::Rename(from, to)),
+            2 => place().prop_map(Edit::Touch),
+            1 => (place(), any::<bool>()).prop_map(|(at, is)| Edit::Executable(at, is)),
+            3 => Just(Edit::Run),
+        ]
+    }
+
+    /// What the declared files are, found in the plainest way.
+    fn declared(project: &Project) -> BTreeMap<&'static str, (Vec<u8>, bool)> {
+        let is_declared = |name: &&&str| {
+            name.starts_with("in/")
+                || **name == "one.txt"
+                || (name.starts_with("src/")
+                    && name.ends_with(".rs")
+                    && !name.starts_with("src/skip/"))
+        };
+        let read = |name: &&'static str| {
+            let path = project.at(name);
+            let mode = fs::metadata(&path).ok()?.permissions().mode();
+            Some((*name, (fs::read(path).ok()?, mode & 0o100 != 0)))
+        };
+        PLACES.iter().filter(is_declared).filter_map(read).collect()
+    }
+
+    fn make(project: &Project, edit: &Edit, nth: u64, is_settled: bool) {
+        let at = |place: &usize| project.at(PLACES[*place]);
+        let set_apart = |path: &Path| {
+            // In a settled tree no two states of a file look alike. In another
+            // one all do, as far as that can be brought about.
+            let second = if is_settled { nth } else { 0 };
+            set_mtime(
+                path,
+                SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + second),
+            );
+        };
+        match edit {
+            Edit::Write(place, text) => {
+                project.write(PLACES[*place], &text.to_string());
+                set_apart(&at(place));
+            }
+            Edit::Remove(place) => _ = fs::remove_file(at(place)),
+            Edit::Rename(from, to) => {
+                fs::create_dir_all(at(to).parent().unwrap()).unwrap();
+                _ = fs::rename(at(from), at(to));
+            }
+            Edit::Touch(place) if at(place).exists() => set_apart(&at(place)),
+            Edit::Executable(place, is) if at(place).exists() => {
+                let mode = if *is { 0o755 } else { 0o644 };
+                fs::set_permissions(at(place), fs::Permissions::from_mode(mode)).unwrap();
+            }
+            Edit::Touch(_) | Edit::Executable(..) | Edit::Run => {}
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// E7. Whatever is done to a tree of files, a step is fresh if and only
+        /// if nothing that it declares has changed since it succeeded.
+        #[test]
+        fn e07_fresh_means_that_nothing_declared_has_changed(
+            edits in proptest::collection::vec(edit(), 1..24),
+            is_settled in any::<bool>(),
+        ) {
+            let mut project = Project::new(inputs(&["in", "src/**/*.rs", "!src/skip", "one.txt"]));
+            let mut succeeded = None;
+            for (nth, edit) in edits.iter().enumerate() {
+                if !is_settled {
+                    project.now = clock();
+                }
+                make(&project, edit, nth as u64, is_settled);
+                let now = declared(&project);
+                let is_fresh = matches!(project.look().0, Freshness::Fresh(_));
+                prop_assert_eq!(is_fresh, succeeded.as_ref() == Some(&now), "after {:?}", edit);
+                if matches!(edit, Edit::Run) {
+                    let ran = project.run();
+                    prop_assert_eq!(matches!(ran, Freshness::Fresh(_)), is_fresh);
+                    succeeded = Some(now);
+                }
+            }
+        }
+    }
 }

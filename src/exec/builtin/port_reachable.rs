@@ -54,12 +54,9 @@ mod tests {
 
     #[test]
     fn a_name_that_is_none_is_not_reachable() {
-        let found = find("no such host", 80, Duration::from_secs(30));
+        let found = find("a..b", 80, Duration::from_secs(30));
         assert_eq!(found.code(), 1, "{found:?}");
-        assert!(
-            found.line().starts_with("port 80 of no such host "),
-            "{found:?}"
-        );
+        assert!(found.line().starts_with("port 80 of a..b "), "{found:?}");
     }
 
     /// E35. Who listens takes no call, and as many wait as may: the next one

@@ -1,8 +1,6 @@
 //! What is done about a step that has ended: mending its failure, taking back
 //! what it did. Both are programs with a few words of their own.
 
-use std::sync::Arc;
-
 use crate::load::document::Path;
 use crate::plan::{Action, Budget, Command, Remedy, Retry, Undo};
 
@@ -170,11 +168,8 @@ impl Steps<'_, '_, '_> {
     /// A program that has its place and its environment from the step's, where it
     /// says nothing else.
     fn over(&mut self, action: &Action, said: &Record<'_>, path: &Path<'_>) -> Command {
-        let (cwd, under) = match action {
-            Action::Command(command) => (Arc::clone(&command.cwd), &*command.env),
-            Action::Builtin(builtin) => (Arc::clone(&builtin.cwd), &*builtin.env),
-            Action::Group => (Arc::clone(&self.defaults.cwd), &[][..]),
-        };
+        let cwd = action.cwd().unwrap_or(&self.defaults.cwd).clone();
+        let under = action.env();
         let fields = ["command", "args", "shell", "cwd", "env"].map(|name| said.named(name));
         let mut command = self.command(fields, &cwd, path);
         let own = command.env;

@@ -57,7 +57,7 @@ pub static FILE_EXISTS: [Field; 2] = [
         "The file, or a list of files.",
     )
     .required()
-    .or(&["paths"]),
+    .not(&["paths", "file", "files"]),
     field(
         "kind",
         Shape::Choice(&["any", "file", "directory", "executable"]),

@@ -8,11 +8,65 @@ use crate::load::document::{Kind, Node, Path};
 use crate::plan::Cache;
 use crate::plan::pattern::{Pattern, seen_from};
 
-use super::fields::CACHE;
+use super::fields::TEXTS;
 use super::header::is;
 use super::record::Record;
-use super::table::MOST_SECONDS;
+use super::table::{Field, MOST_SECONDS, Shape, field};
 use super::walk::{Walk, seconds};
+
+/// A time.
+const TIME: Shape = Shape::Either(&[Shape::Seconds, Shape::Text]);
+
+/// A step's `cache`.
+pub static CACHE: [Field; 8] = [
+    field(
+        "ttl",
+        TIME,
+        "A success counts for so long: seconds, or a text such as 10m or 1h; for ever \
+         where it is left out.",
+    )
+    .or(&["ttl_sec", "ttl_seconds"]),
+    field(
+        "failure_ttl",
+        TIME,
+        "A failure is told again for so long, without a new attempt, while nothing has \
+         changed.",
+    ),
+    field(
+        "inputs",
+        TEXTS,
+        "Files that it reads, by their content, seen from where it runs: paths, \
+         directories and globs. One that begins with ! takes files out again.",
+    )
+    .not(&["sources", "files", "watch"]),
+    field(
+        "env",
+        TEXTS,
+        "Names of variables of the environment that it reads.",
+    ),
+    field(
+        "tools",
+        TEXTS,
+        "Programs that it uses, as they are found on its PATH.",
+    ),
+    field(
+        "outputs",
+        TEXTS,
+        "Files that it makes, written like inputs. It runs again where one is gone or \
+         changed.",
+    )
+    .not(&["generates", "targets"]),
+    field(
+        "restore",
+        Shape::Bool,
+        "What it made is kept, and put back where it is gone or changed.",
+    ),
+    field(
+        "stale_with",
+        TEXTS,
+        "Steps that must succeed at once for this one to stay fresh.",
+    ),
+];
 
 /// Reads a `cache`. Its files are seen from `cwd`, where the step runs.
 pub fn lower(walk: &mut Walk<'_>, node: Node<'_>, cwd: &str, path: &Path<'_>) -> Cache {
@@ -103,4 +157,44 @@ fn objection(written: &str) -> Option<String> {
         return Some("holds a NUL, which no path can".into());
     }
     Pattern::parse(written).err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{Request, load_str};
+    use crate::plan::CacheUse;
+
+    #[test]
+    fn a_cache_is_read_and_its_files_are_seen_from_where_the_step_runs() {
+        let text = r#"{"globals": {"cache": "refresh"}, "steps": [
+            {"id": "a", "command": "true", "cwd": "[x]", "cache": {
+                "ttl": "1h", "failure_ttl": 90, "inputs": ["./in/*.rs", "!in/b", "/abs"],
+                "env": ["CC"], "tools": ["cc"], "outputs": ["${OUT}"], "restore": true,
+                "stale_with": ["b"]}},
+            {"id": "b", "command": "true", "cache": {}},
+            {"id": "c", "command": "true"}],
+            "variables": {"OUT": "o"}}"#;
+        let request = Request {
+            cwd: "/p".into(),
+            ..Request::default()
+        };
+        let plan = load_str("plan.json", text, &request).expect("a plan").plan;
+        assert_eq!(plan.cache, CacheUse::Refresh);
+        assert_eq!(&*plan.project, "/p");
+        let list = |all: &[&str]| all.iter().map(|one| Box::from(*one)).collect();
+        let expected = Cache {
+            ttl: Some(Duration::from_secs(3_600)),
+            failure_ttl: Some(Duration::from_secs(90)),
+            inputs: list(&[r"/p/\[x\]/in/*.rs", r"!/p/\[x\]/in/b", "/abs"]),
+            env: list(&["CC"]),
+            tools: list(&["cc"]),
+            outputs: list(&[r"/p/\[x\]/o"]),
+            restore: true,
+            stale_with: list(&["b"]),
+        };
+        assert_eq!(plan.steps[0].cache.as_deref(), Some(&expected));
+        assert_eq!(plan.steps[1].cache.as_deref(), Some(&Cache::default()));
+        assert_eq!(plan.steps[2].cache, None);
+    }
 }

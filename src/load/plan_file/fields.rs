@@ -7,9 +7,10 @@
 
 use super::afterwards::{REMEDY, UNDO};
 use super::builtin::BUILTIN;
+use super::cache::CACHE;
 use super::table::{Field, Shape, field};
 
-const TEXTS: Shape = Shape::List(&Shape::Text);
+pub const TEXTS: Shape = Shape::List(&Shape::Text);
 pub const WORDS: Shape = Shape::List(&Shape::Word);
 pub const ENV: Shape = Shape::Map(&Shape::Word);
 pub const POSITIVE: Shape = Shape::Count {
@@ -529,60 +530,6 @@ pub static POOL: [Field; 2] = [
     ),
 ];
 
-/// A time.
-const TIME: Shape = Shape::Either(&[Shape::Seconds, Shape::Text]);
-
-/// A step's `cache`.
-pub static CACHE: [Field; 8] = [
-    field(
-        "ttl",
-        TIME,
-        "A success counts for so long: seconds, or a text such as 10m or 1h; for ever \
-         where it is left out.",
-    )
-    .or(&["ttl_sec", "ttl_seconds"]),
-    field(
-        "failure_ttl",
-        TIME,
-        "A failure is told again for so long, without a new attempt, while nothing has \
-         changed.",
-    ),
-    field(
-        "inputs",
-        TEXTS,
-        "Files that it reads, by their content, seen from where it runs: paths, \
-         directories and globs. One that begins with ! takes files out again.",
-    )
-    .not(&["sources", "files", "watch"]),
-    field(
-        "env",
-        TEXTS,
-        "Names of variables of the environment that it reads.",
-    ),
-    field(
-        "tools",
-        TEXTS,
-        "Programs that it uses, as they are found on its PATH.",
-    ),
-    field(
-        "outputs",
-        TEXTS,
-        "Files that it makes, written like inputs. It runs again where one is gone or \
-         changed.",
-    )
-    .not(&["generates", "targets"]),
-    field(
-        "restore",
-        Shape::Bool,
-        "What it made is kept, and put back where it is gone or changed.",
-    ),
-    field(
-        "stale_with",
-        TEXTS,
-        "Steps that must succeed at once for this one to stay fresh.",
-    ),
-];
-
 /// Fields whose name begins like this are always allowed and mean nothing here.
 pub const FREE_PREFIX: &str = "x-";
 
@@ -606,13 +553,13 @@ mod tests {
             ("remedy", &REMEDY),
             ("budget", &BUDGET),
             ("undo", &UNDO),
+            ("cache", &CACHE),
             ("builtin", &BUILTIN),
             ("file_exists", &builtin::FILE_EXISTS),
             ("tool_version", &builtin::TOOL_VERSION),
             ("disk_space", &builtin::DISK_SPACE),
             ("port_reachable", &builtin::PORT_REACHABLE),
             ("git_clean", &builtin::GIT_CLEAN),
-            ("cache", &CACHE),
         ]
     }
 

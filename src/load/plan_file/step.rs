@@ -12,12 +12,13 @@ use crate::plan::{
     Step, Text, Verdict,
 };
 
+use super::builtin;
+use super::cache;
 use super::fields::{POOL, RETRY, STEP, UI_HINTS, VERDICTS};
 use super::header::{Defaults, amounts, bytes, is};
 use super::record::{self, Fields, Hints, NO_HINTS, Record};
 use super::table::at;
 use super::walk::{Env, Walk, count, limit, seconds};
-use super::{builtin, cache};
 
 const ID: usize = at(&STEP, "id");
 const NAME: usize = at(&STEP, "name");
@@ -143,8 +144,8 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             tags: self.texts(record, TAGS, path),
             holds: self.holds(record, path),
             confirm: self.confirm(record, id, path),
-            cache: self.cache(record, &action, path),
             remedy: self.remedy(record, &action, path),
+            cache: self.cache(record, &action, path),
             undo: self.undo(record, &action, path),
             about: self.about(record, path),
             source: self.locator.locate(place.start),
@@ -584,11 +585,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
     ) -> Option<Box<Cache>> {
         let node = record.get(CACHE)?;
         let path = &Path::Field(path, "cache");
-        let cwd = match action {
-            Action::Command(command) => &command.cwd,
-            Action::Builtin(builtin) => &builtin.cwd,
-            Action::Group => &self.defaults.cwd,
-        };
+        let cwd = action.cwd().unwrap_or(&self.defaults.cwd);
         let cache = cache::lower(self.walk, node, cwd, path);
         for id in &cache.stale_with {
             self.place(id, node.span());
