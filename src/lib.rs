@@ -12,6 +12,7 @@
 //! - [`store`]: the memory: every event of every run, durable
 //! - [`engine`]: the one loop that joins the four above
 //! - [`view`]: what people and programs see; folds over events
+//! - [`notify`]: carries messages to whoever a plan wants told
 //! - [`cli`]: one verb, one file
 //! - [`Quintet`]: the product as a library
 
@@ -20,6 +21,7 @@ pub mod cli;
 pub mod engine;
 pub mod exec;
 pub mod load;
+pub mod notify;
 pub mod paths;
 pub mod plan;
 pub mod run;

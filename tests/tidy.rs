@@ -16,6 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["plan", "run", "paths"]),
     ("view", &["plan", "run", "store"]),
     ("engine", &["plan", "run", "exec", "store", "paths"]),
+    ("notify", &["plan", "run", "view"]),
     ("paths", &[]),
 ];
 

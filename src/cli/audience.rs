@@ -1,7 +1,7 @@
 //! Who watches a run from the command line: the views on stderr and stdout, and
 //! the person at the terminal, who may be asked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::error::warn;
 use super::log_file;
+use super::notify::Notifier;
 use super::output::LinesToPeople;
 use crate::engine::{Answers, Audience, Clock, Ended, Held};
 use crate::paths::StateDir;
@@ -48,6 +49,8 @@ pub struct Watcher {
     /// The file that the plan asks for.
     log_file: Option<LogFile<File>>,
     programs: Option<Jsonl<Box<dyn Write>>>,
+    /// Those who are told elsewhere.
+    notifier: Notifier,
     /// Events that are not durable yet, and so not for programs.
     waiting: VecDeque<Event>,
     plan: Option<Arc<Plan>>,
@@ -66,8 +69,10 @@ enum People {
 }
 
 impl Watcher {
-    pub fn new(manner: Manner, state: StateDir) -> Self {
+    /// The secrets are for messages that go elsewhere.
+    pub fn new(manner: Manner, state: StateDir, secrets: BTreeMap<String, String>) -> Self {
         Watcher {
+            notifier: Notifier::new(state.clone(), secrets),
             manner,
             state,
             usual: Usual::nothing(),
@@ -119,6 +124,7 @@ impl Watcher {
 
     /// Tells how the run ended.
     pub fn sum_up(&mut self, ended: &Ended) {
+        self.notifier.ended(ended);
         // Taking the progress down leaves the terminal to the summary.
         self.people = People::Nothing;
         // Whoever has closed stderr does not want to know, here and below.
@@ -160,6 +166,7 @@ impl Audience for Watcher {
             self.plan.get_or_insert_with(|| run.latest_plan().clone());
             self.waiting.push_back(event.clone());
         }
+        self.notifier.event(run, event);
         let begins = matches!(self.people, People::NotYet);
         if let Kind::RunStarted { .. } = event.kind {
             let _ = notices::at_start(run, self.manner.quiet, &mut anstream::stderr());
@@ -196,6 +203,7 @@ impl Audience for Watcher {
     }
 
     fn durable(&mut self, seq: Seq) {
+        self.notifier.durable(&self.run_id, seq);
         let (Some(jsonl), Some(plan)) = (&mut self.programs, &self.plan) else {
             return;
         };

@@ -81,7 +81,7 @@ impl Args {
 /// The run could not be begun, or not be driven to its end.
 pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Failure> {
     let state = global.state()?;
-    let mut watcher = Watcher::new(args.manner(global), state.clone());
+    let mut watcher = Watcher::new(args.manner(global), state.clone(), begun.secrets.clone());
     watched(begun, args, global, &state, &mut watcher, Watcher::sum_up)
 }
 

@@ -31,6 +31,7 @@ mod list;
 mod listing;
 mod log_file;
 mod logs;
+mod notify;
 mod output;
 mod plan;
 mod playbook;

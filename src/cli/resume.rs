@@ -1,5 +1,6 @@
 //! `quintet resume`: go on with a run where it was.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -154,8 +155,8 @@ pub fn drive(
         quiet: global.quiet,
         shows: true,
     };
-    let mut watcher = Watcher::new(show, state.clone());
-    let secrets = manner.secrets.iter().cloned().collect();
+    let secrets: BTreeMap<String, String> = manner.secrets.iter().cloned().collect();
+    let mut watcher = Watcher::new(show, state.clone(), secrets.clone());
     let session = Session {
         state: state.clone(),
         durability: Durability::Full,

@@ -104,6 +104,7 @@ impl Plan {
             min_succeeded: self.min_succeeded,
             notices: self.notices.clone(),
             log_file: self.log_file.clone(),
+            notify: self.notify.clone(),
             before: self.before.clone(),
             steps: Vec::new(),
         }

@@ -16,6 +16,7 @@ mod content;
 pub mod graph;
 pub(crate) mod millis;
 pub mod name;
+pub mod notify;
 pub mod pattern;
 mod policy;
 pub mod problem;
@@ -38,6 +39,7 @@ pub use builtin::Builtin;
 pub use cache::{Cache, CacheUse};
 pub use condition::Condition;
 pub use content::Content;
+pub use notify::Notify;
 pub use policy::{OnAbort, OnFailure, OnRestart, Order, Policy, Retry, Rollback, Verdict};
 pub use remedy::{Budget, Remediate, Remedy};
 pub use text::{Part, Text};
@@ -147,6 +149,9 @@ pub struct Plan {
     /// Where each run of the plan adds lines for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_file: Option<LogFile>,
+    /// Who is told of it elsewhere, in the order of the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Notify>,
     /// The plan that a run went by before it went on by this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Arc<Plan>>,
@@ -184,6 +189,7 @@ impl Plan {
             min_succeeded: None,
             notices: Vec::new(),
             log_file: None,
+            notify: Vec::new(),
             before: None,
             steps: Vec::new(),
         }

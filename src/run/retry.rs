@@ -28,12 +28,18 @@ pub fn plain_verdict(exit: &Exit) -> Verdict {
 /// How long to wait before the attempt after `failed`, which was the
 /// `nth` failure in a row (from 1).
 pub fn delay(retry: &Retry, seed: u64, failed: Attempt, nth: u32) -> Duration {
+    let chance = mix(seed ^ mix((failed.step.at() as u64) << 32 | u64::from(failed.number)));
+    backoff(retry, chance, nth)
+}
+
+/// How long to wait after the `nth` failure in a row (from 1); of what chance has a
+/// part in, `chance` decides.
+pub fn backoff(retry: &Retry, chance: u64, nth: u32) -> Duration {
     let mut delay = retry.delay.as_millis() as f64;
     delay *= (f64::from(retry.factor_percent) / 100.0).powi(nth.saturating_sub(1).min(1000) as i32);
     if let Some(cap) = retry.cap {
         delay = delay.min(cap.as_millis() as f64);
     }
-    let chance = mix(seed ^ mix((failed.step.at() as u64) << 32 | u64::from(failed.number)));
     // From -1 to 1.
     let swing = (chance >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
     delay *= 1.0 + swing * f64::from(retry.jitter_percent.min(100)) / 100.0;

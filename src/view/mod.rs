@@ -26,6 +26,7 @@ pub mod log;
 pub mod log_file;
 pub mod markdown;
 pub mod notices;
+pub mod notification;
 pub mod order;
 pub mod phases;
 pub mod plain;

@@ -89,6 +89,11 @@ impl<'a> Preview<'a> {
             writeln!(out, "{}", clean(&plan.description))?;
         }
         self.totals(out)?;
+        for notify in &plan.notify {
+            let on: Vec<&str> = notify.on.iter().map(|occasion| occasion.word()).collect();
+            let name = clean(&notify.name);
+            writeln!(out, "would notify {name}: {}", on.join(", "))?;
+        }
         let (mut current, mut line) = (None, String::new());
         for ix in &self.order {
             let layer = self.layer[ix.at()];

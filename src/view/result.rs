@@ -200,7 +200,13 @@ impl StepResult {
     }
 }
 
-fn step(run: &RunState, ix: StepIx, retries: Vec<Retried>, tail: &mut Tail<'_>) -> StepResult {
+/// What one step has come to.
+pub(super) fn step(
+    run: &RunState,
+    ix: StepIx,
+    retries: Vec<Retried>,
+    tail: &mut Tail<'_>,
+) -> StepResult {
     let (step, record) = (&run.plan()[ix], run.step(ix));
     let outcome = record.outcome();
     let end = record.last.end();

@@ -55,7 +55,7 @@ Two
     test.quintet(&["check", "--fast", "--no-remediate"])
         .env("DRY_RUN", "1")
         .env("PERSIST_CONFIG", "1")
-        .stdout_has("would run A: echo a >>ran; test -e there, unless it is fresh (ttl 1h)\nTwo\n")
+        .stdout_has("would run A: echo a >>ran; test -e there\nTwo\n")
         .no_file("ran")
         .run();
     assert!(!test.path(".profile").exists(), "never in a dry run");
@@ -65,6 +65,25 @@ Two
         .no_file("ran")
         .run();
     assert!(!test.path("state").exists(), "nothing is written");
+}
+
+/// E12: what is fresh would not run, and is not looked at by running it.
+#[test]
+fn e12_a_dry_run_knows_what_is_fresh() {
+    let test = project(ONE).file("there", "");
+    checked(&test, &[], 0);
+    let state = std::fs::read(kept(&test).join("state.json")).unwrap();
+    let logs_before = logs(&test);
+    test.quintet(&["check", "--fast", "-n"])
+        .stdout_has("would skip A: fresh, validated ")
+        .stdout_has("would run B: echo b >>ran")
+        .run();
+    assert_eq!(ran(&test), "a b");
+    assert_eq!(
+        std::fs::read(kept(&test).join("state.json")).unwrap(),
+        state
+    );
+    assert_eq!(logs(&test), logs_before);
 }
 
 /// E14.

@@ -178,6 +178,59 @@ fn e35_a_check_never_takes_longer_than_its_timeout() {
         .run();
 }
 
+/// E35: the usual questions before all else, none of which can hang.
+#[test]
+fn e35_builtins_ask_the_machine_and_fail_with_a_reason() {
+    let test = project(
+        r#"
+[[phases]]
+name = "Pre-flight"
+[[phases.checks]]
+name = "Room"
+builtin = { disk_space = { at_least = 1 } }
+[[phases.checks]]
+name = "Network"
+builtin = { port_reachable = { host = "127.0.0.1", port = 1 } }
+severity = "warn"
+[[phases.checks]]
+name = "Shell"
+builtin = { file_exists = { path = "/bin/sh" } }
+[[phases.checks]]
+name = "Clean tree"
+builtin = { git_clean = { dir = "/" } }
+severity = "warn"
+timeout = "2s"
+"#,
+    );
+    let results = checked(&test, &[], 0);
+    assert_eq!(status(&results, "pre-flight/room"), "passed");
+    assert_eq!(status(&results, "pre-flight/network"), "warning");
+    assert_eq!(status(&results, "pre-flight/shell"), "passed");
+    assert_eq!(status(&results, "pre-flight/clean-tree"), "warning");
+}
+
+/// Variables are those of plan files, and a secret is in no log.
+#[test]
+fn variables_are_given_and_secrets_are_masked() {
+    let test = project(
+        r#"
+[variables]
+WHAT = "nothing"
+TOKEN = { secret = true, default = "none-given" }
+[[checks]]
+name = "A"
+command = "echo ${WHAT} >>ran; echo token ${TOKEN} >&2; exit 1"
+"#,
+    );
+    test.quintet(&["check", "--var", "WHAT=it", "--var", "TOKEN"])
+        .env("TOKEN", "s3cr3t-value")
+        .status(1)
+        .stderr_has("failed      A: exit 1: token ")
+        .run();
+    assert_eq!(ran(&test), "it");
+    assert!(!log(&test).contains("s3cr3t-value"), "{}", log(&test));
+}
+
 /// E29.
 #[test]
 fn e29_the_summary_has_the_time_the_counts_and_the_places() {

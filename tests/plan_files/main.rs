@@ -7,6 +7,7 @@ mod builtins;
 mod fields;
 mod hostile;
 mod messages;
+mod notify;
 mod refused;
 
 use std::path::{Path, PathBuf};

@@ -23,7 +23,7 @@ use super::begin::{self, Begun};
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::target::{self, Ready};
-use super::{output, plan};
+use super::{freshness, output, plan};
 use crate::exec::process::Zygote;
 use crate::load::Request;
 use crate::load::checks::{self, DISK, Settings, TESTS};
@@ -92,6 +92,12 @@ pub struct Args {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     parallel: Option<bool>,
 
+    /// Give a variable its value; may be repeated
+    ///
+    /// Without a value it is taken from the environment, which is the way to give a secret.
+    #[arg(long = "var", value_name = "NAME[=VALUE]")]
+    vars: Vec<String>,
+
     /// Treat warnings as errors, and failures that only warn as failures
     #[arg(long)]
     strict: bool,
@@ -135,13 +141,9 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     places.log = log.path();
     log.open_with(&ready.plan, &settings, &places);
     remembered::before(&state, &ready.plan, &places, &mut log, global);
-    let mut watch = Watch::new(
-        args.begin.manner(global),
-        state.clone(),
-        log,
-        places,
-        &settings,
-    );
+    let manner = args.begin.manner(global);
+    let secrets = ready.secrets.clone();
+    let mut watch = Watch::new(manner, state.clone(), log, places, &settings, secrets);
     let begun = Begun {
         zygote,
         plan: ready.plan,
@@ -181,6 +183,7 @@ impl Args {
     /// Reads the file, and narrows it to what is selected.
     fn load(&self, said: &Said, global: &Global) -> Result<Loaded, Failure> {
         let request = Request {
+            vars: target::variables(&self.vars)?,
             strict: self.strict,
             ..target::request()?
         };
@@ -239,7 +242,8 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         let mut out = output::results();
-        dry::write(&plan, left_out(&loaded.settings), &mut out)?;
+        let looked = freshness::look(&plan, global);
+        dry::write(&plan, &looked, left_out(&loaded.settings), &mut out)?;
         out.flush()?;
         Ok(ExitCode::SUCCESS)
     }

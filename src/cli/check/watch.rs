@@ -1,6 +1,7 @@
 //! Who watches a run of checks: what happens to each check on stderr, its log
 //! file, and what every run's watcher does besides (events as data, questions).
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::logs::RunLog;
@@ -41,6 +42,7 @@ impl Watch {
         log: RunLog,
         places: Places,
         settings: &Settings,
+        secrets: BTreeMap<String, String>,
     ) -> Self {
         // The lines about checks stand for those about steps.
         let manner = Manner {
@@ -50,7 +52,7 @@ impl Watch {
         let left_out = super::left_out(settings);
         let lines = (!manner.quiet).then(|| Lines::new(LinesToPeople::new(), left_out));
         Watch {
-            inner: Watcher::new(manner, state.clone()),
+            inner: Watcher::new(manner, state.clone(), secrets),
             manner,
             state,
             tale: Tale::default(),

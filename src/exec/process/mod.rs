@@ -36,7 +36,6 @@ mod files;
 mod launch;
 #[cfg(target_os = "linux")]
 mod local;
-#[cfg(target_os = "linux")]
 mod mask;
 #[cfg(target_os = "linux")]
 mod output;
@@ -66,6 +65,8 @@ pub use self::{
     output::{LiveOutput, live_output},
     zygote::Zygote,
 };
+
+pub use self::mask::Masker;
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;

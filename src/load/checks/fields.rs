@@ -1,6 +1,8 @@
 //! Every field that a file of checks knows, once.
 
 use crate::load::plan_file::builtin::BUILTIN;
+use crate::load::plan_file::fields::VARIABLE;
+use crate::load::plan_file::notify::NOTIFY;
 use crate::load::plan_file::table::{Field, Shape, field};
 
 const TEXTS: Shape = Shape::List(&Shape::Text);
@@ -19,7 +21,7 @@ const POSITIVE: Shape = Shape::Count {
 const COMMAND: Shape = Shape::Either(&[Shape::Text, Shape::List(&Shape::Word)]);
 
 /// The file itself.
-pub static FILE: [Field; 14] = [
+pub static FILE: [Field; 16] = [
     field(
         "phases",
         Shape::List(&Shape::Object(&PHASE)),
@@ -69,6 +71,23 @@ pub static FILE: [Field; 14] = [
         Shape::Map(&Shape::Word),
         "Environment of every check, over the one the run was started in.",
     ),
+    field(
+        "variables",
+        Shape::Map(&Shape::Either(&[
+            Shape::Word,
+            Shape::Bool,
+            Shape::Object(&VARIABLE),
+        ])),
+        "What may be given with --var NAME=VALUE, and is written ${NAME} in any text, as \
+         in a plan file.",
+    )
+    .not(&["vars"]),
+    field(
+        "notify",
+        Shape::List(&Shape::Object(&NOTIFY)),
+        "Who is told of the run elsewhere: a webhook, or a program, as in a plan file.",
+    )
+    .not(&["webhook", "webhooks", "notifications"]),
     field(
         "disk",
         Shape::Object(&DISK),

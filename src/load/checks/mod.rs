@@ -32,6 +32,8 @@ use crate::plan::problem::{Locator, Problem, Sources};
 use crate::plan::variables::Scope;
 
 use super::document::{self, Document, Format, Kind, Path as At};
+use super::plan_file::header::declarations;
+use super::plan_file::notify;
 use super::plan_file::schema::schema_of;
 use super::plan_file::walk::Walk;
 use super::{Loaded, Lowered, Refusal, Request};
@@ -110,19 +112,20 @@ pub fn load_with(
             file: &absolute,
             settings: Settings::default(),
         };
-        let lowered = lowering.lower(&document);
-        problems.extend(lowering.walk.problems.into_vec());
-        lowered
+        let (plan, settings) = lowering.lower(&document);
+        let walk = lowering.walk;
+        problems.extend(walk.problems.into_vec());
+        let lowered = plan.map(|plan| Lowered {
+            plan: Plan {
+                origins: vec![origin],
+                ..plan
+            },
+            secrets: walk.scope.secret_values(),
+            unmet: Vec::new(),
+        });
+        (lowered, settings)
     });
-    let (plan, settings) = lowered.unwrap_or_default();
-    let lowered = plan.map(|plan| Lowered {
-        plan: Plan {
-            origins: vec![origin],
-            ..plan
-        },
-        secrets: Default::default(),
-        unmet: Vec::new(),
-    });
+    let (lowered, settings) = lowered.unwrap_or_default();
     let loaded = super::conclude(lowered, problems, sources, request)?;
     Ok((loaded, settings))
 }
@@ -141,7 +144,8 @@ impl Lowering<'_, '_, '_> {
     fn lower(&mut self, document: &Document<'_>) -> (Option<Plan>, Settings) {
         let request = self.walk.request;
         let root = self.walk.record(document.root(), &fields::FILE, &At::Root);
-        let (scope, found) = Scope::resolve(&[], &request.vars, request.allow_unresolved);
+        let declared = declarations(&mut self.walk, &root);
+        let (scope, found) = Scope::resolve(&declared, &request.vars, request.allow_unresolved);
         self.walk.problems.extend(found);
         self.walk.scope = match &request.env {
             Some(env) => scope.with_env(env.clone()),
@@ -157,10 +161,16 @@ impl Lowering<'_, '_, '_> {
         }
         let mut builder = Builder::with_capacity(phases.len());
         let mut plan = header.plan;
+        let receivers = root.named("notify");
+        let (receivers, named) = notify::list(&mut self.walk, receivers, &header.root);
+        plan.notify = receivers;
         plan.max_concurrency = place::place(phases, header.disk, &settings, &mut builder);
         plan.facts = std::mem::take(&mut self.walk.facts);
         self.walk.report_unknown();
         let (plan, found) = builder.finish(plan);
+        if let Some(plan) = &plan {
+            notify::check(plan, &named, &mut self.walk.problems);
+        }
         self.walk.problems.extend(found);
         (plan, settings)
     }

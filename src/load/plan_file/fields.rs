@@ -8,6 +8,7 @@
 use super::afterwards::{REMEDY, UNDO};
 use super::builtin::BUILTIN;
 use super::cache::CACHE;
+use super::notify::NOTIFY;
 use super::table::{Field, Shape, field};
 
 pub const TEXTS: Shape = Shape::List(&Shape::Text);
@@ -39,7 +40,7 @@ const BYTES: Shape = Shape::Count {
 };
 
 /// The file itself.
-pub static PLAN: [Field; 11] = [
+pub static PLAN: [Field; 12] = [
     field(
         "steps",
         Shape::List(&Shape::Object(&STEP)),
@@ -103,6 +104,13 @@ pub static PLAN: [Field; 11] = [
          started. Of several the first that can be written.",
     )
     .not(&["logfile"]),
+    field(
+        "notify",
+        Shape::List(&Shape::Object(&NOTIFY)),
+        "Who is told of the run elsewhere: a webhook, or a program that sends mail or shows \
+         something on a desktop. No message changes how a run ends.",
+    )
+    .not(&["alerts"]),
 ];
 
 /// One of the file's `notices`.
@@ -560,6 +568,7 @@ mod tests {
             ("disk_space", &builtin::DISK_SPACE),
             ("port_reachable", &builtin::PORT_REACHABLE),
             ("git_clean", &builtin::GIT_CLEAN),
+            ("notify", &NOTIFY),
         ]
     }
 

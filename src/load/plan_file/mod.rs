@@ -14,8 +14,9 @@
 mod afterwards;
 pub(in crate::load) mod builtin;
 pub(in crate::load) mod cache;
-mod fields;
+pub(in crate::load) mod fields;
 pub(in crate::load) mod header;
+pub(in crate::load) mod notify;
 pub(in crate::load) mod record;
 pub(in crate::load) mod schema;
 mod step;
@@ -86,6 +87,9 @@ fn lower(
         None => scope,
     };
     let (mut plan, defaults) = header::lower(&mut walk, &root, stem);
+    let receivers = root.named("notify");
+    let (receivers, named) = notify::list(&mut walk, receivers, &defaults.cwd);
+    plan.notify = receivers;
     let list = root.named("steps");
     let count = list.map_or(0, Node::item_count);
     if let Some(node) = list.filter(|_| count == 0) {
@@ -103,6 +107,9 @@ fn lower(
     let builder = steps.builder;
     plan.facts = std::mem::take(&mut walk.facts);
     let (plan, found) = builder.finish(plan);
+    if let Some(plan) = &plan {
+        notify::check(plan, &named, &mut walk.problems);
+    }
     walk.report_unknown();
     report_unused(&mut walk);
     problems.append(&mut walk.problems.into_vec());

@@ -4,23 +4,26 @@ use std::io::{self, Write};
 
 use super::lines::{LEFT_OUT, left_out};
 use super::summary::by_phase;
-use super::{brief, name, not_here};
+use super::{name, not_here, validated};
 use crate::plan::{Absent, CacheUse, Plan, Remediate, StepIx};
+use crate::run::Freshness;
 use crate::view::command::{of_action, of_command};
 use crate::view::escape::clean;
-use crate::view::style::{FAINT, HEADING};
+use crate::view::freshness::Looked;
+use crate::view::style::HEADING;
 
-/// Writes it. Checks with one of these tags are left out.
+/// Writes it, as far as one can tell before anything has run. Checks with one of
+/// these tags are left out.
 ///
 /// # Errors
 /// The stream does not take it.
-pub fn write(plan: &Plan, tags: &[&str], out: &mut impl Write) -> io::Result<()> {
+pub fn write(plan: &Plan, looked: &Looked, tags: &[&str], out: &mut impl Write) -> io::Result<()> {
     let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
     let left_out: Vec<StepIx> = left_out(plan, &tags).collect();
     let alone = |ix: &StepIx| !plan[*ix].id.contains('/') && plan[*ix].absent.is_none();
     let is_check = |ix: &StepIx| plan[*ix].action != crate::plan::Action::Group;
     for ix in plan.indices().filter(alone).filter(is_check) {
-        would(plan, ix, out)?;
+        would(plan, looked, ix, out)?;
     }
     for (phase, checks) in by_phase(plan) {
         let takes_part = |ix: &&StepIx| plan[**ix].absent.is_none() || left_out.contains(ix);
@@ -37,14 +40,14 @@ pub fn write(plan: &Plan, tags: &[&str], out: &mut impl Write) -> io::Result<()>
                     let name = clean(name(plan, *ix));
                     writeln!(out, "  would skip {name}: {LEFT_OUT}")?;
                 }
-                _ => would(plan, *ix, out)?,
+                _ => would(plan, looked, *ix, out)?,
             }
         }
     }
     Ok(())
 }
 
-fn would(plan: &Plan, ix: StepIx, out: &mut impl Write) -> io::Result<()> {
+fn would(plan: &Plan, looked: &Looked, ix: StepIx, out: &mut impl Write) -> io::Result<()> {
     let step = &plan[ix];
     let name = clean(name(plan, ix));
     let elsewhere = step.when.as_ref().map(|when| when.text());
@@ -52,17 +55,11 @@ fn would(plan: &Plan, ix: StepIx, out: &mut impl Write) -> io::Result<()> {
     if let Some(elsewhere) = elsewhere {
         return writeln!(out, "  would skip {name}: {elsewhere}");
     }
-    write!(out, "  would run {name}: {}", of_action(&step.action))?;
-    let cache = step
-        .cache
-        .as_deref()
-        .filter(|_| plan.cache == CacheUse::Use);
-    if let Some(cache) = cache {
-        let ttl = cache.ttl.map(|ttl| brief(ttl.as_millis() as u64));
-        let ttl = ttl.map_or_else(String::new, |ttl| format!(" (ttl {ttl})"));
-        write!(out, "{FAINT}, unless it is fresh{ttl}{FAINT:#}")?;
+    if let (Some(Freshness::Fresh(fresh)), CacheUse::Use) = (looked.get(&ix), plan.cache) {
+        let validated = validated(fresh);
+        return writeln!(out, "  would skip {name}: fresh, {validated}");
     }
-    writeln!(out)?;
+    writeln!(out, "  would run {name}: {}", of_action(&step.action))?;
     let remedy = step.remedy.as_deref();
     if let Some(remedy) = remedy.filter(|_| plan.remediate != Remediate::No) {
         let ask = plan.remediate == Remediate::Ask || remedy.confirm.is_some();
