@@ -94,6 +94,56 @@ fn e13_where_nobody_can_be_asked_the_remedy_is_declined_at_once() {
     );
 }
 
+/// E13: a person at a terminal is asked, and no answer is no.
+#[test]
+fn e13_a_person_at_a_terminal_is_asked_and_the_default_is_no() {
+    // `script` gives it a terminal of its own.
+    let there = std::process::Command::new("script")
+        .arg("--version")
+        .output();
+    if there.is_err() {
+        support::skip("e13", "there is no script(1)");
+        return;
+    }
+    for (answer, expected) in [
+        ("y\n", "check remedy check"),
+        ("\n", "check"),
+        ("n\n", "check"),
+    ] {
+        let test = project(MENDED);
+        let call = test.quintet(&["check", "--interactive"]).command();
+        let words: Vec<String> = std::iter::once(call.get_program())
+            .chain(call.get_args())
+            .map(|word| format!("'{}'", word.to_string_lossy()))
+            .collect();
+        let mut terminal = std::process::Command::new("script");
+        terminal
+            .args(["-qec", &words.join(" "), "/dev/null"])
+            .current_dir(test.path("work"))
+            .env_clear()
+            .envs(
+                call.get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .env("CI", "true")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped());
+        let mut child = terminal.spawn().expect("a terminal");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        let asked = test.path("work/ran");
+        support::eventually("the check has failed", || asked.exists());
+        std::io::Write::write_all(&mut stdin, answer.as_bytes()).expect("an answer");
+        let done = child.wait_with_output().expect("it ends");
+        drop(stdin);
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(
+            said.contains("checks/file failed. Remedy it? [y/N]"),
+            "{said}"
+        );
+        assert_eq!(ran(&test), expected, "{answer:?}: {said}");
+    }
+}
+
 /// What a remedy did is taken back where the run fails all the same.
 #[test]
 fn a_remedy_that_can_be_undone_is_when_the_run_fails() {
