@@ -1,108 +1,34 @@
-//! Phases and their checks, as the file writes them.
+//! One check, as the file writes it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::load::document::{Kind, Node, Path};
 use crate::load::plan_file::header::is;
-use crate::load::plan_file::record::{self, Hints, NO_HINTS, Record};
+use crate::load::plan_file::record::{Hints, NO_HINTS, Record};
 use crate::load::plan_file::walk::{Env, count};
 use crate::load::plan_file::{builtin, cache};
 use crate::plan::builtin::Builtin;
-use crate::plan::condition::Condition;
 use crate::plan::name::check_id;
 use crate::plan::problem::{Problem, Span};
 use crate::plan::{
     About, Absent, Action, Cache, Command, Holds, OnFailure, Policy, Program, Retry, Step, Text,
 };
 
-use super::fields::{CHECK, PHASE};
-use super::place::{Check, Phase, meeting};
+use super::fields::CHECK;
+use super::phase::Around;
+use super::place::Check;
 use super::{Lowering, TESTS};
-
-/// The phase of checks that the file puts into none.
-const NO_PHASE: &str = "checks";
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
 
-/// Whatever of a check depends on more than its own object.
-struct Around<'a> {
-    /// The phase's id and tags, and whether the phase takes part.
-    phase: &'a str,
-    tags: &'a [Box<str>],
-    enabled: bool,
-    /// The project's folder.
-    root: &'a Arc<str>,
-}
-
 impl Lowering<'_, '_, '_> {
-    /// All phases, in the order in which they come.
-    pub(super) fn phases(&mut self, root: &Record<'_>, folder: &Arc<str>) -> Vec<Phase> {
-        let mut phases = Vec::new();
-        if let Some(node) = root.named("checks") {
-            let mut step = meeting(NO_PHASE, self.locator.locate(node.span().start));
-            step.name = Some("Checks".into());
-            let around = Around {
-                phase: NO_PHASE,
-                tags: &[],
-                enabled: true,
-                root: folder,
-            };
-            let path = Path::Field(&Path::Root, "checks");
-            phases.push(Phase {
-                id: NO_PHASE.into(),
-                at: node.span(),
-                step,
-                checks: self.checks(node, &around, &path),
-                parallel: None,
-                needs: None,
-            });
-        }
-        let path = Path::Field(&Path::Root, "phases");
-        let given = root.named("phases").into_iter().flat_map(Node::items);
-        for (i, node) in given.enumerate() {
-            phases.extend(self.phase(node, folder, &Path::Item(&path, i)));
-        }
-        phases
-    }
-
-    fn phase(&mut self, node: Node<'_>, folder: &Arc<str>, path: &Path<'_>) -> Option<Phase> {
-        let record = self.walk.record(node, &PHASE, path);
-        let (id, name, at) = self.called(&record, path)?;
-        let tags = self.texts(&record, "tags", path);
-        let around = Around {
-            phase: &id,
-            tags: &tags,
-            enabled: is(record.named("enabled"), true),
-            root: folder,
-        };
-        let checks = match record.named("checks") {
-            Some(node) => self.checks(node, &around, &Path::Field(path, "checks")),
-            None => Vec::new(),
-        };
-        let mut step = meeting(&id, self.locator.locate(at.start));
-        step.name = Some(name);
-        step.about = self.about(&record, path);
-        step.absent = match around.enabled {
-            false => Some(Absent::Disabled),
-            true => self.skips(&tags).then_some(Absent::NotSelected),
-        };
-        Some(Phase {
-            parallel: record.named("parallel").and_then(Node::bool),
-            needs: record
-                .named("needs")
-                .map(|node| self.names(node, &Path::Field(path, "needs"))),
-            step: Step {
-                tags: tags.clone(),
-                ..step
-            },
-            at,
-            checks,
-            id,
-        })
-    }
-
-    fn checks(&mut self, list: Node<'_>, around: &Around<'_>, path: &Path<'_>) -> Vec<Check> {
+    pub(super) fn checks(
+        &mut self,
+        list: Node<'_>,
+        around: &Around<'_>,
+        path: &Path<'_>,
+    ) -> Vec<Check> {
         let mut hints = NO_HINTS;
         let items = list.items().enumerate();
         let checks = items.filter_map(|(i, node)| {
@@ -181,12 +107,16 @@ impl Lowering<'_, '_, '_> {
     }
 
     /// Whether what has these tags is left out.
-    fn skips(&self, tags: &[Box<str>]) -> bool {
+    pub(super) fn skips(&self, tags: &[Box<str>]) -> bool {
         self.settings.skip_tests && tags.iter().any(|tag| TESTS.contains(&&**tag))
     }
 
     /// The id, the name, and where it is written.
-    fn called(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<(String, Box<str>, Span)> {
+    pub(super) fn called(
+        &mut self,
+        record: &Record<'_>,
+        path: &Path<'_>,
+    ) -> Option<(String, Box<str>, Span)> {
         let node = record.named("name")?;
         let name = self.walk.plain(node, &Path::Field(path, "name"))?;
         let (id, at) = match record.named("id") {
@@ -209,7 +139,7 @@ impl Lowering<'_, '_, '_> {
         None
     }
 
-    fn about(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<About>> {
+    pub(super) fn about(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<About>> {
         let node = record.named("description")?;
         let text = self.walk.plain(node, &Path::Field(path, "description"))?;
         Some(Box::new(About {
@@ -346,60 +276,6 @@ impl Lowering<'_, '_, '_> {
         }))
     }
 
-    /// What `platform` and `when` ask for, both of them.
-    fn condition(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<Condition>> {
-        let platforms = record.named("platform").map(|node| {
-            let path = Path::Field(path, "platform");
-            self.platforms(node, &path)
-        });
-        let node = record.named("when");
-        let written = node.and_then(|node| node.text());
-        let text = match (platforms, written) {
-            (None, None) => return None,
-            (Some(platforms), None) => platforms,
-            (None, Some(when)) => when.into_owned(),
-            (Some(platforms), Some(when)) => format!("({platforms}) and ({when})"),
-        };
-        match Condition::parse(&text) {
-            Ok(condition) => {
-                self.walk.facts(&condition);
-                Some(Box::new(condition))
-            }
-            Err(error) => {
-                let field = if node.is_some() { "when" } else { "platform" };
-                let at = node.map_or(record.span(), Node::span);
-                let path = Path::Field(path, field);
-                let mut problem = Problem::error(path.says(error.message)).at(at, "");
-                problem.help = error.help;
-                self.walk.problems.push(problem);
-                None
-            }
-        }
-    }
-
-    fn platforms(&mut self, node: Node<'_>, path: &Path<'_>) -> String {
-        const KNOWN: &[&str] = &["linux", "macos", "windows"];
-        let items: Vec<Node<'_>> = match node.kind() {
-            Kind::Array => node.items().collect(),
-            _ => vec![node],
-        };
-        let mut names = Vec::new();
-        for item in items {
-            let text = item.text().unwrap_or_default();
-            let problems = &mut self.walk.problems;
-            match record::choice(&text, item.span(), KNOWN, path, problems) {
-                Some("linux") => names.push("IsLinux"),
-                Some("macos") => names.push("IsMacOS"),
-                Some(_) => names.push("IsWindows"),
-                None => {}
-            }
-        }
-        match names.is_empty() {
-            true => "false".into(),
-            false => names.join(" or "),
-        }
-    }
-
     fn holds(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<Holds>> {
         let node = record.named("locks")?;
         let path = Path::Field(path, "locks");
@@ -420,7 +296,12 @@ impl Lowering<'_, '_, '_> {
         }))
     }
 
-    fn texts(&mut self, record: &Record<'_>, name: &str, path: &Path<'_>) -> Box<[Box<str>]> {
+    pub(super) fn texts(
+        &mut self,
+        record: &Record<'_>,
+        name: &str,
+        path: &Path<'_>,
+    ) -> Box<[Box<str>]> {
         cache::texts(&mut self.walk, record, name, path)
     }
 
@@ -447,7 +328,7 @@ impl Lowering<'_, '_, '_> {
     }
 
     /// Names of others, each with its place.
-    fn names(&mut self, list: Node<'_>, path: &Path<'_>) -> Vec<(String, Span)> {
+    pub(super) fn names(&mut self, list: Node<'_>, path: &Path<'_>) -> Vec<(String, Span)> {
         let items = list.items().enumerate();
         let names = items.filter_map(|(i, item)| {
             let name = self.walk.plain(item, &Path::Item(path, i))?;

@@ -13,12 +13,15 @@
 //! meeting point at its own end, as in a tree of phases. The tables of `fields`
 //! are all that such a file may say; they are read by the same walk as plan
 //! files, so variables, builtins and freshness are written alike in both. `header`
-//! is what the file says of itself, `settings` how it wants to be run, `check` one
-//! check, and `place` who waits for whom.
+//! is what the file says of itself, `settings` how it wants to be run, `phase` a
+//! phase, `check` one check with its `condition` and its `remedy`, and `place` who
+//! waits for whom.
 
 mod check;
+mod condition;
 mod fields;
 mod header;
+mod phase;
 mod place;
 mod project;
 mod remedy;
