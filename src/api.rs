@@ -38,8 +38,10 @@ use crate::plan::graph::Graph;
 use crate::plan::problem::Problem;
 use crate::plan::select::{self, Range, SelectError, Selection};
 use crate::plan::{Plan, StepIx};
+use crate::run::trace::Tracing;
 use crate::run::{Event, RunState, StepRecord};
-use crate::store::{Durability, NoSuchRun, RunFilter, RunRow, Store, StoreError, logs};
+use crate::store::{Counted, Durability, NoSuchRun, RunFilter, RunRow, Store, StoreError, logs};
+use crate::view::metrics;
 use crate::view::phases::document::{self, Tree};
 use crate::view::result::{self, RunResult};
 use crate::view::status::Subject;
@@ -283,6 +285,31 @@ impl Quintet {
         Ok(result::of(&row.run_id, &state, &events, &mut tail))
     }
 
+    /// What monitoring counts, as Prometheus reads it: the content of an endpoint
+    /// or of a textfile, and what `quintet metrics` prints.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let home = tempfile::tempdir()?;
+    /// # let quintet = quintet::Quintet::open(&home.path().join("state"))?;
+    /// let text = r#"{"plan_id": "NIGHTLY", "steps": [{"id": "a", "command": "true"}]}"#;
+    /// quintet.run(quintet.load_str("plan.json", text, &[])?)?;
+    /// let metrics = quintet.metrics()?;
+    /// assert!(metrics.contains(r#"quintet_runs_total{plan="NIGHTLY",outcome="succeeded"} 1"#));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn metrics(&self) -> Result<String, Error> {
+        let counted = match Store::read_only(&self.state) {
+            Err(StoreError::Missing { .. }) => Counted::default(),
+            store => store?.counted()?,
+        };
+        Ok(metrics::text(&counted))
+    }
+
     fn store(&self) -> Result<Store, Error> {
         Ok(Store::read_only(&self.state)?)
     }
@@ -300,6 +327,7 @@ impl Quintet {
             secrets,
             strict: false,
             command_line: Vec::new(),
+            tracing: Tracing::default(),
             audience,
         })
     }

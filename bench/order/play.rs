@@ -46,6 +46,7 @@ pub fn makespan(workflow: &Workflow, slots: u32, usual: &Usual) -> Millis {
     play.happens(Kind::RunStarted {
         plan: String::new(),
         seed: 1,
+        traceparent: None,
         engine: Engine {
             epoch: 1,
             pid: 1,

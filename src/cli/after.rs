@@ -1,5 +1,5 @@
 //! What is done once a run has ended: reports are written, and a build server
-//! that runs us hears of it.
+//! that runs us and whoever monitors us hear of it.
 //!
 //! Nothing here changes how the run ended: what cannot be written is a warning.
 
@@ -9,8 +9,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::warn;
-use super::output;
 use super::report::Format;
+use super::{metrics, output};
 use crate::engine::Ended;
 use crate::paths::StateDir;
 use crate::run::Event;
@@ -41,7 +41,17 @@ pub struct Args {
     /// the file that GITHUB_STEP_SUMMARY names gets a summary.
     #[arg(long)]
     no_github: bool,
+
+    /// Write what `quintet metrics` prints to this file once the run has ended
+    ///
+    /// For a textfile collector: the file is replaced as a whole, and everybody may
+    /// read it. Else it is $QUINTET_METRICS_FILE, if that is set.
+    #[arg(long, value_name = "FILE")]
+    metrics_file: Option<PathBuf>,
 }
+
+/// Where figures are written, unless the command line says otherwise.
+const METRICS_FILE: &str = "QUINTET_METRICS_FILE";
 
 /// A report, and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +77,12 @@ impl Args {
     /// Tells of the run's end whoever wants to know. Where `json` events or the
     /// result are on stdout, annotations go to stderr, which GitHub reads as well.
     pub fn deliver(&self, ended: &Ended, state: &StateDir, json: bool) {
+        if let Some(file) = self.metrics_file()
+            && let Err(error) = metrics::write(&file, state)
+        {
+            let file = file.display();
+            warn(&format!("the metrics {file} cannot be written: {error}"));
+        }
         let on_github = !self.no_github && is("GITHUB_ACTIONS", "true");
         if self.reports.is_empty() && !on_github && !self.pass_thru {
             return;
@@ -102,7 +118,18 @@ impl Args {
             value.push(file);
             arguments.extend(["--report".into(), value]);
         }
+        if let Some(file) = self.metrics_file() {
+            let file = std::path::absolute(&file).unwrap_or(file);
+            arguments.extend(["--metrics-file".into(), file.into()]);
+        }
         arguments
+    }
+
+    fn metrics_file(&self) -> Option<PathBuf> {
+        let set = || std::env::var_os(METRICS_FILE).filter(|file| !file.is_empty());
+        self.metrics_file
+            .clone()
+            .or_else(|| set().map(PathBuf::from))
     }
 }
 

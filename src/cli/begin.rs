@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use super::audience::{Manner, Watcher};
 use super::error::{Failure, Kind};
 use super::global::Global;
-use super::{after, boot, target};
+use super::{after, boot, otlp, target};
 use crate::engine::{Audience, Ended, Session, Signals};
 use crate::exec::process::Zygote;
 use crate::paths::StateDir;
@@ -111,6 +111,7 @@ pub fn watched<A: Audience>(
         arguments: arguments(begun.strict, args),
         has_secrets: !begun.secrets.is_empty(),
     };
+    let otlp = otlp::Otlp::of_environment();
     let session = Session {
         state: state.clone(),
         durability: match args.durability {
@@ -122,12 +123,14 @@ pub fn watched<A: Audience>(
         strict: begun.strict,
         command_line: target::command_line(&begun.secrets),
         secrets: begun.secrets,
+        tracing: otlp.tracing(),
         audience,
     };
     let ended = session.begin(plan)?;
     sum_up(audience, &ended);
     args.after.deliver(&ended, state, args.json);
     boot::settle(&next_boot, &ended, global);
+    otlp.send_run(&ended, state);
     Ok(ExitCode::from(ended.exit_code as u8))
 }
 

@@ -6,8 +6,8 @@
 //! how a target becomes a plan (`target`), or a sequence does (`folder`, `values`,
 //! `playbook`, `powershell`), how a run begins (`begin`), by which plan it goes on (`replan`),
 //! and at which boot (`boot`), which run is meant where none is named (`waiting`),
-//! who watches a run (`audience`), what is done once it has ended (`after`), how a
-//! recorded run is found and followed (`recorded`, `follow`), where results go
+//! who watches a run (`audience`), what is done once it has ended (`after`), where its
+//! spans go (`otlp`), how a recorded run is found and followed (`recorded`, `follow`), where results go
 //! (`output`), what is listed of a plan (`listing`), how errors become words and
 //! exit codes (`error`).
 
@@ -31,7 +31,9 @@ mod list;
 mod listing;
 mod log_file;
 mod logs;
+mod metrics;
 mod notify;
+mod otlp;
 mod output;
 mod plan;
 mod playbook;
@@ -47,6 +49,7 @@ mod seq;
 mod show;
 mod status;
 mod target;
+mod trace;
 mod validate;
 mod values;
 mod waiting;
@@ -122,6 +125,8 @@ verbs! {
     Events => events,
     Why => why,
     Report => report,
+    Metrics => metrics,
+    Trace => trace,
     Graph => graph,
     List => list,
     Show => show,

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
-
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anstream::adapter::StripBytes;
@@ -127,6 +127,20 @@ pub fn zone() -> TimeZone {
 /// # Errors
 /// The system's.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, |_| Ok(()))
+}
+
+/// The same for a file that everybody may read, whatever the process's umask says.
+///
+/// # Errors
+/// The system's.
+pub fn write_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace(path, bytes, |file| {
+        file.set_permissions(fs::Permissions::from_mode(0o644))
+    })
+}
+
+fn replace(path: &Path, bytes: &[u8], prepare: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
     // A link stays one, and what it leads to is written.
     let path = match fs::metadata(path) {
         Ok(found) if !found.is_file() => return fs::write(path, bytes),
@@ -136,6 +150,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut beside = path.clone().into_os_string();
     beside.push(format!(".{}.tmp", std::process::id()));
     let written = File::create(&beside).and_then(|mut file| {
+        prepare(&file)?;
         file.write_all(bytes)?;
         file.sync_all()
     });

@@ -168,6 +168,7 @@ mod tests {
         let begun = run::Kind::RunStarted {
             plan: run.content.id.clone(),
             seed: 7,
+            traceparent: None,
             engine: engine(1),
         };
         let writer = RunWriter::begin(home.store(), Durability::Full, run, |_| {}).unwrap();

@@ -8,7 +8,7 @@ use super::audience::{Manner as Show, Watcher};
 use super::error::{Failure, Kind, warn};
 use super::global::Global;
 use super::waiting::{self, Meant};
-use super::{after, boot, replan, target};
+use super::{after, boot, otlp, replan, target};
 use crate::engine::{Again, Session, Signals};
 use crate::exec::process::Zygote;
 use crate::load;
@@ -157,6 +157,7 @@ pub fn drive(
     };
     let secrets: BTreeMap<String, String> = manner.secrets.iter().cloned().collect();
     let mut watcher = Watcher::new(show, state.clone(), secrets.clone());
+    let otlp = otlp::Otlp::of_environment();
     let session = Session {
         state: state.clone(),
         durability: Durability::Full,
@@ -165,12 +166,14 @@ pub fn drive(
         strict: manner.strict,
         command_line: target::command_line(&secrets),
         secrets,
+        tracing: otlp.tracing(),
         audience: &mut watcher,
     };
     let ended = session.resume(run_id, again)?;
     watcher.sum_up(&ended);
     manner.after.deliver(&ended, &state, manner.json);
     boot::settle(&boot::Next::default(), &ended, global);
+    otlp.send_run(&ended, &state);
     Ok(ExitCode::from(ended.exit_code as u8))
 }
 

@@ -9,6 +9,7 @@ use super::Identity;
 use crate::exec::Job;
 use crate::plan::text::Missing;
 use crate::plan::{Action, Builtin, Command, Part, Program, Step, StepIx, Text};
+use crate::run::trace::Trace;
 use crate::run::{Attempt, Outcome, Role, RunState};
 
 /// What every job of a run has in common.
@@ -18,6 +19,8 @@ pub struct JobContext {
     /// Values of the plan's secret variables. They are given anew to each
     /// engine, since no record holds them.
     pub secrets: BTreeMap<String, String>,
+    /// The trace of which each attempt is told its span, if there is one.
+    pub trace: Option<Trace>,
 }
 
 impl JobContext {
@@ -45,13 +48,16 @@ impl JobContext {
             )),
         };
         let (cwd, own) = work.surroundings();
-        let mut env = Vec::with_capacity(plan.env.len() + own.len() + 3);
+        let mut env = Vec::with_capacity(plan.env.len() + own.len() + 4);
         for (key, value) in plan.env.iter().chain(own) {
             env.push((key.to_string(), fill(value)?));
         }
         env.push(("QUINTET_RUN_ID".into(), self.run_id.clone()));
         env.push(("QUINTET_STEP_ID".into(), step.id.to_string()));
         env.push(("QUINTET_ATTEMPT".into(), attempt.number.to_string()));
+        if let Some(trace) = &self.trace {
+            env.push(("TRACEPARENT".into(), trace.traceparent(&step.id, attempt)));
+        }
         let (argv, builtin, stdin) = match work {
             Work::Command(command) => {
                 let stdin = command.stdin.as_deref().map(&fill).transpose()?;

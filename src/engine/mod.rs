@@ -32,6 +32,7 @@ use crate::run::{
 };
 
 use crate::run::replan::{Unsuited, replacement};
+use crate::run::trace::Trace;
 
 pub use clock::Clock;
 pub use ears::Signals;
@@ -199,7 +200,13 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
     /// # Errors
     /// See [`EngineError`].
     pub fn begin(&mut self, plan: String, seed: u64, engine: EngineId) -> Result<(), EngineError> {
-        self.record(Kind::RunStarted { plan, seed, engine })?;
+        let parent = self.context.trace.as_ref().and_then(Trace::parent);
+        self.record(Kind::RunStarted {
+            plan,
+            seed,
+            traceparent: parent.map(|parent| parent.to_string().into()),
+            engine,
+        })?;
         // While the log is forced to the disk for the first time.
         self.executor.expect(self.run.ready().min(EXPECTED));
         Ok(())

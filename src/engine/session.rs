@@ -23,6 +23,7 @@ use crate::exec::{Executor, Waker};
 use crate::paths::StateDir;
 use crate::plan::{Plan, StepIx};
 use crate::run::replan::{Unsuited, merged};
+use crate::run::trace::{Trace, Tracing};
 use crate::run::{
     Engine as EngineId, Holder, Millis, RunOutcome, RunPhase, RunState, Seq, Usual, exit_code,
     order_matters,
@@ -45,6 +46,8 @@ pub struct Session<'a> {
     pub strict: bool,
     /// For the record: the command that began or resumed the run.
     pub command_line: Vec<String>,
+    /// Whether steps are told of a span of theirs, and of whose trace.
+    pub tracing: Tracing,
     pub audience: &'a mut dyn Audience,
 }
 
@@ -214,8 +217,11 @@ impl Session<'_> {
         };
         let engine = engine_id(stage.writer.epoch());
         let state = RunState::expecting(plan, &usual).remembering(past);
+        let tracing = self.tracing;
         self.drive(stage, state, |engine_loop| {
-            engine_loop.begin(content_id, seed()?, engine)
+            let seed = seed()?;
+            engine_loop.context.trace = trace(&dir.run_id, seed, tracing);
+            engine_loop.begin(content_id, seed, engine)
         })
     }
 
@@ -234,7 +240,7 @@ impl Session<'_> {
         }
         let plan = Arc::new(store.plan(run_id)?);
         let usual = self.usual(&store, &plan);
-        let mut state = replay(&store, run_id, &plan, &usual)?;
+        let (mut state, recorded) = replay(&store, run_id, &plan, &usual)?;
         refuse_pointless(&state, run_id, again)?;
         let has_restarted = again.no_restart || may_have_restarted(&state, &boot_id());
         if let Some((new, _)) = &again.plan {
@@ -266,12 +272,18 @@ impl Session<'_> {
             _lock: lock,
         };
         let engine = engine_id(stage.writer.epoch());
+        let tracing = self.tracing;
         self.drive(stage, state, |engine_loop| match engine_loop.run.phase() {
             RunPhase::Pending => {
                 let content_id = engine_loop.run.plan().content_id();
-                engine_loop.begin(content_id, seed()?, engine)
+                let seed = seed()?;
+                engine_loop.context.trace = trace(run_id, seed, tracing);
+                engine_loop.begin(content_id, seed, engine)
             }
             phase => {
+                // In the trace that it began in, whatever this engine is told.
+                engine_loop.context.trace =
+                    recorded.filter(|trace| tracing.wanted || trace.parent().is_some());
                 let ended = matches!(phase, RunPhase::Finished(_));
                 let stopped = !ended && engine_loop.run.stopped_in().is_some();
                 engine_loop.take_over(engine)?;
@@ -397,6 +409,7 @@ impl Session<'_> {
             context: JobContext {
                 run_id: run_id.clone(),
                 secrets: self.secrets,
+                trace: None,
             },
         };
         let is_new = engine_loop.run.seq() == 0;
@@ -451,13 +464,21 @@ fn replay(
     run_id: &str,
     plan: &Arc<Plan>,
     usual: &Usual,
-) -> Result<RunState, Refused> {
+) -> Result<(RunState, Option<Trace>), Refused> {
     let events = store.events(run_id, 0, usize::MAX)?;
     let run = RunState::expecting(plan.clone(), usual);
-    run.after(&events).map_err(|illegal| Refused::Engine {
+    let run = run.after(&events).map_err(|illegal| Refused::Engine {
         run_id: run_id.to_owned(),
         error: EngineError::Illegal(illegal),
-    })
+    })?;
+    let first = events.first();
+    Ok((run, first.and_then(|first| Trace::recorded(run_id, first))))
+}
+
+/// The trace of a run that begins.
+fn trace(run_id: &str, seed: u64, tracing: Tracing) -> Option<Trace> {
+    let Tracing { wanted, parent } = tracing;
+    (wanted || parent.is_some()).then(|| Trace::of(run_id, seed, parent))
 }
 
 fn refuse_pointless(state: &RunState, run_id: &str, again: &Again) -> Result<(), Refused> {

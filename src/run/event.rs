@@ -70,6 +70,10 @@ pub enum Kind {
         plan: String,
         /// What chance there is in this run (jitter) follows from this number.
         seed: u64,
+        /// The span of someone else's that the run was begun in, as W3C's *Trace
+        /// Context* writes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        traceparent: Option<Box<str>>,
         engine: Engine,
     },
     /// Another engine took the run over; `epoch` grows with each.
@@ -339,7 +343,7 @@ impl fmt::Display for Exit {
 }
 
 /// The word for an attempt's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     Succeeded,
@@ -396,7 +400,7 @@ pub enum Outcome {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunOutcome {
     Succeeded,

@@ -13,6 +13,7 @@ pub mod event;
 pub mod expect;
 mod facts;
 mod failure;
+pub mod figures;
 mod fold;
 pub mod forecast;
 pub mod freshness;
@@ -20,6 +21,7 @@ mod last;
 mod legal;
 mod order;
 mod places;
+pub mod readiness;
 pub mod record;
 pub mod remedy;
 pub mod replan;
@@ -28,6 +30,7 @@ pub mod schedule;
 pub mod state;
 pub mod step;
 pub mod took;
+pub mod trace;
 
 pub use ending::exit_code;
 pub use event::{

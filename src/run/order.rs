@@ -346,6 +346,7 @@ mod tests {
             watched.happens(Kind::RunStarted {
                 plan: String::new(),
                 seed: 1,
+                traceparent: None,
                 engine: Engine {
                     epoch: 1,
                     pid: 42,

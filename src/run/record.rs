@@ -250,6 +250,7 @@ mod tests {
             Kind::RunStarted {
                 plan: "c0ffee".into(),
                 seed: u64::MAX,
+                traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
                 engine: engine.clone(),
             },
             Kind::RunResumed { engine },

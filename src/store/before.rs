@@ -84,6 +84,7 @@ mod tests {
         };
         let mut kinds = vec![Kind::RunStarted {
             plan: run.content.id.clone(),
+            traceparent: None,
             seed: 7,
             engine,
         }];

@@ -19,12 +19,13 @@ use serde_json::Value;
 
 use crate::paths::StateDir;
 use crate::plan::Plan;
+use crate::run::figures::Tally;
 use crate::run::record::Encoded;
 use crate::run::{Event, Kind, Millis, Role, RunOutcome, Seq};
 
 use super::jsonl::Jsonl;
 use super::writer::{Item, NewRun};
-use super::{Durability, Ownership, Store, StoreError, cache, jsonl};
+use super::{Durability, Ownership, Store, StoreError, cache, figures, jsonl, read};
 
 /// The phase of runs whose plan names none.
 const PHASE: &str = "ORCHESTRATED";
@@ -42,6 +43,8 @@ pub(super) struct Log {
     birth: Option<NewRun>,
     /// The batch at hand failed before; in part or in whole, it may be there.
     again: bool,
+    /// What is counted of the run, for when it ends.
+    tally: Tally,
     /// A connection that was open before there was anything to write.
     conn: Option<Connection>,
     open: Option<Open>,
@@ -72,6 +75,7 @@ impl Log {
             plan: Arc::clone(&run.plan),
             birth: Some(run),
             again: false,
+            tally: Tally::default(),
             conn: Some(store.conn),
             open: None,
         }
@@ -93,6 +97,7 @@ impl Log {
             plan,
             birth: None,
             again: false,
+            tally: Tally::default(),
             conn: None,
             open: None,
         }
@@ -113,6 +118,7 @@ impl Log {
             None => self.connect(),
         };
         let written = open.and_then(|mut open| {
+            self.count(&open, batch)?;
             open.last = self.write(&mut open, batch)?;
             open.jsonl.append(&open.lines)?;
             Ok(open)
@@ -159,6 +165,35 @@ impl Log {
         })
     }
 
+    /// Counts the batch. Of a run that began under another engine nothing is counted
+    /// until it ends, and then all of it is read: before the transaction, which
+    /// keeps others waiting.
+    fn count(&mut self, open: &Open, batch: &[Item]) -> Result<(), StoreError> {
+        let events = batch.iter().filter_map(|item| match item {
+            Item::Event(event, _) => Some(event),
+            Item::Handled(_) => None,
+        });
+        let ends = |event: &Event| matches!(event.kind, Kind::RunFinished { .. });
+        let after = self.tally.seq();
+        if let Some(key) = open.key
+            && after < open.last
+            && events.clone().any(ends)
+        {
+            read::rows(&open.conn, &self.database, key, after, |row| {
+                let event = row.event().map_err(|e| StoreError::Corrupt {
+                    path: self.database.clone(),
+                    detail: format!("event {} of run {}: {e}", row.seq, self.run_id),
+                })?;
+                self.tally.push(&self.plan, &event);
+                Ok(())
+            })?;
+        }
+        for event in events {
+            self.tally.push(&self.plan, event);
+        }
+        Ok(())
+    }
+
     /// One transaction. Leaves the lines of what it wrote in `open.lines`.
     fn write(&self, open: &mut Open, batch: &[Item]) -> Result<Seq, StoreError> {
         let Open {
@@ -189,6 +224,7 @@ impl Log {
                         .and_then(|()| self.follow_plan(&tx, run, event))
                         .and_then(|()| self.doubt_freshness(&tx, event))
                         .and_then(|()| summarize(&tx, run, event, *exit_code))
+                        .and_then(|()| self.sum_up(&tx, event))
                         .map_err(self.sql())?;
                     last = event.seq;
                 }
@@ -269,6 +305,14 @@ impl Log {
         let key = enter_plan(tx, &self.plan, &by.plan, || self.plan.content().len)?;
         tx.execute("UPDATE run SET plan = ?2 WHERE key = ?1", [run, key])?;
         Ok(())
+    }
+
+    /// Adds what was counted of the run, where the event ends it.
+    fn sum_up(&self, tx: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
+        match event.kind {
+            Kind::RunFinished { .. } => figures::add(tx, &self.plan.id, self.tally.figures()),
+            _ => Ok(()),
+        }
     }
 
     /// Enters the run, and its plan if this is the first run of it.
@@ -447,6 +491,45 @@ mod tests {
         assert_eq!(log.commit(&batch(5..=5)), Ok(5));
         assert_eq!(seqs(&store, &run_id), [1, 2, 3, 4, 5]);
         assert_eq!(lines(&home, &run_id), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn an_end_that_was_recorded_in_a_failed_commit_counts_once() {
+        use crate::run::Reason;
+        let home = Home::new();
+        let (store, mut log, run_id) = new_log(&home);
+        log.commit(&batch(1..=2)).unwrap();
+        let end = Event {
+            kind: Kind::RunFinished {
+                outcome: RunOutcome::Succeeded,
+                reason: Reason::AllDone { warnings: 0 },
+            },
+            ..event(3)
+        };
+        let end = [Item::Event(end, None)];
+        let counted = || {
+            let plans = store.counted().unwrap().plans;
+            plans.get("PLAN-1").map(|figures| figures.runs.clone())
+        };
+        let path = jsonl::path(&home.state, &run_id);
+        // First nothing of it is written, then all of it in the database.
+        store
+            .conn
+            .execute_batch(
+                "CREATE TRIGGER no BEFORE UPDATE ON run BEGIN SELECT raise(ABORT, 'no'); END",
+            )
+            .unwrap();
+        assert!(log.commit(&end).is_err());
+        assert_eq!(counted(), None);
+        store.conn.execute_batch("DROP TRIGGER no").unwrap();
+        let mut open = log.connect().unwrap();
+        open.jsonl = Jsonl::unwritable(&path);
+        log.open = Some(open);
+        assert!(log.commit(&end).is_err());
+        let once = Some([(RunOutcome::Succeeded, 1)].into());
+        assert_eq!(counted(), once);
+        assert_eq!(log.commit(&end), Ok(3));
+        assert_eq!(counted(), once);
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod before;
 pub mod cache;
 mod commit;
 mod error;
+mod figures;
 pub(crate) mod files;
 mod jsonl;
 pub mod logs;
@@ -50,6 +51,7 @@ mod writer;
 pub(crate) mod testing;
 
 pub use error::StoreError;
+pub use figures::Counted;
 pub use jsonl::Repair;
 pub use own::{NotOwned, Owner, Ownership};
 pub use prune::{Keep, Pruned};

@@ -15,7 +15,11 @@ use crate::paths::StateDir;
 use super::{Access, Durability, StoreError, connect, files, range_lock};
 
 /// What leads from each version to the next, from an empty file on.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_cache.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema_cache.sql"),
+    include_str!("schema_metrics.sql"),
+];
 
 /// Marks the file as ours ("qntt"), for `file` and for us.
 const APPLICATION_ID: i32 = 0x716e_7474;

@@ -124,6 +124,7 @@ impl Story {
         story.happens(Kind::RunStarted {
             plan: "c0ffee".into(),
             seed: 1,
+            traceparent: None,
             engine: Engine {
                 epoch: 1,
                 pid: 42,

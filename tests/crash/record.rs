@@ -177,6 +177,9 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn xa11_a_store_of_a_newer_version_is_refused_by_every_verb_and_left_alone() {
     let test = interrupted();
     nothing_is_left(&test);
+    let ours: u32 = sql(&test)
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .expect("it is ours");
     sql(&test)
         .execute_batch("PRAGMA user_version = 99; PRAGMA wal_checkpoint(TRUNCATE)")
         .expect("it is ours");
@@ -207,7 +210,7 @@ fn xa11_a_store_of_a_newer_version_is_refused_by_every_verb_and_left_alone() {
     }
     // The newer one goes on where it was.
     sql(&test)
-        .execute_batch("PRAGMA user_version = 1")
+        .execute_batch(&format!("PRAGMA user_version = {ours}"))
         .expect("it is ours");
     test.quintet(&["resume", "-q"]).run();
     assert_eq!(wrongs(&test), Vec::<String>::new());

@@ -18,6 +18,7 @@ use quintet::store::{Durability, NewRun, Owner, RunWriter, Store, reserve_run};
 use rusqlite::Connection;
 
 mod crashes;
+mod figures;
 mod log;
 mod reading;
 mod sql;
@@ -135,6 +136,7 @@ fn finished(attempt: Attempt, exit: Exit, verdict: Verdict, took: (u64, u64)) ->
 fn started() -> Kind {
     Kind::RunStarted {
         seed: 1,
+        traceparent: None,
         plan: "c0ffee".into(),
         engine: Engine {
             epoch: 1,
