@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use quintet::load::document::{self, Format, Kind, Node};
-use quintet::load::{Request, load, plan_file};
+use quintet::load::{Request, checks, load, plan_file};
 use serde_json::Value;
 
 fn root() -> PathBuf {
@@ -89,4 +89,25 @@ fn p33_the_schema_refuses_every_file_of_a_wrong_shape() {
             "{name} belongs to bad_shape"
         );
     }
+}
+
+/// The schema of files of checks is published, and is up to date.
+/// `QUINTET_BLESS=1` writes it.
+#[test]
+fn the_published_schema_of_checks_is_the_loaders() {
+    let path = root().join("schema/checks.schema.json");
+    let text = serde_json::to_string_pretty(&checks::schema()).unwrap() + "\n";
+    if std::env::var_os("QUINTET_BLESS").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let published: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert!(
+        published == checks::schema(),
+        "{} is out of date; run the tests with QUINTET_BLESS=1",
+        path.display()
+    );
+    let schema = jsonschema::validator_for(&published).unwrap();
+    let check = serde_json::json!({ "name": "a", "command": "true", "ttl": "1h" });
+    assert!(schema.is_valid(&serde_json::json!({ "checks": [check] })));
+    assert!(!schema.is_valid(&serde_json::json!({ "checks": [{ "command": "true" }] })));
 }

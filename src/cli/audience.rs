@@ -34,6 +34,8 @@ pub struct Manner {
     pub yes: bool,
     /// Nothing on stderr but errors.
     pub quiet: bool,
+    /// People are shown what happens, and how it ended. Else somebody else does that.
+    pub shows: bool,
 }
 
 /// The views of one run.
@@ -88,11 +90,11 @@ impl Watcher {
     /// Whether people see the live board, and not lines or nothing.
     fn draws(&self) -> bool {
         let wants_lines = self.manner.json || is_continuous_integration();
-        !self.manner.quiet && !wants_lines && std::io::stderr().is_terminal()
+        self.manner.shows && !self.manner.quiet && !wants_lines && std::io::stderr().is_terminal()
     }
 
     fn people(&self, run: &RunState) -> People {
-        if self.manner.quiet {
+        if self.manner.quiet || !self.manner.shows {
             return People::Nothing;
         }
         let zone = TimeZone::system();
@@ -127,7 +129,7 @@ impl Watcher {
         self.people = People::Nothing;
         // Whoever has closed stderr does not want to know, here and below.
         let _ = notices::at_end(&ended.state, self.manner.quiet, &mut anstream::stderr());
-        if self.manner.quiet || self.manner.json {
+        if self.manner.quiet || self.manner.json || !self.manner.shows {
             return;
         }
         let (run_id, state) = (&ended.run_id, &ended.state);

@@ -12,8 +12,9 @@ use super::audience::{Manner, Watcher};
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::{after, boot, otlp, target};
-use crate::engine::{Session, Signals};
+use crate::engine::{Audience, Ended, Session, Signals};
 use crate::exec::process::Zygote;
+use crate::paths::StateDir;
 use crate::plan::{OnRestart, Plan};
 use crate::store::Durability;
 
@@ -61,11 +62,42 @@ pub struct Begun {
     pub strict: bool,
 }
 
+impl Args {
+    /// How a run is shown, where its own watcher shows it.
+    pub fn manner(&self, global: &Global) -> Manner {
+        Manner {
+            json: self.json,
+            result: self.after.pass_thru,
+            yes: self.yes,
+            quiet: global.quiet,
+            shows: true,
+        }
+    }
+}
+
 /// Runs a plan to its end, and tells of it.
 ///
 /// # Errors
 /// The run could not be begun, or not be driven to its end.
 pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Failure> {
+    let state = global.state()?;
+    let mut watcher = Watcher::new(args.manner(global), state.clone(), begun.secrets.clone());
+    watched(begun, args, global, &state, &mut watcher, Watcher::sum_up)
+}
+
+/// As [`begin`], for an audience of the verb's own, which tells of the run's end
+/// by `sum_up`.
+///
+/// # Errors
+/// The run could not be begun, or not be driven to its end.
+pub fn watched<A: Audience>(
+    begun: Begun,
+    args: &Args,
+    global: &Global,
+    state: &StateDir,
+    audience: &mut A,
+    sum_up: impl FnOnce(&mut A, &Ended),
+) -> Result<ExitCode, Failure> {
     let mut plan = begun.plan;
     if let Some(most) = args.max_concurrency {
         plan.max_concurrency = most;
@@ -73,15 +105,7 @@ pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Fai
     if args.boot.resume_on_boot {
         plan.on_restart = OnRestart::Stop;
     }
-    let state = global.state()?;
     let signals = Signals::listen().map_err(|error| Failure::new(Kind::Run, error))?;
-    let manner = Manner {
-        json: args.json,
-        result: args.after.pass_thru,
-        yes: args.yes,
-        quiet: global.quiet,
-    };
-    let mut watcher = Watcher::new(manner, state.clone(), begun.secrets.clone());
     let next_boot = boot::Next {
         wanted: args.boot.resume_on_boot,
         arguments: arguments(begun.strict, args),
@@ -100,13 +124,13 @@ pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Fai
         command_line: target::command_line(&begun.secrets),
         secrets: begun.secrets,
         tracing: otlp.tracing(),
-        audience: &mut watcher,
+        audience,
     };
     let ended = session.begin(plan)?;
-    watcher.sum_up(&ended);
-    args.after.deliver(&ended, &state, args.json);
+    sum_up(audience, &ended);
+    args.after.deliver(&ended, state, args.json);
     boot::settle(&next_boot, &ended, global);
-    otlp.send_run(&ended, &state);
+    otlp.send_run(&ended, state);
     Ok(ExitCode::from(ended.exit_code as u8))
 }
 

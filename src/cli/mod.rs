@@ -18,6 +18,7 @@ mod begin;
 mod boot;
 mod cache;
 mod cancel;
+mod check;
 mod completions;
 mod error;
 mod events;
@@ -58,7 +59,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use error::Failure;
 use global::Global;
@@ -92,12 +94,20 @@ Exit codes:
   143  terminated";
 
 /// Makes the table of verbs from its lines: a name and its file's module.
+///
+/// Each verb describes itself when it is its turn. What clap would derive for all
+/// of them is one function with everything any of them needs on the stack at once,
+/// and that is not much where it is limited.
 macro_rules! verbs {
     ($($verb:ident => $module:ident,)*) => {
-        #[derive(Debug, Subcommand)]
+        #[derive(Debug)]
         enum Verb {
             $($verb($module::Args),)*
         }
+
+        /// Each verb's name, and what adds its options and its help.
+        const VERBS: &[(&str, fn(Command) -> Command)] =
+            &[$((stringify!($module), <$module::Args as Args>::augment_args),)*];
 
         impl Verb {
             fn run(self, global: &Global) -> Result<ExitCode, Failure> {
@@ -106,13 +116,46 @@ macro_rules! verbs {
                 }
             }
         }
+
+        impl FromArgMatches for Verb {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+                let (name, matches) = matches.subcommand().unwrap_or(("", matches));
+                match name {
+                    $(stringify!($module) => {
+                        FromArgMatches::from_arg_matches(matches).map(Verb::$verb)
+                    })*
+                    _ => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
+                }
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+                *self = Verb::from_arg_matches(matches)?;
+                Ok(())
+            }
+        }
     };
+}
+
+impl Subcommand for Verb {
+    fn augment_subcommands(command: Command) -> Command {
+        let verbs = VERBS.iter();
+        command.subcommands(verbs.map(|(name, describe)| describe(Command::new(*name))))
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Verb::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        VERBS.iter().any(|(known, _)| *known == name)
+    }
 }
 
 // In the order in which help lists them.
 verbs! {
     Run => run,
     Seq => seq,
+    Check => check,
     Plan => plan,
     Validate => validate,
     Resume => resume,

@@ -18,8 +18,8 @@ use crate::view::diagnostic;
 /// What is to be run, and how much of it.
 #[derive(Debug, clap::Args)]
 pub struct Target {
-    /// A plan file (JSON, TOML, YAML or PowerShell data), a tree of phases, or a folder
-    /// of numbered scripts
+    /// A plan file or a file of checks (JSON, TOML, YAML or PowerShell data), a tree of
+    /// phases, or a folder of numbered scripts
     #[arg(default_value = ".")]
     pub target: PathBuf,
 
@@ -290,7 +290,8 @@ fn without_secret(word: String, secrets: &BTreeMap<String, String>) -> String {
     }
 }
 
-fn unselectable(errors: &[SelectError]) -> Failure {
+/// A selection that cannot be read, or selects nothing that exists, in words.
+pub fn unselectable(errors: &[SelectError]) -> Failure {
     let lines: Vec<String> = errors
         .iter()
         .map(|error| match error.term.is_empty() {

@@ -8,6 +8,7 @@
 //! This room reads files and nothing else of the world: the working directory,
 //! the environment and the variables' values come in with the [`Request`].
 
+pub mod checks;
 pub mod document;
 mod facts;
 pub mod phases;
@@ -36,6 +37,9 @@ pub struct Loader {
     /// Whether what is at this path is for it.
     pub accepts: fn(&Path) -> bool,
     pub load: fn(&Path, &Request) -> Result<Loaded, Refusal>,
+    /// What it reads says itself which project it belongs to. Else that follows
+    /// from where it lies.
+    pub says_project: bool,
 }
 
 /// All front ends. The first that accepts a path reads it.
@@ -45,18 +49,28 @@ pub static LOADERS: &[Loader] = &[
         about: "a tree of phases: directories with an index.json",
         accepts: phases::is_tree,
         load: phases::load,
+        says_project: false,
+    },
+    Loader {
+        name: "checks",
+        about: "a file of checks: JSON, TOML, YAML or PowerShell data with phases of checks",
+        accepts: checks::is_checks,
+        load: checks::load,
+        says_project: true,
     },
     Loader {
         name: "plan",
         about: "a plan file: JSON, TOML, YAML or PowerShell data with a list of steps",
         accepts: |path| !path.is_dir(),
         load: plan_file::load,
+        says_project: false,
     },
     Loader {
         name: "scripts",
         about: "a folder of numbered scripts: NNNN_Name.*",
         accepts: scripts::is_folder,
         load: scripts::load,
+        says_project: false,
     },
 ];
 
@@ -132,7 +146,7 @@ pub fn load(path: &Path, request: &Request) -> Result<Loaded, Refusal> {
     match LOADERS.iter().find(|loader| (loader.accepts)(path)) {
         Some(loader) => {
             let mut loaded = (loader.load)(path, request)?;
-            if !loaded.plan.project.is_empty() {
+            if !loaded.plan.project.is_empty() && !loader.says_project {
                 loaded.plan.project = project(path, request);
             }
             Ok(loaded)
@@ -254,7 +268,8 @@ fn conclude(
             unmet,
         }) => {
             plan.files = sources.names();
-            if plan.steps.iter().any(|step| step.cache.is_some()) {
+            let is_cached = plan.steps.iter().any(|step| step.cache.is_some());
+            if is_cached && plan.project.is_empty() {
                 plan.project = request.cwd.as_str().into();
             }
             if problems.is_empty() && unmet.is_empty() {

@@ -10,6 +10,7 @@
 //! they are not wanted.
 
 pub mod board;
+pub mod checks;
 pub mod command;
 pub mod diagnostic;
 pub mod escape;

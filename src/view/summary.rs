@@ -44,22 +44,33 @@ pub fn write(
     tolerated(run, tail, out)?;
     left_out(run, Outcome::Skipped, out)?;
     left_out(run, Outcome::Canceled, out)?;
+    failures(run_id, run, tail, out)?;
+    ending(run_id, run, outcome, out)
+}
+
+/// Writes the failures that count, each with its last words and what to type next.
+///
+/// # Errors
+/// The stream does not take it.
+pub fn failures(
+    run_id: &str,
+    run: &RunState,
+    tail: &mut Tail<'_>,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let failures = run.counted_failures();
     for ix in failures.iter().take(MOST_FAILURES) {
         failure(run_id, run, *ix, tail, out)?;
     }
-    if let Some(more) = failures
-        .get(MOST_FAILURES..)
-        .filter(|more| !more.is_empty())
-    {
-        writeln!(
+    match failures.get(MOST_FAILURES..) {
+        Some(more) if !more.is_empty() => writeln!(
             out,
             "\n{BAD}and {} more failed{BAD:#}: {}",
             more.len(),
             Ids(run.plan(), more)
-        )?;
+        ),
+        _ => Ok(()),
     }
-    ending(run_id, run, outcome, out)
 }
 
 fn counts(run: &RunState, outcome: RunOutcome, out: &mut impl Write) -> io::Result<()> {

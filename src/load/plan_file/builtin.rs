@@ -321,7 +321,7 @@ impl Asking<'_, '_> {
 }
 
 /// Bytes, of a number or of an amount such as `500MB`, `1.5 GB` or `2GiB`.
-fn size(text: &str) -> Option<u64> {
+pub fn size(text: &str) -> Option<u64> {
     const UNITS: [&str; 5] = ["", "k", "m", "g", "t"];
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.');

@@ -83,7 +83,12 @@ pub fn lower(walk: &mut Walk<'_>, node: Node<'_>, cwd: &str, path: &Path<'_>) ->
     }
 }
 
-fn texts(walk: &mut Walk<'_>, record: &Record<'_>, name: &str, path: &Path<'_>) -> Box<[Box<str>]> {
+pub fn texts(
+    walk: &mut Walk<'_>,
+    record: &Record<'_>,
+    name: &str,
+    path: &Path<'_>,
+) -> Box<[Box<str>]> {
     match record.named(name) {
         Some(node) => walk.list(node, &Path::Field(path, name)),
         None => Box::default(),
@@ -91,7 +96,12 @@ fn texts(walk: &mut Walk<'_>, record: &Record<'_>, name: &str, path: &Path<'_>) 
 }
 
 /// A time: seconds, or a text with units.
-fn span(walk: &mut Walk<'_>, record: &Record<'_>, name: &str, path: &Path<'_>) -> Option<Duration> {
+pub fn span(
+    walk: &mut Walk<'_>,
+    record: &Record<'_>,
+    name: &str,
+    path: &Path<'_>,
+) -> Option<Duration> {
     let node = record.named(name)?;
     let path = &Path::Field(path, name);
     if node.kind() == Kind::Number {
@@ -110,7 +120,7 @@ fn span(walk: &mut Walk<'_>, record: &Record<'_>, name: &str, path: &Path<'_>) -
 }
 
 /// Patterns of files, absolute.
-fn patterns(
+pub fn patterns(
     walk: &mut Walk<'_>,
     record: &Record<'_>,
     name: &str,

@@ -12,16 +12,16 @@
 //! themselves.
 
 mod afterwards;
-mod builtin;
-mod cache;
-mod fields;
-mod header;
-mod notify;
-mod record;
-mod schema;
+pub(in crate::load) mod builtin;
+pub(in crate::load) mod cache;
+pub(in crate::load) mod fields;
+pub(in crate::load) mod header;
+pub(in crate::load) mod notify;
+pub(in crate::load) mod record;
+pub(in crate::load) mod schema;
 mod step;
-mod table;
-mod walk;
+pub(in crate::load) mod table;
+pub(in crate::load) mod walk;
 
 use std::path::Path as FilePath;
 

@@ -12,11 +12,16 @@ use super::table::{Field, MOST_SECONDS, Shape};
 
 /// The schema, as it is published in `schema/plan.schema.json`.
 pub fn schema() -> Value {
+    schema_of("A quintet plan", &PLAN)
+}
+
+/// The schema of files that are read by this table.
+pub fn schema_of(title: &str, table: &'static [Field]) -> Value {
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A quintet plan",
+        "title": title,
     });
-    merge(&mut schema, object(&PLAN));
+    merge(&mut schema, object(table));
     schema
 }
 
