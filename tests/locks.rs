@@ -148,10 +148,16 @@ fn xe02_who_waits_is_told_for_whom_and_goes_on_when_that_one_is_killed() {
     let deadline = Instant::now() + LONG;
     let pid = first.child.id();
     space
-        .acquire_within(&[Want::lock("deploy")], &who("mine"), deadline, |held| {
-            told.push(held.to_string());
-            first.kill();
-        })
+        .acquire_within(
+            &[Want::lock("deploy")],
+            &who("mine"),
+            deadline,
+            None,
+            |held| {
+                told.push(held.to_string());
+                first.kill();
+            },
+        )
         .unwrap();
     let expected =
         format!("lock deploy is held by step theirs of run 20251120-150201-x7k2 (pid {pid})");
@@ -179,7 +185,7 @@ fn a_lock_that_was_handed_on_outlives_the_one_who_took_it() {
     // Another test may be starting a process just now, with copies of all files.
     let deadline = Instant::now() + LONG;
     space
-        .acquire_within(&want, &who("late"), deadline, |_| {})
+        .acquire_within(&want, &who("late"), deadline, None, |_| {})
         .unwrap();
 }
 
@@ -194,7 +200,13 @@ fn process_that_takes_turns() {
     for _ in 0..40 {
         let deadline = Instant::now() + LONG;
         let taken = space
-            .acquire_within(&[Want::pool("p", 1, 3)], &who("turn"), deadline, |_| {})
+            .acquire_within(
+                &[Want::pool("p", 1, 3)],
+                &who("turn"),
+                deadline,
+                None,
+                |_| {},
+            )
             .unwrap();
         // Whoever is in the pool finds one of three places free, at once.
         let place = places.iter_mut().find(|place| place.try_lock().is_ok());
@@ -235,7 +247,7 @@ fn take_turns(space: &LockSpace, wants: &[Want], inside: &AtomicU32) {
     for _ in 0..500 {
         let deadline = Instant::now() + LONG;
         let taken = space
-            .acquire_within(wants, &who("turn"), deadline, |_| {})
+            .acquire_within(wants, &who("turn"), deadline, None, |_| {})
             .unwrap();
         assert_eq!(inside.fetch_add(1, SeqCst), 0, "two are inside");
         inside.fetch_sub(1, SeqCst);

@@ -21,6 +21,10 @@ pub enum Kind {
     Store,
     /// Another run holds the lock.
     Busy,
+    /// Somebody pressed Ctrl-C, or hung up.
+    Interrupted,
+    /// A TERM asked to stop.
+    Terminated,
     /// Nobody reads the results any more (`quintet events last | head -1`).
     /// There is nothing to complain about, and nobody to complain to.
     NobodyListens,
@@ -36,6 +40,8 @@ impl Kind {
             Kind::Quarantined => 3,
             Kind::Store => 74,
             Kind::Busy => 75,
+            Kind::Interrupted => 130,
+            Kind::Terminated => 143,
         }
     }
 }
@@ -163,6 +169,8 @@ impl From<Refused> for Failure {
         let message = refused.to_string();
         match refused {
             Refused::Busy(_) => Failure::new(Kind::Busy, message),
+            Refused::CalledOff("SIGTERM") => Failure::new(Kind::Terminated, message),
+            Refused::CalledOff(_) => Failure::new(Kind::Interrupted, message),
             Refused::NeedsWord { run_id, steps } => {
                 let step = &steps[0];
                 Failure::new(Kind::Quarantined, message).hint(format!(

@@ -6,7 +6,7 @@
 //! inbox, and wakes it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 
@@ -50,6 +50,22 @@ impl Signals {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         Ok(Signals(SignalFd::with_flags(&set, flags)?))
     }
+
+    /// The name of a signal that has come and that nobody has heard yet.
+    pub(super) fn heard(&self) -> Option<&'static str> {
+        let signal = self.0.read_signal().ok()??;
+        Some(name(signal.ssi_signo as i32))
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn name(signal: i32) -> &'static str {
+    Signal::try_from(signal).map_or("a signal", Signal::as_str)
 }
 
 /// Whether this process was born ignoring a signal. Where the system does not
@@ -144,13 +160,12 @@ fn listen(signals: Option<&Signals>, bell: &Doorbell, stopped: &OwnedFd, tell: i
 
 /// The first signal asks politely, the second does not.
 fn stop_by(signal: i32, asked: u32) -> Request {
-    let name = Signal::try_from(signal).map_or("a signal", Signal::as_str);
     Request::Stop {
         why: if asked > 1 {
             Stopping::Kill
         } else {
             Stopping::Cancel
         },
-        by: name.to_owned(),
+        by: name(signal).to_owned(),
     }
 }

@@ -38,10 +38,16 @@ mod waiting;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::ears::Signals;
 use crate::run::event::Holder;
 use crate::store::{StoreError, files};
 
@@ -146,6 +152,8 @@ pub enum Denied {
     /// More than there will ever be. Loading a plan checks this; a caller that
     /// asks all the same would else wait for ever.
     TooMany(Want),
+    /// Somebody who waits for it has been told to stop, by this signal.
+    CalledOff(&'static str),
     Store(StoreError),
 }
 
@@ -164,8 +172,22 @@ impl fmt::Display for Denied {
             Denied::TooMany(want) => {
                 write!(f, "{want} has {} units, not {}", want.capacity, want.units)
             }
+            Denied::CalledOff(signal) => write!(f, "waits no longer ({signal})"),
             Denied::Store(error) => error.fmt(f),
         }
+    }
+}
+
+/// Until somebody calls, a signal comes, or this long.
+fn wait(freed: &UnixStream, signals: Option<&Signals>, left: Duration) -> io::Result<()> {
+    let mut heard = vec![PollFd::new(freed.as_fd(), PollFlags::POLLIN)];
+    heard.extend(signals.map(|signals| PollFd::new(signals.as_fd(), PollFlags::POLLIN)));
+    // Rounded up, or it would look again and again in the last millisecond.
+    let left = left.as_millis().saturating_add(1);
+    let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+    match poll(&mut heard, timeout) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -201,24 +223,31 @@ impl LockSpace {
             .map_err(|(_, denied)| denied)
     }
 
-    /// Takes all that is wanted, and waits for it until `deadline`. `on_wait`
-    /// is told whenever it is somebody else that is waited for.
+    /// Takes all that is wanted, and waits for it until `deadline`, or until a
+    /// signal asks to stop. `on_wait` is told whenever it is somebody else that
+    /// is waited for.
     ///
     /// # Errors
-    /// As for [`LockSpace::try_acquire`], when the deadline has passed.
+    /// As for [`LockSpace::try_acquire`], when the deadline has passed; or
+    /// [`Denied::CalledOff`].
     pub fn acquire_within(
         &self,
         wants: &[Want],
         who: &Holder,
         deadline: Instant,
+        signals: Option<&Signals>,
         mut on_wait: impl FnMut(&Held),
     ) -> Result<Vec<Arc<File>>, Denied> {
         let mut told = None;
         let mut settled = false;
-        let (free, freed) = mpsc::channel();
+        let broken = |error| StoreError::io(&self.dir, &error);
+        let (mut freed, free) = UnixStream::pair().map_err(broken)?;
+        freed.set_nonblocking(true).map_err(broken)?;
+        free.set_nonblocking(true).map_err(broken)?;
         let mut asking = self.ask(wants, move || {
-            // Nobody listens any more after the deadline.
-            let _ = free.send(());
+            // Nobody listens any more after the deadline; and who has not heard
+            // the last call yet needs no other.
+            let _ = (&free).write(&[0]);
         })?;
         loop {
             let held = match asking.try_acquire(who) {
@@ -236,7 +265,11 @@ impl LockSpace {
                 on_wait(&held);
                 told = Some(held);
             }
-            let _ = freed.recv_timeout(left);
+            wait(&freed, signals, left).map_err(broken)?;
+            if let Some(signal) = signals.and_then(Signals::heard) {
+                return Err(Denied::CalledOff(signal));
+            }
+            let _ = freed.read(&mut [0; 16]);
         }
     }
 

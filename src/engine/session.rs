@@ -11,11 +11,11 @@ use std::fs::File;
 use std::io;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::ears::{Ears, Heard, Signals};
-use super::lock::{Denied, LockSpace, Want};
+use super::lock::{Denied, Held, LockSpace, Want};
 use super::outside::{Acknowledged, Answers, Audience, Outside, Shelf, StoreLog};
 use super::{Engine, EngineError, JobContext, job};
 use crate::exec::process::{Local, LocalConfig, Zygote, boot_id};
@@ -31,6 +31,9 @@ use crate::run::{
 use crate::store::{
     Doorbell, Durability, NewRun, NotOwned, Owner, RunWriter, Store, StoreError, reserve_run,
 };
+
+/// Between two looks whether a run has ended whose lock file is gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What a run needs besides its plan.
 pub struct Session<'a> {
@@ -83,6 +86,8 @@ pub struct Ended {
 pub enum Refused {
     /// Another run holds the lock of this plan; or another process drives this run.
     Busy(String),
+    /// A signal asked to stop while the run waited for its lock. It has not begun.
+    CalledOff(&'static str),
     /// An interrupted step must not simply be run again, and nobody has said
     /// what is to be done about it.
     NeedsWord {
@@ -119,6 +124,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refused::Busy(by) => f.write_str(by),
+            Refused::CalledOff(signal) => write!(f, "nothing was run: {signal}"),
             Refused::NeedsWord { run_id, steps } => write!(
                 f,
                 "run {run_id} needs a person's word: nobody saw how {} ended, and it must not simply be run again",
@@ -184,7 +190,7 @@ impl Session<'_> {
         // First of all: where the store is not ours to use, nothing is changed.
         let store = Store::open(&self.state, self.durability)?;
         let dir = reserve_run(&self.state, clock.now())?;
-        let lock = match self.lock_run(&plan, &dir.run_id, &clock) {
+        let lock = match self.lock_run(&store, &plan, &dir.run_id, &clock) {
             Ok(lock) => lock,
             Err(refused) => {
                 // Nothing of the run exists yet but its empty directory.
@@ -253,7 +259,7 @@ impl Session<'_> {
         let clock = Clock::start_after(state.last_at());
         state = state.remembering(store.past_remedies(&plan, clock.now())?);
         refuse_secretless(&state, run_id, &self.secrets)?;
-        let lock = self.lock_run(&plan, run_id, &clock)?;
+        let lock = self.lock_run(&store, &plan, run_id, &clock)?;
         let line = Line::default();
         line.acknowledged.take(Ok(state.seq()));
         let writer = RunWriter::resume(
@@ -319,6 +325,7 @@ impl Session<'_> {
     /// plan says.
     fn lock_run(
         &mut self,
+        store: &Store,
         plan: &Plan,
         run_id: &str,
         clock: &Clock,
@@ -336,11 +343,53 @@ impl Session<'_> {
         let wants = [Want::lock(&lock.name)];
         let deadline = Instant::now() + lock.wait;
         let audience = &mut self.audience;
-        let taken = space.acquire_within(&wants, &who, deadline, |held| audience.waits(held));
+        let signals = self.signals.as_ref();
+        let on_wait = |held: &Held| audience.waits(held);
+        let taken = space.acquire_within(&wants, &who, deadline, signals, on_wait);
+        let taken = taken.and_then(|taken| {
+            self.wait_for_recorded(store, &wants[0], run_id, deadline)?;
+            Ok(taken)
+        });
         taken.map_err(|denied| match denied {
             Denied::Store(error) => Refused::Store(error),
+            Denied::CalledOff(signal) => Refused::CalledOff(signal),
             denied => Refused::Busy(denied.to_string()),
         })
+    }
+
+    /// Waits for a run that is at work under the lock although its file says
+    /// nothing of it any more: somebody has deleted it. This happens so seldom
+    /// that looking again and again is good enough.
+    fn wait_for_recorded(
+        &mut self,
+        store: &Store,
+        lock: &Want,
+        run_id: &str,
+        deadline: Instant,
+    ) -> Result<(), Denied> {
+        let mut told = false;
+        while let Some((run, owner)) = store.at_work_under(&lock.name, run_id)? {
+            let held = Held {
+                on: format!("{lock}, whose file was deleted,"),
+                holder: Some(Holder {
+                    run,
+                    step: String::new(),
+                    pid: owner.pid,
+                    since: owner.since,
+                }),
+            };
+            if Instant::now() >= deadline {
+                return Err(Denied::Held(held));
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.audience.waits(&held);
+            }
+            if let Some(signal) = self.signals.as_ref().and_then(Signals::heard) {
+                return Err(Denied::CalledOff(signal));
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        Ok(())
     }
 
     /// Puts up what the loop needs, lets `open` begin or take over the run, and

@@ -227,10 +227,11 @@ pub struct Replacement {
     pub reason: Reason,
 }
 
-/// Who holds what a step waits for.
+/// Who holds what a step, or a run, waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     pub run: String,
+    /// Empty where the run as a whole holds it.
     pub step: String,
     pub pid: u32,
     pub since: Millis,
@@ -238,11 +239,10 @@ pub struct Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "step {} of run {} (pid {})",
-            self.step, self.run, self.pid
-        )
+        if !self.step.is_empty() {
+            write!(f, "step {} of ", self.step)?;
+        }
+        write!(f, "run {} (pid {})", self.run, self.pid)
     }
 }
 

@@ -34,6 +34,7 @@ mod error;
 mod figures;
 pub(crate) mod files;
 mod jsonl;
+mod locked;
 pub mod logs;
 mod own;
 mod past;

@@ -121,6 +121,42 @@ fn e18_a_lock_file_of_whatever_content_is_in_nobodys_way() {
     checked(&test, &[], 0);
 }
 
+/// E17: a deleted lock file is nobody's leave.
+#[test]
+fn e17_a_lock_file_that_was_deleted_under_its_holder_is_held_all_the_same() {
+    let test = project(LONG);
+    let first = test.quintet(&["check"]).start();
+    begun(&test);
+    fs::remove_file(lock_file(&test)).unwrap();
+    let waits = format!("(PID {}), waiting...", first.pid());
+    let second = test.quintet(&["check"]).stderr_has(&waits).start();
+    eventually("the second waits", || {
+        logs(&test).len() == 2 && log(&test).contains(&waits)
+    });
+    assert!(!test.path("work/begun").exists());
+    fs::write(test.path("work/end"), "").unwrap();
+    first.finish();
+    second.finish();
+}
+
+/// E19: also a run that only waits.
+#[test]
+fn e19_a_signal_ends_the_waiting_for_another_run() {
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let test = project(LONG);
+        let first = test.quintet(&["check"]).start();
+        begun(&test);
+        let second = test.quintet(&["check"]).status(code).start();
+        eventually("the second waits", || {
+            logs(&test).len() == 2 && log(&test).contains("waiting...")
+        });
+        second.signal(signal);
+        second.finish();
+        fs::write(test.path("work/end"), "").unwrap();
+        first.finish();
+    }
+}
+
 /// E19, E9.
 #[test]
 fn e19_e9_a_signal_ends_the_children_frees_the_lock_and_keeps_the_state() {

@@ -1,5 +1,7 @@
 //! What is taken, and who is told what.
 
+use std::sync::mpsc;
+
 use super::units::TEXT;
 use super::*;
 use crate::store::range_lock;
@@ -263,9 +265,11 @@ fn waiting_ends_at_the_deadline_and_names_the_holder() {
     let _mine = space.try_acquire(&want, &who("a")).unwrap();
     let mut told = Vec::new();
     let deadline = Instant::now() + Duration::from_millis(20);
-    let refusal = held(space.acquire_within(&want, &who("b"), deadline, |held| {
-        told.push(held.clone());
-    }));
+    let refusal = held(
+        space.acquire_within(&want, &who("b"), deadline, None, |held| {
+            told.push(held.clone());
+        }),
+    );
     assert_eq!(told, [refusal]);
     assert_eq!(
         told[0].to_string(),
