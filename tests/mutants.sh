@@ -178,6 +178,24 @@ mutant unseen-is-fresh src/store/cache/write.rs \
 mutant put-back-through-links src/engine/fresh/restore.rs \
     's/^    .union(OFlag::O_NOFOLLOW)$//' 'lib links_in_the_way'
 mutant damage-put-back src/engine/fresh/objects.rs \
+# Remedies: as often as allowed, in runs that go on, and nothing goes before them.
+mutant remedied-too-often src/run/remedy.rs \
+    's/if times >= remedy.attempts {/if times > remedy.attempts {/'
+mutant remedied-beyond-the-budget src/run/remedy.rs \
+    's/(times >= budget.times).then/(times > budget.times).then/'
+mutant remedied-in-a-run-that-stops src/run/remedy.rs \
+    's/ \&\& run.stopped.is_none()//'
+mutant remedied-unasked src/run/remedy.rs \
+    's/if ask \&\& !agreed {/if false {/'
+mutant no-retries-after-a-remedy src/run/fold.rs \
+    's/record.forgiven = record.attempts;/let _ = record;/'
+mutant behind-a-remedy src/run/places.rs \
+    's/=> role == Role::Main,/=> role != Role::Undo,/'
+mutant fresher-than-what-was-late src/run/freshness.rs \
+    's/if fresher_than(run, ix).is_some() {/if false {/'
+mutant fresh-without-a-look src/run/freshness.rs \
+    's/Freshness::Stale(_) => None,/Freshness::Stale(_) => Some((Outcome::Succeeded, Reason::Fresh(super::Fresh { since: 1, age: Duration::ZERO, ttl: None, restored: 0, outputs: BTreeMap::new() }))),/'
+
     's/if found != \*hash {/if false {/' 'lib damaged_contents'
 
 mutant restart-asked-for-again src/run/fold.rs \

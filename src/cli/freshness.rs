@@ -1,4 +1,5 @@
-//! Looking at steps' freshness where nothing is to run.
+//! Steps that may be fresh, and failures that may be remedied: what the command
+//! line says of them, and looking at them where nothing is to run.
 
 use std::sync::Arc;
 
@@ -7,9 +8,46 @@ use super::global::Global;
 use crate::engine::fresh::Looker;
 use crate::engine::{Clock, identity};
 use crate::paths::StateDir;
-use crate::plan::{CacheUse, Plan};
+use crate::plan::{CacheUse, Plan, Remediate};
 use crate::run::{Freshness, RunState, Stale};
 use crate::view::freshness::Looked;
+
+/// What a run makes of freshness and remedies, where it is not what its plan says.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(skip)]
+pub struct Args {
+    /// Run also what is fresh, and remember what comes of it
+    #[arg(long)]
+    refresh: bool,
+
+    /// Run also what is fresh, and remember nothing
+    #[arg(long, conflicts_with = "refresh")]
+    no_cache: bool,
+
+    /// Use no remedies: what fails has failed
+    #[arg(long)]
+    no_remediate: bool,
+
+    /// Use a remedy only where a person agrees
+    #[arg(long, conflicts_with = "no_remediate")]
+    ask_remedies: bool,
+}
+
+impl Args {
+    /// Lets the plan say what is said here.
+    pub fn apply(self, plan: &mut Plan) {
+        match (self.refresh, self.no_cache) {
+            (true, _) => plan.cache = CacheUse::Refresh,
+            (_, true) => plan.cache = CacheUse::Off,
+            _ => {}
+        }
+        match (self.no_remediate, self.ask_remedies) {
+            (true, _) => plan.remediate = Remediate::No,
+            (_, true) => plan.remediate = Remediate::Ask,
+            _ => {}
+        }
+    }
+}
 
 /// What looking at the plan's steps comes to, of those that may be fresh. Where
 /// nothing was ever run, nothing is.

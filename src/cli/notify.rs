@@ -87,10 +87,11 @@ impl Notifier {
             return;
         };
         let lines = self.tails.remove(&ix).unwrap_or_default();
-        let step = &run.plan()[ix];
+        let (step, record) = (&run.plan()[ix], run.step(ix));
         let is_told = |receiver: &&mut Receiver| {
             let Notify { on, only, .. } = &receiver.notify;
-            on.contains(&of_step(outcome)) && only.has(step)
+            let remedied = record.was_remedied() && on.contains(&Occasion::StepRemedied);
+            (remedied || on.contains(&of_step(outcome))) && only.has(step)
         };
         let mut told = self.receivers.iter_mut().filter(is_told).peekable();
         if step.action == Action::Group || told.peek().is_none() {

@@ -19,6 +19,9 @@ pub struct Args {
     #[command(flatten)]
     target: Target,
 
+    #[command(flatten)]
+    anew: freshness::Args,
+
     /// Answer with JSON
     #[arg(long)]
     json: bool,
@@ -26,7 +29,8 @@ pub struct Args {
 
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let ready = args.target.ready(global, args.json)?;
-    let ready = ready.for_looking(global, args.json);
+    let mut ready = ready.for_looking(global, args.json);
+    args.anew.apply(&mut ready.plan);
     show(&ready.plan, global, args.json);
     // The process is about to end, and its end frees a large plan at once.
     std::mem::forget(ready);

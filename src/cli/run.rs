@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use super::begin::{self, Begun};
 use super::error::{Failure, Kind};
 use super::global::Global;
-use super::plan;
 use super::target::Target;
+use super::{freshness, plan};
 use crate::exec::process::Zygote;
 
 /// Run a target: a plan file, a tree of phases, or a folder of numbered scripts
@@ -30,20 +30,25 @@ pub struct Args {
     dry_run: bool,
 
     #[command(flatten)]
+    anew: freshness::Args,
+
+    #[command(flatten)]
     begin: begin::Args,
 }
 
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     if args.dry_run {
         let json = args.begin.json;
-        let ready = args.target.ready(global, json)?.for_looking(global, json);
+        let mut ready = args.target.ready(global, json)?.for_looking(global, json);
+        args.anew.apply(&mut ready.plan);
         plan::show(&ready.plan, global, json);
         return Ok(ExitCode::SUCCESS);
     }
     // First of all, while this process is small and has one thread: what exists
     // now exists in every supervisor.
     let zygote = Zygote::fork().map_err(|error| Failure::new(Kind::Run, error))?;
-    let ready = args.target.ready(global, false)?.for_running()?;
+    let mut ready = args.target.ready(global, false)?.for_running()?;
+    args.anew.apply(&mut ready.plan);
     let begun = Begun {
         zygote,
         plan: ready.plan,

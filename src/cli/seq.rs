@@ -8,7 +8,7 @@ use super::begin::{self, Begun};
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::target::{self, Ready};
-use super::{folder, listing, plan, playbook, values};
+use super::{folder, freshness, listing, plan, playbook, values};
 use crate::engine::Clock;
 use crate::exec::process::Zygote;
 use crate::load::playbook::save::Saved;
@@ -96,6 +96,9 @@ pub struct Args {
     listing: listing::Args,
 
     #[command(flatten)]
+    anew: freshness::Args,
+
+    #[command(flatten)]
     begin: begin::Args,
 }
 
@@ -141,7 +144,9 @@ impl Args {
             Some(name) => self.load(name, &dir, &request)?,
             None => scripts::load_with(&dir, &self.options()?, &request),
         };
-        target::loaded(loaded, |_| Ok(()), global, json)
+        let mut ready = target::loaded(loaded, |_| Ok(()), global, json)?;
+        self.anew.apply(&mut ready.plan);
+        Ok(ready)
     }
 
     /// Loads a playbook.

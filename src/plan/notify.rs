@@ -48,10 +48,12 @@ pub enum Occasion {
     StepFailed,
     StepSkipped,
     StepCanceled,
+    /// A step succeeded, and had to be remedied first.
+    StepRemedied,
 }
 
 impl Occasion {
-    pub const ALL: [Occasion; 9] = [
+    pub const ALL: [Occasion; 10] = [
         Occasion::RunSucceeded,
         Occasion::RunFailed,
         Occasion::RunCanceled,
@@ -61,6 +63,7 @@ impl Occasion {
         Occasion::StepFailed,
         Occasion::StepSkipped,
         Occasion::StepCanceled,
+        Occasion::StepRemedied,
     ];
 
     /// The word for it in files and messages.
@@ -75,6 +78,7 @@ impl Occasion {
             Occasion::StepFailed => "step_failed",
             Occasion::StepSkipped => "step_skipped",
             Occasion::StepCanceled => "step_canceled",
+            Occasion::StepRemedied => "step_remedied",
         }
     }
 }
