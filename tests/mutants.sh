@@ -83,8 +83,8 @@ mutant epoch-used-twice src/exec/process/files.rs \
     's/\*last >= epoch)/*last > 1000 + epoch)/' 'executor xa10_an_engine'
 # 3. Interrupted treated as failed.
 mutant interrupted-is-failed src/run/fold.rs \
-    's/if \*reason == Reason::Interrupted {/if false {/'
-mutant not-idempotent-is-repeated src/run/schedule.rs \
+    's/record.forgiven += interrupted;/let _ = interrupted;/'
+mutant not-idempotent-is-repeated src/run/failure.rs \
     's/return match policy.idempotent {/return match true {/'
 # 4. The lock freed at the engine's death: not handed to the supervisor; not kept by it.
 mutant lock-stays-with-engine src/engine/mod.rs \
@@ -106,10 +106,10 @@ mutant timeout-forgotten src/engine/job.rs \
     's/^            timeout,$/            timeout: timeout.filter(|_| attempt.number < 2),/'
 # 6. The retry counter lost on resume.
 mutant retries-lost-on-resume src/run/fold.rs \
-    's/if record.handed || record.stopping.is_some() {/record.forgiven = record.attempts; &/'
+    's/if record.handed || record.stopping.is_some() || record.probe/record.forgiven = record.attempts; &/'
 mutant retries-forgotten src/run/fold.rs \
-    's/record.attempts = attempt.number;/record.attempts = attempt.number; record.forgiven = attempt.number;/'
-mutant back-off-ignored src/run/schedule.rs \
+    's/_ => record.attempts = attempt.number,/_ => { record.attempts = attempt.number; record.forgiven = attempt.number; }/'
+mutant back-off-ignored src/run/failure.rs \
     's/now + retry::delay(retry, run.seed, failed, nth).as_millis() as Millis/now + retry::delay(retry, run.seed, failed, nth).as_millis() as Millis \/ 2/'
 # 7. Resume reads the plan anew.
 mutant plan-read-anew src/engine/session.rs \
@@ -144,7 +144,7 @@ mutant last-flush-not-asked src/engine/standstill.rs \
     's/match self.log.flush() {/match self.log.flush().or(Ok::<(), LogError>(())) {/'
 mutant paused-and-yet-it-starts src/engine/standstill.rs \
     's/self.executor.pause();//'
-mutant stop-that-was-lost-is-believed src/run/schedule.rs \
+mutant stop-that-was-lost-is-believed src/run/failure.rs \
     's/(Exit::Canceled { .. } | Exit::Interrupted, _) => {/(Exit::Canceled { .. }, _) => return settle(Outcome::Canceled, Reason::Exit(exit)), (Exit::Interrupted, _) => {/'
 mutant never-goes-on src/engine/standstill.rs \
     's/self.executor.unpause();//'
@@ -178,6 +178,8 @@ mutant unseen-is-fresh src/store/cache/write.rs \
 mutant put-back-through-links src/engine/fresh/restore.rs \
     's/^    .union(OFlag::O_NOFOLLOW)$//' 'lib links_in_the_way'
 mutant damage-put-back src/engine/fresh/objects.rs \
+    's/if found != \*hash {/if false {/' 'lib damaged_contents'
+
 # Remedies: as often as allowed, in runs that go on, and nothing goes before them.
 mutant remedied-too-often src/run/remedy.rs \
     's/if times >= remedy.attempts {/if times > remedy.attempts {/'
@@ -196,8 +198,6 @@ mutant fresher-than-what-was-late src/run/freshness.rs \
 mutant fresh-without-a-look src/run/freshness.rs \
     's/Freshness::Stale(_) => None,/Freshness::Stale(_) => Some((Outcome::Succeeded, Reason::Fresh(super::Fresh { since: 1, age: Duration::ZERO, ttl: None, restored: 0, outputs: BTreeMap::new() }))),/'
 
-    's/if found != \*hash {/if false {/' 'lib damaged_contents'
-
 mutant restart-asked-for-again src/run/fold.rs \
     's/self.want_restart.clear();//'
 mutant cleans-up-before-the-restart src/run/ending.rs \
@@ -206,7 +206,7 @@ mutant taken-back-before-the-restart src/run/ending.rs \
     's/Some(Stopping::Kill | Stopping::Restart) => false,/Some(Stopping::Kill) => false, Some(Stopping::Restart) => true,/'
 
 mutant behind-before-commit src/run/schedule.rs \
-    's/(run.is_allowed(\*claimed) \&\& brief)/brief/'
+    's/(run.is_allowed(claimed) \&\& brief)/brief/'
 mutant behind-any-end-at-the-slot src/exec/process/supervisor.rs \
     's/self.waiting.retain(|job| job.behind != Some(attempt));//' 'executor p11'
 mutant behind-any-end-in-the-roster src/exec/process/roster.rs \
