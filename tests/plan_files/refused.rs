@@ -9,13 +9,12 @@ use std::time::Duration;
 use super::hostile::{named, quoted, step, steps};
 use crate::support::{Test, nightly};
 
-/// Runs what follows with little stack: half a MiB, of which a program that was built
-/// to be debugged takes half to describe its verbs and their options. Its peak of
-/// memory in KiB and its time in milliseconds go into the file `measured`.
+/// Runs what follows with little stack; its peak of memory in KiB and its time
+/// in milliseconds go into the file `measured`.
 const MEASURE: &str = r#"
 import resource, subprocess, sys, time
 def little():
-    resource.setrlimit(resource.RLIMIT_STACK, (512 << 10, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_STACK, (256 << 10, resource.RLIM_INFINITY))
 begun = time.monotonic()
 done = subprocess.run(sys.argv[1:], preexec_fn=little, timeout=300)
 took = int((time.monotonic() - begun) * 1000)
