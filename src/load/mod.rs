@@ -10,6 +10,7 @@
 
 pub mod document;
 mod facts;
+pub mod jobs;
 pub mod phases;
 pub mod plan_file;
 pub mod playbook;

@@ -17,11 +17,11 @@ mod cache;
 mod fields;
 mod header;
 mod notify;
-mod record;
+pub(super) mod record;
 mod schema;
 mod step;
-mod table;
-mod walk;
+pub(super) mod table;
+pub(super) mod walk;
 
 use std::path::Path as FilePath;
 
