@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use super::audience::{Manner, Watcher};
 use super::error::{Failure, Kind};
 use super::global::Global;
-use super::{after, boot, otlp, target};
+use super::{after, boot, kept, otlp, target};
 use crate::engine::{Session, Signals};
 use crate::exec::process::Zygote;
 use crate::plan::{OnRestart, Plan};
@@ -102,9 +102,11 @@ pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Fai
         tracing: otlp.tracing(),
         audience: &mut watcher,
     };
+    kept::begins(&plan, &state, global);
     let ended = session.begin(plan)?;
     watcher.sum_up(&ended);
     args.after.deliver(&ended, &state, args.json);
+    kept::ended(&ended, &state, args.json || args.after.pass_thru, global);
     boot::settle(&next_boot, &ended, global);
     otlp.send_run(&ended, &state);
     Ok(ExitCode::from(ended.exit_code as u8))
