@@ -23,6 +23,7 @@ mod cache;
 mod cancel;
 mod completions;
 mod config;
+mod digest;
 mod doc;
 mod error;
 mod events;
@@ -32,6 +33,7 @@ mod freshness;
 mod git;
 mod global;
 mod graph;
+mod hash;
 mod history;
 mod job_status;
 mod journal;
@@ -155,6 +157,7 @@ verbs! {
     graph,
     list,
     show,
+    hash,
     history,
     build,
     doc,

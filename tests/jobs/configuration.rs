@@ -188,6 +188,7 @@ fn o30_help_after_a_verb_is_that_verbs() {
     let test = Test::new();
     for (args, part) in [
         (&["--help"][..], "Exit codes:"),
+        (&["hash", "--help"], "Usage: quintet hash"),
         (&["plan", "create", "--help"], "--reset"),
         (
             &["git", "issue", "create", "--help"],

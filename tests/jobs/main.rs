@@ -7,6 +7,7 @@
 mod support;
 
 mod configuration;
+mod hashing;
 mod older;
 mod running;
 mod tasks;
