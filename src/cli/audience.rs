@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
 
+use super::echo::Echo;
 use super::error::warn;
 use super::log_file;
 use super::notify::Notifier;
@@ -34,6 +35,8 @@ pub struct Manner {
     pub yes: bool,
     /// Nothing on stderr but errors.
     pub quiet: bool,
+    /// What the run's step writes is shown as it comes, and so no board is drawn.
+    pub echo: bool,
 }
 
 /// The views of one run.
@@ -53,6 +56,7 @@ pub struct Watcher {
     waiting: VecDeque<Event>,
     plan: Option<Arc<Plan>>,
     run_id: String,
+    echo: Option<Echo>,
     /// One person answers one question at a time.
     terminal: Arc<Mutex<()>>,
 }
@@ -81,13 +85,14 @@ impl Watcher {
             waiting: VecDeque::new(),
             plan: None,
             run_id: String::new(),
+            echo: None,
             terminal: Arc::default(),
         }
     }
 
     /// Whether people see the live board, and not lines or nothing.
     fn draws(&self) -> bool {
-        let wants_lines = self.manner.json || is_continuous_integration();
+        let wants_lines = self.manner.json || self.manner.echo || is_continuous_integration();
         !self.manner.quiet && !wants_lines && std::io::stderr().is_terminal()
     }
 
@@ -122,6 +127,9 @@ impl Watcher {
 
     /// Tells how the run ended.
     pub fn sum_up(&mut self, ended: &Ended) {
+        if let Some(echo) = self.echo.take() {
+            echo.end(&self.state, ended);
+        }
         self.notifier.ended(ended);
         // Taking the progress down leaves the terminal to the summary.
         self.people = People::Nothing;
@@ -141,6 +149,9 @@ impl Watcher {
 impl Audience for Watcher {
     fn begins(&mut self, run_id: &str) {
         self.run_id = run_id.to_owned();
+        if self.manner.echo {
+            self.echo = Some(Echo::begin(self.state.run(run_id)));
+        }
         if self.manner.json {
             let stdout: Box<dyn Write> = Box::new(std::io::stdout().lock());
             self.programs = Some(Jsonl::new(stdout, run_id));

@@ -80,6 +80,7 @@ pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Fai
         result: args.after.pass_thru,
         yes: args.yes,
         quiet: global.quiet,
+        echo: kept::is_build(&plan) && !args.json && !args.after.pass_thru,
     };
     let mut watcher = Watcher::new(manner, state.clone(), begun.secrets.clone());
     let next_boot = boot::Next {

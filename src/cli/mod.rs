@@ -7,7 +7,7 @@
 //! `playbook`, `powershell`), which jobs and tasks are configured (`config`, `task`), what
 //! is kept of them beside the store (`kept`, `records`, `journal`), how a run begins (`begin`), by which plan it goes on (`replan`),
 //! and at which boot (`boot`), which run is meant where none is named (`waiting`),
-//! who watches a run (`audience`), what is done once it has ended (`after`), where its
+//! who watches a run (`audience`, `echo`), what is done once it has ended (`after`), where its
 //! spans go (`otlp`), how a recorded run is found and followed (`recorded`, `follow`), where results go
 //! (`output`), what is listed of a plan (`listing`), how errors become words and
 //! exit codes (`error`).
@@ -25,6 +25,7 @@ mod completions;
 mod config;
 mod digest;
 mod doc;
+mod echo;
 mod error;
 mod events;
 mod folder;

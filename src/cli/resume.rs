@@ -153,6 +153,7 @@ pub fn drive(
         result: manner.after.pass_thru,
         yes: manner.yes,
         quiet: global.quiet,
+        echo: false,
     };
     let secrets: BTreeMap<String, String> = manner.secrets.iter().cloned().collect();
     let mut watcher = Watcher::new(show, state.clone(), secrets.clone());
