@@ -64,6 +64,7 @@ pub fn attempt(told: &[u8], place: &Place<'_>) -> Result<Came, String> {
         work: None,
     };
     if assignment.work == Work::Gate {
+        // It judges verdicts, and has none of its own.
         entry.verdict = None;
     } else if assignment.rounds.is_some() {
         entry.work = told.given.task.as_ref().map(work::fingerprint);
@@ -79,7 +80,11 @@ fn came(told: &Told, entry: Entry) -> Came {
         outputs.push((VERDICT, verdict.word().to_owned()));
     }
     if let (Some(rounds), Some(Verdict::Rejected)) = (&told.assignment.rounds, entry.verdict) {
-        let before = told.history.iter().flatten().filter(|e| rounds.contains(&e.step));
+        let before = told
+            .history
+            .iter()
+            .flatten()
+            .filter(|e| rounds.contains(&e.step));
         let stuck = before.last().and_then(|before| gate::stuck(before, &entry));
         outputs.extend(stuck.map(|why| (STUCK, why.to_owned())));
     }
@@ -98,7 +103,11 @@ fn within_together(told: &Told, own: Option<Usage>) -> Result<(), String> {
         None => Ok(()),
         Some(first) => {
             let used = all.fold(first, Usage::plus);
-            budget::check(Some(used), &told.assignment.together, "of all agents together")
+            budget::check(
+                Some(used),
+                &told.assignment.together,
+                "of all agents together",
+            )
         }
     }
 }
@@ -124,6 +133,7 @@ fn act(told: &Told, place: &Place<'_>) -> Result<Done, String> {
         }
         Work::Reviewer => reviewer::review(task()?),
         Work::Doc => doc::document(task()?, &context)?,
+        Work::Approval => json!({"verdict": Verdict::Approved}),
         Work::Gate => {
             let rounds = assignment.rounds.as_deref().unwrap_or_default();
             gate::judge(rounds, &told.history)?
@@ -151,7 +161,11 @@ fn run(
     if too_much(source) {
         return Err(format!("its result has more than {MOST_PRINTED} bytes"));
     }
-    let report = report::read(told.assignment.prints, &gave.printed, gave.written.as_deref())?;
+    let report = report::read(
+        told.assignment.prints,
+        &gave.printed,
+        gave.written.as_deref(),
+    )?;
     Ok(Done {
         result: report.result,
         usage: report.usage,
@@ -166,7 +180,10 @@ fn shown(given: &Given, context: &Map<String, Value>, history: &[Option<Entry>])
         _ => Map::new(),
     };
     shown.insert("context".into(), Value::Object(context.clone()));
-    shown.insert("history".into(), json!(history.iter().flatten().collect::<Vec<_>>()));
+    shown.insert(
+        "history".into(),
+        json!(history.iter().flatten().collect::<Vec<_>>()),
+    );
     Value::Object(shown).to_string()
 }
 
@@ -178,7 +195,9 @@ fn judged(told: &Told, done: Result<Done, String>) -> Done {
         ..Done::default()
     });
     let assignment = &told.assignment;
-    done.usage = done.usage.map(|usage| budget::priced(usage, assignment.price));
+    done.usage = done
+        .usage
+        .map(|usage| budget::priced(usage, assignment.price));
     if done.failed.is_some() {
         return done;
     }

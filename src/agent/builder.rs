@@ -16,7 +16,10 @@ use crate::plan::agent::Task;
 /// # Errors
 /// It could not be run.
 pub fn build(task: &Task) -> Result<(Value, Option<String>), String> {
-    let (program, arguments) = task.command.split_first().ok_or("the task names no program")?;
+    let (program, arguments) = task
+        .command
+        .split_first()
+        .ok_or("the task names no program")?;
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&task.working_dir);
     command.envs(task.env.iter().map(|(name, value)| (name, value)));

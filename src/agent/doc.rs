@@ -25,7 +25,12 @@ pub fn document(task: &Task, context: &Map<String, Value>) -> Result<Value, Stri
         documents: task.documents.clone(),
         ..TaskRecord::default()
     };
-    let paths = write(Path::new(&task.working_dir), &task.name, &task.command, &record)?;
+    let paths = write(
+        Path::new(&task.working_dir),
+        &task.name,
+        &task.command,
+        &record,
+    )?;
     Ok(json!({"doc": {"paths": paths}}))
 }
 
@@ -52,9 +57,8 @@ pub fn write(
     command: &[String],
     record: &TaskRecord,
 ) -> Result<Vec<String>, String> {
-    let failed = |path: &Path, error: &io::Error| {
-        format!("{} cannot be written: {error}", path.display())
-    };
+    let failed =
+        |path: &Path, error: &io::Error| format!("{} cannot be written: {error}", path.display());
     let pages = dir.join("docs/tasks");
     fs::create_dir_all(&pages).map_err(|error| failed(&pages, &error))?;
     let page = pages.join(format!("{name}.md"));
@@ -70,7 +74,9 @@ pub fn write(
     if after != before {
         replace(&readme, &after).map_err(|error| failed(&readme, &error))?;
     }
-    Ok([page, readme].map(|path| path.to_string_lossy().into_owned()).into())
+    Ok([page, readme]
+        .map(|path| path.to_string_lossy().into_owned())
+        .into())
 }
 
 /// Whoever looks sees all of the text or what was there before. A link stays one.

@@ -12,14 +12,16 @@ use crate::plan::agent::{Entry, Verdict};
 pub fn judge(rounds: &[String], history: &[Option<Entry>]) -> Result<Value, String> {
     let entries = history.iter().flatten();
     let reviews: Vec<&Entry> = entries.filter(|e| rounds.contains(&e.step)).collect();
-    let approved = reviews.iter().position(|e| e.verdict == Some(Verdict::Approved));
-    if let Some(round) = approved {
-        return Ok(json!({"loop": {"rounds": round + 1, "verdict": "approved"}}));
+    let approved = reviews
+        .iter()
+        .find(|e| e.verdict == Some(Verdict::Approved));
+    if let Some(review) = approved {
+        return Ok(json!({"loop": {"verdict": "approved", "by": review.step}}));
     }
     let mut why = match reviews.len() {
-        n if n == rounds.len() => format!("not approved after {n} rounds"),
-        0 => "no round was reviewed".into(),
-        n => format!("not approved after {n} of {} rounds", rounds.len()),
+        0 => "no round was reviewed".to_owned(),
+        1 => "not approved after 1 round".to_owned(),
+        n => format!("not approved after {n} rounds"),
     };
     if let [.., before, last] = &reviews[..]
         && let Some(stuck) = stuck(before, last)

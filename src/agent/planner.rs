@@ -29,7 +29,9 @@ fn faults(task: &Task) -> Vec<String> {
     }
     if !Path::new(&task.working_dir).is_dir() {
         let dir = &task.working_dir;
-        wrong.push(format!("works in {dir}, which is no directory that is there"));
+        wrong.push(format!(
+            "works in {dir}, which is no directory that is there"
+        ));
     }
     wrong
 }
@@ -58,7 +60,10 @@ mod tests {
             ..Task::default()
         };
         let plan = plan(&given, &task).expect("it can be worked on");
-        assert_eq!(plan["plan"]["steps"], json!(["parse it", "write it", "test it"]));
+        assert_eq!(
+            plan["plan"]["steps"],
+            json!(["parse it", "write it", "test it"])
+        );
         assert_eq!(plan["plan"]["tasks"], json!(["t"]));
         let none = Task {
             name: "t".into(),
@@ -66,6 +71,9 @@ mod tests {
             ..Task::default()
         };
         let why = super::plan(&given, &none).expect_err("two things");
-        assert!(why.contains("names no program") && why.contains("/not/there"), "{why}");
+        assert!(
+            why.contains("names no program") && why.contains("/not/there"),
+            "{why}"
+        );
     }
 }

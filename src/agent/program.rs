@@ -65,7 +65,9 @@ pub fn run(argv: &[String], context: &str, name: &str) -> Result<Gave, String> {
     let pid = Pid::from_raw(i32::try_from(child.id()).map_err(|_| "it has no process id")?);
     let stdout = child.stdout.take().ok_or("it has no standard output")?;
     let printed = copy(stdout, pid);
-    let status = child.wait().map_err(|error| format!("{program:?} is lost: {error}"))?;
+    let status = child
+        .wait()
+        .map_err(|error| format!("{program:?} is lost: {error}"))?;
     let (printed, all) = all_of(&printed);
     let failed = match (status.code(), status.signal()) {
         _ if all > RUNAWAY => Some(format!(
@@ -147,7 +149,8 @@ fn written(path: &Path) -> Result<Option<Vec<u8>>, String> {
     }
     let mut bytes = Vec::new();
     let mut file = file.take(MOST_PRINTED + 1);
-    file.read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    file.read_to_end(&mut bytes)
+        .map_err(|error| failed(&error))?;
     Ok(Some(bytes))
 }
 

@@ -48,11 +48,18 @@ fn claude(printed: &[u8], written: Option<Value>) -> Result<Report, String> {
     let said = session.get("result").and_then(Value::as_str);
     if session.get("is_error").and_then(Value::as_bool) != Some(false) {
         let why = said.or_else(|| session.get("subtype").and_then(Value::as_str));
-        return Err(format!("its session failed: {}", why.unwrap_or("no reason is given")));
+        return Err(format!(
+            "its session failed: {}",
+            why.unwrap_or("no reason is given")
+        ));
     }
     let used = session.get("usage").unwrap_or(&Value::Null);
     // What was read from a cache or put into one was read all the same.
-    let read = ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"];
+    let read = [
+        "input_tokens",
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+    ];
     let usage = Usage {
         turns: number(&session, "num_turns"),
         input_tokens: read.iter().map(|name| number(used, name)).sum(),
@@ -74,7 +81,9 @@ fn claude(printed: &[u8], written: Option<Value>) -> Result<Report, String> {
 fn codex(printed: &[u8], written: Option<Value>) -> Result<Report, String> {
     let mut usage = Usage::default();
     let mut said = None;
-    let lines = printed.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let lines = printed
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty());
     for line in lines {
         let event = contract::parse(line).map_err(|why| format!("one of its events: {why}"))?;
         let item = event.get("item").unwrap_or(&Value::Null);
@@ -109,7 +118,9 @@ fn codex(printed: &[u8], written: Option<Value>) -> Result<Report, String> {
 /// The JSON of an answer, which models like to put into a fence.
 fn answer(said: &str) -> Result<Value, String> {
     let said = said.trim();
-    let inside = said.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
+    let inside = said
+        .strip_prefix("```")
+        .and_then(|rest| rest.strip_suffix("```"));
     match inside {
         // The language's name ends with its line.
         Some(inside) => {
@@ -147,7 +158,10 @@ mod tests {
         let report = read(Prints::Claude, CLAUDE, None).expect("read");
         assert_eq!(report.result, json!({"verdict": "approved"}));
         let usage = report.usage.expect("told");
-        assert_eq!((usage.turns, usage.input_tokens, usage.output_tokens), (3, 1112, 40));
+        assert_eq!(
+            (usage.turns, usage.input_tokens, usage.output_tokens),
+            (3, 1112, 40)
+        );
         assert_eq!(usage.cost, Some(0.0421));
         let report = read(Prints::Codex, CODEX, None).expect("read");
         assert_eq!(report.result, json!({"build": {}}));
@@ -157,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_session_that_failed_is_no_result() {
-        let failed = br#"{"type":"result","subtype":"error_max_turns","is_error":true,"num_turns":9}"#;
+        let failed =
+            br#"{"type":"result","subtype":"error_max_turns","is_error":true,"num_turns":9}"#;
         let why = read(Prints::Claude, failed, None).expect_err("failed");
         assert_eq!(why, "its session failed: error_max_turns");
         let failed = br#"{"type":"turn.failed","error":{"message":"no credit"}}"#;
@@ -171,7 +186,10 @@ mod tests {
     fn o34_a_written_result_stands_before_what_was_printed() {
         let written: &[u8] = br#"{"a": 1, "usage": {"turns": 2, "input_tokens": 5}}"#;
         let report = read(Prints::Json, b"chatter", Some(written)).expect("read");
-        assert_eq!(report.usage.map(|usage| (usage.turns, usage.tokens())), Some((2, 5)));
+        assert_eq!(
+            report.usage.map(|usage| (usage.turns, usage.tokens())),
+            Some((2, 5))
+        );
         let report = read(Prints::Claude, CLAUDE, Some(b"{\"b\": 2}")).expect("read");
         assert_eq!(report.result, json!({"b": 2}));
         assert_eq!(report.usage.map(|usage| usage.turns), Some(3));

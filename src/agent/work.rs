@@ -25,7 +25,9 @@ pub fn fingerprint(task: &Task) -> String {
         part(&mut hasher, &git(dir, words));
     }
     let untracked = git(dir, &["ls-files", "-z", "--others", "--exclude-standard"]);
-    let names = untracked.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let names = untracked
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty());
     for name in names {
         let name = String::from_utf8_lossy(name);
         add(&mut hasher, &dir.join(&*name), DEEPEST);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::error::Failure;
 use super::global::Global;
-use super::{config, output};
+use super::{agent_step, config, output};
 use crate::load::jobs::Config;
 use crate::load::jobs::config::BUILT_IN;
 use crate::view::escape::clean;
@@ -35,6 +35,9 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Make one attempt of an agent's step
+    #[command(hide = true)]
+    Step(agent_step::Args),
 }
 
 /// An agent, as the list has it.
@@ -45,7 +48,10 @@ struct Listed {
 }
 
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
-    let Verb::List { json } = args.verb;
+    let json = match args.verb {
+        Verb::List { json } => json,
+        Verb::Step(args) => return agent_step::run(&args),
+    };
     let config = config::read(global)?;
     let agents = listed(&config);
     let mut out = output::results();

@@ -71,6 +71,7 @@ impl Args {
             yes: self.yes,
             quiet: global.quiet,
             shows: true,
+            echo: false,
         }
     }
 }
@@ -81,7 +82,9 @@ impl Args {
 /// The run could not be begun, or not be driven to its end.
 pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Failure> {
     let state = global.state()?;
-    let mut watcher = Watcher::new(args.manner(global), state.clone(), begun.secrets.clone());
+    let mut manner = args.manner(global);
+    manner.echo = kept::is_build(&begun.plan) && !args.json && !args.after.pass_thru;
+    let mut watcher = Watcher::new(manner, state.clone(), begun.secrets.clone());
     watched(begun, args, global, &state, &mut watcher, Watcher::sum_up)
 }
 

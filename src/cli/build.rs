@@ -27,7 +27,7 @@ enum Verb {
     /// Run a task's command, and record how it went
     ///
     /// The task is `in_progress` meanwhile and `done` or `failed` afterwards. What the
-    /// command wrote is shown when it has ended, and kept.
+    /// command writes is shown as it comes, and kept.
     Run(Run),
 }
 

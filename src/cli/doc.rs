@@ -67,10 +67,6 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
 
 /// Writes both, and gives the page's path.
 fn write(dir: &Path, subject: &Subject) -> Result<String, Failure> {
-    let unwritten = |path: &Path, error: io::Error| {
-        let message = format!("{} cannot be written: {error}", path.display());
-        Failure::new(Kind::Run, message)
-    };
     if !dir.is_dir() {
         let message = format!(
             "the task's working directory {} is not there",
@@ -78,23 +74,38 @@ fn write(dir: &Path, subject: &Subject) -> Result<String, Failure> {
         );
         return Err(Failure::new(Kind::Usage, message));
     }
-    let (name, task, record) = (&subject.name, &subject.task, subject.now());
+    let (name, record) = (&subject.name, subject.now());
+    let command = &subject.task.program.command;
     let pages = dir.join("docs/tasks");
-    fs::create_dir_all(&pages).map_err(|error| unwritten(&pages, error))?;
+    fs::create_dir_all(&pages).map_err(|error| refused(&pages, &error))?;
     let page = pages.join(format!("{name}.md"));
-    let text = task_page::page(name, &task.program.command, &record);
-    output::write_public(&page, text.as_bytes()).map_err(|error| unwritten(&page, error))?;
+    put(&page, &task_page::page(name, command, &record))?;
     let readme = dir.join("README.md");
     let before = match fs::read_to_string(&readme) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(unwritten(&readme, error)),
+        Err(error) => return Err(refused(&readme, &error)),
     };
-    let section = task_page::section(name, &task.program.command, &record);
+    let section = task_page::section(name, command, &record);
     let after = task_page::with_section(&before, name, &section);
     if after != before {
-        output::write_public(&readme, after.as_bytes())
-            .map_err(|error| unwritten(&readme, error))?;
+        put(&readme, &after)?;
     }
     Ok(page.to_string_lossy().into_owned())
+}
+
+/// Writes a file of the repository, and leaves it to those to whom it was open.
+fn put(path: &Path, text: &str) -> Result<(), Failure> {
+    let before = fs::metadata(path).map(|found| found.permissions()).ok();
+    output::write_whole(path, text.as_bytes())
+        .and_then(|()| match before {
+            Some(permissions) => fs::set_permissions(path, permissions),
+            None => Ok(()),
+        })
+        .map_err(|error| refused(path, &error))
+}
+
+fn refused(path: &Path, error: &io::Error) -> Failure {
+    let message = format!("{} cannot be read or written: {error}", path.display());
+    Failure::new(Kind::Run, message)
 }

@@ -13,7 +13,9 @@ use super::global::Global;
 use super::output;
 use super::task::{self, Deed, Subject};
 use crate::load::jobs::config::Repo;
+use crate::run::Millis;
 use crate::view::escape::clean;
+use crate::view::job_record::TaskRecord;
 
 /// Publish tasks of the configuration: as an issue, as a branch
 #[derive(Debug, clap::Args)]
@@ -185,10 +187,10 @@ fn call(subject: &Subject, program: &str, args: &[&str]) -> Result<Output, Failu
 fn finish(
     subject: &Subject,
     action: &str,
-    started_at: u64,
+    started_at: Millis,
     made: &Output,
     told: &str,
-    record: &crate::view::job_record::TaskRecord,
+    record: &TaskRecord,
 ) -> Result<(), Failure> {
     let complaint = String::from_utf8_lossy(&made.stderr).trim().to_owned();
     let succeeded = made.status.success();

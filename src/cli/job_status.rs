@@ -26,12 +26,16 @@ enum Last {
     Ended(Box<JobRecord>),
 }
 
-/// All configured jobs, sorted by name.
+/// All configured jobs, sorted by name. Where nobody asked for the configuration and
+/// it is wrong, that is told and there are none: it must not hide how a run stands.
 ///
 /// # Errors
 /// The configuration is wrong, or the store cannot be read.
 pub fn of_all(global: &Global) -> Result<Vec<JobStatus>, Failure> {
-    let config = config::read(global)?;
+    let config = match config::read(global) {
+        Err(failure) if global.config.is_some() => return Err(failure),
+        read => read.unwrap_or_default(),
+    };
     if config.jobs.is_empty() {
         return Ok(Vec::new());
     }

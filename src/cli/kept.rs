@@ -19,7 +19,6 @@ use crate::load::jobs::{JOB, TASK, check_name};
 use crate::paths::StateDir;
 use crate::plan::{Plan, StepIx};
 use crate::run::{LogRange, Output};
-use crate::store::logs::{Log, PIECE};
 use crate::view::job_record::{
     JobRecord, OneStep, TaskRecord, TaskRunRecord, file_stem, moment, of_one_step,
 };
@@ -46,6 +45,11 @@ impl<'p> Subject<'p> {
     }
 }
 
+/// Whether a run by this plan builds a task.
+pub fn is_build(plan: &Plan) -> bool {
+    matches!(Subject::of(plan), Some(Subject::Task(_)))
+}
+
 /// A run by this plan is about to begin.
 pub fn begins(plan: &Plan, state: &StateDir, global: &Global) {
     let (message, name) = match Subject::of(plan) {
@@ -60,7 +64,7 @@ pub fn begins(plan: &Plan, state: &StateDir, global: &Global) {
             ("build starting", task)
         }
     };
-    let fields = json!({ "name": name, "plan": plan.id });
+    let fields = json!({ "name": name });
     let wanted = config::quietly(global).log_level;
     journal::write(state, wanted, LogLevel::Info, message, fields);
 }
@@ -91,9 +95,6 @@ pub fn ended(ended: &Ended, state: &StateDir, programs: bool, global: &Global) {
         }
         Subject::Task(task) => {
             let status = status(&step).word();
-            if !programs {
-                echo(ended, state);
-            }
             say_unwritten(keep_task(task, ended, &step, state));
             format!("task={task} exit={} status={status}", code(&step))
         }
@@ -201,27 +202,6 @@ fn update(records: &Records, task: &str, change: impl FnOnce(&mut TaskRecord)) -
     record.last_run = moment(output::now());
     change(&mut record);
     records.write_task(&record)
-}
-
-/// O12: what the build wrote, after it, each stream to its own.
-fn echo(ended: &Ended, state: &StateDir) {
-    let output = output_of(ended);
-    let copy = |range: Option<LogRange>, to: &mut dyn Write| -> io::Result<()> {
-        let Some(range) = range else { return Ok(()) };
-        let log = Log::open(state, &ended.run_id, &range)?;
-        let mut buffer = vec![0; PIECE];
-        let mut at = 0;
-        loop {
-            match log.read(at, &mut buffer)? {
-                0 => return to.flush(),
-                n => to.write_all(&buffer[..n])?,
-            }
-            at += PIECE as u64;
-        }
-    };
-    // Whoever has closed one of them does not want to know.
-    let _ = copy(output.stdout, &mut output::bytes());
-    let _ = copy(output.stderr, &mut io::stderr());
 }
 
 fn output_of(ended: &Ended) -> Output {

@@ -7,13 +7,14 @@
 //! `playbook`, `powershell`), which jobs and tasks are configured (`config`, `task`), what is
 //! kept of them beside the store (`kept`, `records`, `journal`), how a run begins (`begin`), by which plan it goes on (`replan`),
 //! and at which boot (`boot`), which run is meant where none is named (`waiting`),
-//! who watches a run (`audience`), what is done once it has ended (`after`), where its
+//! who watches a run (`audience`, `echo`), what is done once it has ended (`after`), where its
 //! spans go (`otlp`), how a recorded run is found and followed (`recorded`, `follow`), where results go
 //! (`output`), what is listed of a plan (`listing`), how errors become words and
 //! exit codes (`error`).
 
 mod after;
 mod agent;
+mod agent_step;
 mod args;
 mod audience;
 mod begin;
@@ -26,6 +27,7 @@ mod completions;
 mod config;
 mod digest;
 mod doc;
+mod echo;
 mod error;
 mod events;
 mod folder;
@@ -46,6 +48,8 @@ mod logs;
 mod metrics;
 mod notify;
 mod orchestration;
+mod orchestration_record;
+mod orchestration_run;
 mod otlp;
 mod output;
 mod plan;

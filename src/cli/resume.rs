@@ -154,6 +154,7 @@ pub fn drive(
         yes: manner.yes,
         quiet: global.quiet,
         shows: true,
+        echo: false,
     };
     let secrets: BTreeMap<String, String> = manner.secrets.iter().cloned().collect();
     let mut watcher = Watcher::new(show, state.clone(), secrets.clone());

@@ -57,6 +57,8 @@ pub enum Work {
     Builder,
     Reviewer,
     Doc,
+    /// A person has approved of the work: that the step runs at all says so.
+    Approval,
     /// Says whether a loop of rounds came to a good end.
     Gate,
 }

@@ -29,6 +29,7 @@ pub mod markdown;
 pub mod metrics;
 pub mod notices;
 pub mod notification;
+pub mod orchestration;
 pub mod order;
 pub mod phases;
 pub mod plain;

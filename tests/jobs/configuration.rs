@@ -140,6 +140,19 @@ fn o11_a_wrong_configuration_is_told_of_all_that_is_wrong_and_runs_nothing() {
         .run();
 }
 
+/// A wrong configuration does not hide how a run stands.
+#[test]
+fn o9_status_of_a_run_does_not_depend_on_the_configuration() {
+    let jobs = Jobs::new("[jobs.a]\ncommand = [\"true\"]\n");
+    jobs.0.quintet(&["run", "a"]).run();
+    write(&jobs.0.path(".config/quintet/config.toml"), "[jobs");
+    jobs.0
+        .quintet(&["status"])
+        .stdout_has("succeeded")
+        .stderr_has("config.toml:1:")
+        .run();
+}
+
 /// O18.
 #[test]
 fn o18_the_four_agents_are_listed_with_those_of_the_configuration() {

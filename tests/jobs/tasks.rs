@@ -116,6 +116,24 @@ fn o12_a_build_goes_to_files_and_terminal_and_the_task_is_done() {
     );
 }
 
+/// O12: what a build says is seen while it runs.
+#[test]
+fn o12_the_terminal_does_not_wait_for_the_end() {
+    let jobs = Jobs::new(&CONFIG.replace(
+        "exit 3",
+        "echo early; while ! test -e go; do sleep 0.05; done; echo late",
+    ));
+    let mut live = jobs.0.quintet(&["build", "run", "broken"]).start();
+    assert!(live.line().starts_with("Run ID: "));
+    assert_eq!(live.line(), "early");
+    std::fs::write(jobs.0.path("work/go"), "").expect("written");
+    let rest = live.finish().text();
+    assert!(
+        rest.starts_with("late\n") && !rest.contains("early"),
+        "{rest}"
+    );
+}
+
 /// O12: what is seen of a task while it is built.
 #[test]
 fn o12_a_task_that_is_being_built_is_in_progress() {

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::plan::Source;
+use crate::plan::agent::{Budget, Price, Prints};
 use crate::plan::problem::Sources;
 
 /// A configuration.
@@ -151,13 +154,27 @@ impl TaskStatus {
 }
 
 /// Who takes part in orchestrations.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Agent {
     pub description: String,
     pub capabilities: Vec<String>,
     /// What stands in its place. Its command is empty only for one of the four
     /// that are [built in](BUILT_IN), which then does its own work.
     pub program: Program,
+    /// So often a failed attempt is made again.
+    pub retries: u32,
+    pub prints: Prints,
+    /// What its result must fit; it can be used.
+    pub schema: Option<Value>,
+    pub allowance: Allowance,
+    pub price: Option<Price>,
+}
+
+/// What may be used, time included.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Allowance {
+    pub wall: Option<Duration>,
+    pub rest: Budget,
 }
 
 /// Agents that need no configuration, and what they can do.
@@ -190,12 +207,48 @@ pub const BUILT_IN: [(&str, &[&str]); 4] = [
 ];
 
 /// Which agents run, and in what order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Orchestration {
     pub description: String,
-    /// Not empty, and none of them is; those of one group run at once, and each
-    /// group after the one before it.
-    pub groups: Vec<Vec<String>>,
+    /// One after the other. Not empty.
+    pub stages: Vec<Stage>,
+    /// For all its agents together.
+    pub allowance: Allowance,
     /// Where its name is written.
     pub source: Source,
+}
+
+/// Agents that run at once; not empty, and none of them twice.
+pub type Group = Vec<String>;
+
+/// A part of an orchestration.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    Group(Group),
+    /// Rounds, until the last agent of one approves of it.
+    Loop(Loop),
+}
+
+/// Rounds of the same groups.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loop {
+    /// The last one is a single agent: it reviews.
+    pub groups: Vec<Group>,
+    /// From 1 to [`MOST_ROUNDS`].
+    pub max_rounds: u32,
+    /// Whether a person is asked where no round was approved.
+    pub ask: bool,
+}
+
+/// No loop has more rounds.
+pub const MOST_ROUNDS: u32 = 20;
+
+impl Orchestration {
+    /// The groups, those of a round once.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.stages.iter().flat_map(|stage| match stage {
+            Stage::Group(group) => std::slice::from_ref(group),
+            Stage::Loop(rounds) => &rounds.groups,
+        })
+    }
 }

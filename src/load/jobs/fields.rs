@@ -97,14 +97,17 @@ pub static TASK: [Field; 9] = [
     field("env", ENV, "Environment, over that of the program."),
 ];
 
-pub static AGENT: [Field; 6] = [
+pub const PRINTS: &[&str] = &["json", "claude", "codex"];
+
+pub static AGENT: [Field; 11] = [
     field("command", TEXTS, "What is run in the agent's place."),
     field("description", Shape::Text, "What the agent is for."),
     field("capabilities", TEXTS, "What it can do, for people."),
     field(
         "working_dir",
         Shape::Text,
-        "Where it runs; a relative one is seen from where the program was started.",
+        "Where it runs; a relative one is seen from where the program was started. Left out, \
+         where the task works.",
     ),
     field(
         "timeout_seconds",
@@ -112,14 +115,94 @@ pub static AGENT: [Field; 6] = [
         "It is ended after so long; 0 is never.",
     ),
     field("env", ENV, "Environment, over that of the program."),
+    field(
+        "retries",
+        Shape::Count { least: 0, most: 20 },
+        "A failed attempt is made again so often.",
+    ),
+    field(
+        "prints",
+        Shape::Choice(PRINTS),
+        "What it prints: its result as JSON, or what one of two programs for language models \
+         prints.",
+    ),
+    field(
+        "schema",
+        Shape::Map(&Shape::Any),
+        "JSON Schema that its result must fit.",
+    ),
+    field(
+        "schema_file",
+        Shape::Text,
+        "A file with that schema, seen from the configuration's directory.",
+    ),
+    field("budget", Shape::Object(&BUDGET), "What it may use."),
 ];
 
-pub static ORCHESTRATION: [Field; 3] = [
+pub static BUDGET: [Field; 5] = [
+    field(
+        "wall_seconds",
+        Shape::Seconds,
+        "Time on the clock, of each attempt; 0 is any.",
+    ),
+    field("turns", AMOUNT, "Turns of a conversation."),
+    field("tokens", AMOUNT, "Tokens, read and written together."),
+    field("cost", MONEY, "Money, in the unit of the price."),
+    field(
+        "price",
+        Shape::Object(&PRICE),
+        "What tokens cost, where the agent's report does not say it.",
+    ),
+];
+
+pub static PRICE: [Field; 2] = [
+    field("input_per_million", MONEY, "A million tokens read.").required(),
+    field("output_per_million", MONEY, "A million tokens written.").required(),
+];
+
+const AMOUNT: Shape = Shape::Count {
+    least: 0,
+    most: 1_000_000_000_000,
+};
+const MONEY: Shape = Shape::Number {
+    least: 0.0,
+    most: 1e9,
+};
+
+pub static ORCHESTRATION: [Field; 4] = [
     field("description", Shape::Text, "What it is for."),
     field("agents", TEXTS, "The agents, one after the other."),
     field(
         "steps",
-        Shape::List(&TEXTS),
-        "Groups of agents; those of one group run at once.",
+        Shape::List(&Shape::Either(&[TEXTS, Shape::Object(&LOOP)])),
+        "Groups of agents, and loops of them; those of one group run at once.",
+    ),
+    field(
+        "budget",
+        Shape::Object(&BUDGET),
+        "What all agents together may use; time on the clock is of the whole run.",
+    ),
+];
+
+pub static LOOP: [Field; 3] = [
+    field(
+        "loop",
+        Shape::List(&Shape::Either(&[Shape::Text, TEXTS])),
+        "The agents of a round, or groups of them; the last one reviews.",
+    )
+    .required(),
+    field(
+        "max_rounds",
+        Shape::Count {
+            least: 1,
+            most: super::config::MOST_ROUNDS as i64,
+        },
+        "There are no more rounds than this.",
+    )
+    .required(),
+    field(
+        "ask",
+        Shape::Bool,
+        "A person is asked where no round was approved; else that is a failure.",
     ),
 ];

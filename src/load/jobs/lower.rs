@@ -26,7 +26,7 @@ impl Config {
     }
 
     /// Warnings about the file have been given when it was read.
-    fn loaded(&self, mut plan: Plan) -> Loaded {
+    pub(super) fn loaded(&self, mut plan: Plan) -> Loaded {
         plan.files = self.sources.names();
         Loaded {
             plan,
@@ -73,7 +73,7 @@ fn plan(kind: &str, name: &str, description: &str, program: &Program, request: &
 }
 
 /// Absolute, as the system will read it.
-fn directory(written: Option<&str>, cwd: &str) -> Arc<str> {
+pub(super) fn directory(written: Option<&str>, cwd: &str) -> Arc<str> {
     match written.map(|dir| dir.trim_start_matches("./")) {
         None | Some("" | ".") => cwd.into(),
         Some(dir) => Path::new(cwd).join(dir).to_string_lossy().into(),

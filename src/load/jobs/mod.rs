@@ -10,6 +10,7 @@ pub mod config;
 mod fields;
 mod lower;
 mod name;
+mod orchestration;
 mod read;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ pub use config::Config;
 pub use fields::ALGORITHMS;
 pub use lower::{JOB, TASK};
 pub use name::check as check_name;
+pub use orchestration::{Asked, ORCHESTRATION};
 
 /// Reads a configuration, and gives the warnings with it.
 ///
@@ -38,8 +40,11 @@ pub fn read(path: &Path) -> Result<(Config, Vec<Problem>), Refusal> {
     let document = document::parse(text, Format::Toml, file, &mut found);
     let mut problems = Problems::default();
     problems.extend(found);
-    let config = document
-        .map(|document| read::read(document.root(), Locator::new(text, file), &mut problems));
+    let folder = path.parent().unwrap_or(path);
+    let config = document.map(|document| {
+        let locator = Locator::new(text, file);
+        read::read(document.root(), folder, locator, &mut problems)
+    });
     let mut problems = problems.into_vec();
     problems.sort_by_key(|problem| {
         let place = problem.at.as_ref().map(|(span, _)| (span.file, span.start));

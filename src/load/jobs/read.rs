@@ -4,24 +4,38 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::config::{
-    Agent, BUILT_IN, Config, Job, LogLevel, Orchestration, Program, Repo, Task, TaskStatus,
+    Agent, Allowance, BUILT_IN, Config, Group, Job, LogLevel, Loop, Orchestration, Program, Repo,
+    Stage, Task, TaskStatus,
 };
 use super::fields::{
-    AGENT, ALGORITHMS, CONFIG, HASH, JOB, LEVELS, LOGGING, ORCHESTRATION, REPOS, STATUSES, TASK,
+    AGENT, ALGORITHMS, BUDGET, CONFIG, HASH, JOB, LEVELS, LOGGING, LOOP, ORCHESTRATION, PRICE,
+    PRINTS, REPOS, STATUSES, TASK,
 };
 use super::name;
-use crate::load::document::{Entry, Node, Path};
+use crate::load::document::{Entry, Kind, Node, Path};
 use crate::load::plan_file::record::{self, NO_HINTS, Record};
 use crate::load::plan_file::table::Field;
-use crate::load::plan_file::walk::{limit, word};
+use crate::load::plan_file::walk::{count, limit, word};
+use crate::plan::agent::{Budget, Price, Prints};
 use crate::plan::build::quoted;
 use crate::plan::name::nearest;
 use crate::plan::problem::{Locator, Problem, Problems, Span};
 
-/// Reads a configuration. What does not fit is reported and counts as left out.
-pub fn read(root: Node<'_>, locator: Locator<'_>, problems: &mut Problems) -> Config {
-    let mut walk = Walk { problems, locator };
+/// Reads a configuration that lies in `folder`. What does not fit is reported and counts as left out.
+pub fn read(
+    root: Node<'_>,
+    folder: &std::path::Path,
+    locator: Locator<'_>,
+    problems: &mut Problems,
+) -> Config {
+    let mut walk = Walk {
+        problems,
+        locator,
+        folder,
+    };
     let file = walk.record(root, &CONFIG, &Path::Root);
     let mut config = Config::default();
     if let Some(node) = file.named("logging") {
@@ -47,6 +61,8 @@ pub fn read(root: Node<'_>, locator: Locator<'_>, problems: &mut Problems) -> Co
 }
 
 struct Walk<'p, 't> {
+    /// Where files that the configuration names are looked for.
+    folder: &'p std::path::Path,
     problems: &'p mut Problems,
     locator: Locator<'t>,
 }
@@ -149,11 +165,86 @@ impl Walk<'_, '_> {
             let message = "\"command\" is missing: only the built-in agents need none";
             self.refuse(path, message, entry.key_span());
         }
+        let owner = path.to_string();
+        let prints = self.choice(&record, "prints", PRINTS, &owner);
+        let known = Prints::ALL
+            .into_iter()
+            .find(|(word, _)| Some(*word) == prints);
+        let prints = known.map_or(Prints::default(), |(_, prints)| prints);
+        let (allowance, price) = self.budget(&record, path);
+        let unpriced = price.is_none() && !program.command.is_empty() && !prints.tells_cost();
+        if let Some(node) = record.named("budget").filter(|_| unpriced)
+            && allowance.rest.cost.is_some()
+        {
+            let path = Path::Field(path, "budget");
+            let message = "there is a \"cost\", and nothing tells it: a \"price\" is missing";
+            self.refuse(&path, message, node.span());
+        }
         Some(Agent {
             description: text(&record, "description"),
             capabilities: texts(&record, "capabilities"),
             program,
+            retries: record.named("retries").map_or(0, count),
+            prints,
+            schema: self.schema(&record, path),
+            allowance,
+            price,
         })
+    }
+
+    fn budget(&mut self, record: &Record<'_>, path: &Path<'_>) -> (Allowance, Option<Price>) {
+        let Some(node) = record.named("budget") else {
+            return (Allowance::default(), None);
+        };
+        let path = Path::Field(path, "budget");
+        let budget = self.record(node, &BUDGET, &path);
+        let amount = |name| budget.named(name).map(|node| record::number(node) as u64);
+        let price = budget.named("price").map(|node| {
+            let price = self.record(node, &PRICE, &Path::Field(&path, "price"));
+            let money = |name| price.named(name).map_or(0.0, record::number);
+            Price {
+                input: money("input_per_million"),
+                output: money("output_per_million"),
+            }
+        });
+        let allowance = Allowance {
+            wall: budget.named("wall_seconds").and_then(limit),
+            rest: Budget {
+                turns: amount("turns"),
+                tokens: amount("tokens"),
+                cost: budget.named("cost").map(record::number),
+            },
+        };
+        (allowance, price)
+    }
+
+    /// The schema of an agent's result, from here or from a file of its own.
+    fn schema(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Value> {
+        let (here, file) = (record.named("schema"), record.named("schema_file"));
+        let node = here.or(file)?;
+        if here.is_some() && file.is_some() {
+            let message = "expected one of \"schema\" and \"schema_file\"";
+            self.refuse(path, message, node.span());
+        }
+        let schema = match here {
+            Some(here) => Ok(here.to_value()),
+            None => {
+                let name = word(node);
+                let path = self.folder.join(&*name);
+                let text = std::fs::read_to_string(path).map_err(|e| e.to_string());
+                text.and_then(|text| serde_json::from_str(&text).map_err(|e| e.to_string()))
+            }
+        };
+        let checked = schema.and_then(|schema| {
+            let made = jsonschema::validator_for(&schema);
+            made.map(|_| schema).map_err(|e| e.to_string())
+        });
+        checked
+            .map_err(|why| {
+                let message = format!("this schema cannot be used: {why}");
+                self.refuse(path, message, node.span());
+            })
+            .ok()
     }
 
     fn orchestration(
@@ -169,43 +260,122 @@ impl Walk<'_, '_> {
             self.refuse(path, message, entry.key_span());
         }
         let one_by_one = listed.into_iter().flat_map(Node::items);
-        let mut groups: Vec<Vec<Node<'_>>> = one_by_one.map(|agent| vec![agent]).collect();
-        let together = grouped.into_iter().flat_map(Node::items);
-        groups.extend(together.map(|group| group.items().collect()));
-        let given = listed.or(grouped);
-        if groups.is_empty() || groups.iter().any(Vec::is_empty) {
-            let at = given.map_or(entry.key_span(), Node::span);
-            self.refuse(path, "there is no agent, or a group has none", at);
+        let mut stages: Vec<Stage> = one_by_one
+            .map(|agent| Stage::Group(self.group(agent, path, agents)))
+            .collect();
+        for node in grouped.into_iter().flat_map(Node::items) {
+            stages.push(match node.kind() {
+                Kind::Object => Stage::Loop(self.rounds(node, path, agents)),
+                _ => Stage::Group(self.group(node, path, agents)),
+            });
         }
-        let known = |name: &str| {
-            agents.contains_key(name) || BUILT_IN.iter().any(|(known, _)| *known == name)
+        let (allowance, price) = self.budget(&record, path);
+        let orchestration = Orchestration {
+            description: text(&record, "description"),
+            stages,
+            allowance,
+            source: self.locator.locate(entry.key_span().start),
         };
-        for agent in groups.iter().flatten() {
-            let name = word(*agent);
-            if !known(&name) {
-                let names = BUILT_IN.iter().map(|(name, _)| *name);
-                let near = nearest(&name, names.chain(agents.keys().map(String::as_str)));
-                let message = path.says(format!("there is no agent {}", quoted(&name)));
-                let problem = Problem::error(message).at(agent.span(), "");
-                self.problems.push(match near {
-                    Some(near) => problem.help(format!("did you mean \"{near}\"?")),
-                    None => problem.help("`quintet agent list` lists them"),
-                });
+        if orchestration.stages.is_empty() && (listed.is_some() || grouped.is_some()) {
+            self.refuse(path, "there is no agent", entry.key_span());
+        }
+        if allowance.rest.cost.is_some() || price.is_some() {
+            self.check_priced(&orchestration, path, agents, entry.key_span());
+        }
+        Some(orchestration)
+    }
+
+    /// What all agents together may cost is only known where each one's cost is.
+    fn check_priced(
+        &mut self,
+        orchestration: &Orchestration,
+        path: &Path<'_>,
+        agents: &BTreeMap<String, Agent>,
+        at: Span,
+    ) {
+        for name in orchestration.groups().flatten() {
+            let Some(agent) = agents.get(name) else {
+                continue;
+            };
+            let told = agent.price.is_some() || agent.prints.tells_cost();
+            if !told && !agent.program.command.is_empty() {
+                let message = format!("there is a \"cost\", and nothing tells that of {name}");
+                self.refuse(path, message, at);
             }
         }
-        Some(Orchestration {
-            description: text(&record, "description"),
-            groups: groups
-                .iter()
-                .map(|group| {
-                    group
-                        .iter()
-                        .map(|agent| word(*agent).into_owned())
-                        .collect()
-                })
-                .collect(),
-            source: self.locator.locate(entry.key_span().start),
-        })
+    }
+
+    fn rounds(
+        &mut self,
+        node: Node<'_>,
+        path: &Path<'_>,
+        agents: &BTreeMap<String, Agent>,
+    ) -> Loop {
+        let path = Path::Field(path, "steps");
+        let record = self.record(node, &LOOP, &path);
+        let items = record.named("loop").into_iter().flat_map(Node::items);
+        let groups: Vec<Group> = items.map(|item| self.group(item, &path, agents)).collect();
+        if groups.last().is_none_or(|last| last.len() != 1) {
+            let message = "a loop ends with the one agent that reviews its rounds";
+            self.refuse(&path, message, node.span());
+        }
+        let ask = record.named("ask").and_then(Node::bool);
+        Loop {
+            groups,
+            max_rounds: record.named("max_rounds").map_or(1, count),
+            ask: ask.unwrap_or_default(),
+        }
+    }
+
+    /// Agents that run at once: a list of them, or one.
+    fn group(
+        &mut self,
+        node: Node<'_>,
+        path: &Path<'_>,
+        agents: &BTreeMap<String, Agent>,
+    ) -> Group {
+        let members: Vec<Node<'_>> = match node.kind() {
+            Kind::Array => node.items().collect(),
+            _ => vec![node],
+        };
+        if members.is_empty() {
+            self.refuse(path, "a group has no agent", node.span());
+        }
+        let mut group = Group::new();
+        for member in members {
+            let name = word(member);
+            self.known_agent(&name, path, agents, member.span());
+            if group.iter().any(|other| *other == name) {
+                let message = format!("{} is twice in one group", quoted(&name));
+                self.refuse(path, message, member.span());
+            }
+            group.push(name.into_owned());
+        }
+        group
+    }
+
+    /// O24.
+    fn known_agent(
+        &mut self,
+        name: &str,
+        path: &Path<'_>,
+        agents: &BTreeMap<String, Agent>,
+        at: Span,
+    ) {
+        let mut built_in = BUILT_IN.iter().map(|(known, _)| *known);
+        if agents.contains_key(name) || built_in.clone().any(|known| known == name) {
+            return;
+        }
+        let near = nearest(
+            name,
+            built_in.by_ref().chain(agents.keys().map(String::as_str)),
+        );
+        let message = path.says(format!("there is no agent {}", quoted(name)));
+        let problem = Problem::error(message).at(at, "");
+        self.problems.push(match near {
+            Some(near) => problem.help(format!("did you mean \"{near}\"?")),
+            None => problem.help("`quintet agent list` lists them"),
+        });
     }
 
     fn program(&mut self, record: &Record<'_>, entry: &Entry<'_>, path: &Path<'_>) -> Program {

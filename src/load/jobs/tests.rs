@@ -86,9 +86,9 @@ fn o3_everything_the_file_says_is_read() {
     );
     assert_eq!(task.outputs, ["out/port"]);
     assert!(config.agents["PlannerAgent"].program.command.is_empty());
-    assert_eq!(config.orchestrations["line"].groups.len(), 2);
+    assert_eq!(config.orchestrations["line"].groups().count(), 2);
     assert_eq!(
-        config.orchestrations["fan"].groups[1],
+        *config.orchestrations["fan"].groups().nth(1).expect("three"),
         ["BuilderAgent", "Critic"]
     );
 }
