@@ -1,16 +1,18 @@
 //! The record of an orchestration's run, as a file in the state directory:
 //! `orchestrations/NAME/MOMENT.json`.
 //!
-//! It is there from the run's first event on, and written anew whenever an agent's
+//! It is there before the first agent begins, and written anew whenever an agent's
 //! step has come to something, so that whoever looks sees all of it as it was a
 //! moment ago. The store is the truth: what cannot be written is a warning.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use super::error::warn;
 use super::output;
 use crate::load::jobs::{ORCHESTRATION, check_name};
-use crate::paths::{StateDir, private_dir};
+use crate::paths::StateDir;
 use crate::plan::Plan;
 use crate::run::{Event, Kind, RunState};
 use crate::view::job_record::file_stem;
@@ -31,23 +33,25 @@ impl Record {
         };
         let tells = matches!(
             event.kind,
-            Kind::RunStarted { .. }
-                | Kind::RunResumed { .. }
+            Kind::RunResumed { .. }
+                | Kind::StepClaimed { .. }
                 | Kind::StepStarted { .. }
                 | Kind::StepFinished { .. }
                 | Kind::StepSettled { .. }
                 | Kind::RunFinished { .. }
         );
-        if !tells {
+        // A run has its id as soon as it is in the store, before its first step begins.
+        if !tells || run_id.is_empty() {
             return;
         }
         let folder = state.root().join("orchestrations").join(name);
         let path: PathBuf = folder.join(format!("{}.json", file_stem(run_id)));
         let text = format!("{:#}\n", record(name, run_id, run));
-        let made = private_dir(&folder).map_err(|error| error.to_string());
-        let written = made.and_then(|()| {
-            output::write_whole(&path, text.as_bytes()).map_err(|error| error.to_string())
-        });
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder);
+        let written = made.and_then(|()| output::write_whole(&path, text.as_bytes()));
         if let Err(why) = written {
             self.given_up = true;
             warn(&format!("{} cannot be written: {why}", path.display()));

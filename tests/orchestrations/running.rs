@@ -243,7 +243,7 @@ fn o24_who_works_on_a_task_needs_one() {
     let unknown = agents.run("all", &["--task", "prot"]).status(2);
     unknown.stderr_has("did you mean \"port\"?").run();
     agents
-        .run("al", &[])
+        .run("alls", &[])
         .status(2)
         .stderr_has("did you mean \"all\"?")
         .run();
