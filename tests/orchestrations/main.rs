@@ -21,11 +21,11 @@ use support::{Call, Test};
 struct Agents(Test);
 
 impl Agents {
-    /// `{}` in the text is the directory that programs run in.
+    /// `{work}` in the text is the directory that programs run in.
     fn new(config: &str) -> Agents {
         let test = Test::new();
         let work = test.path("work");
-        let config = config.replace("{}", &work.to_string_lossy());
+        let config = config.replace("{work}", &work.to_string_lossy());
         std::fs::write(test.path("config.toml"), config).expect("written");
         Agents(test)
     }
@@ -52,6 +52,8 @@ impl Agents {
         let entries = std::fs::read_dir(dir).map(|e| e.flatten().collect());
         let entries: Vec<_> = entries.unwrap_or_default();
         let mut paths: Vec<PathBuf> = entries.iter().map(|entry| entry.path()).collect();
+        // A record that is just being written has another name as yet.
+        paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
         paths.sort();
         paths.iter().map(|path| read_json(path)).collect()
     }

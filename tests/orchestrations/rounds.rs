@@ -7,7 +7,7 @@ use super::{Agents, ended};
 const ROUNDS: &str = r#"
 [tasks.t]
 repo = "external"
-working_dir = "{}"
+working_dir = "{work}"
 command = ["true"]
 outputs = ["work.txt"]
 [agents.Work]

@@ -11,19 +11,19 @@ const FOUR: &str = r#"
 [tasks.port]
 description = "Ports it"
 repo = "external"
-working_dir = "{}"
+working_dir = "{work}"
 command = ["sh", "-c", "echo building; echo made > out.txt"]
 outputs = ["out.txt"]
 
 [tasks.lacking]
 repo = "external"
-working_dir = "{}"
+working_dir = "{work}"
 command = ["true"]
 outputs = ["there.txt", "missing.txt"]
 
 [tasks.broken]
 repo = "external"
-working_dir = "{}"
+working_dir = "{work}"
 command = ["sh", "-c", "exit 7"]
 
 [orchestrations.all]
