@@ -102,10 +102,11 @@ fn e2_a_run_may_want_everything_anew_and_what_succeeds_is_fresh_then() {
 fn e8_what_failed_is_not_fresh_though_it_succeeded_before() {
     let test = test();
     test.quintet(&["run", "plan.json"]).run();
-    let fails = plan().replace("echo ran >>log;", "echo ran >>log; test ! -e bad || exit 1;");
-    let test = test
-        .file("plan.json", fails)
-        .file("bad", "");
+    let fails = plan().replace(
+        "echo ran >>log;",
+        "echo ran >>log; test ! -e bad || exit 1;",
+    );
+    let test = test.file("plan.json", fails).file("bad", "");
     test.quintet(&["run", "plan.json"]).status(1).run();
     fs::remove_file(test.path("work/bad")).unwrap();
     assert!(

@@ -350,6 +350,18 @@ impl Action {
         }
     }
 
+    /// All its texts.
+    pub fn texts(&self) -> impl Iterator<Item = &Text> {
+        let (command, own) = match self {
+            Action::Command(command) => (Some(command.texts()), None),
+            _ => (None, Some(self.env().iter().map(|(_, text)| text))),
+        };
+        command
+            .into_iter()
+            .flatten()
+            .chain(own.into_iter().flatten())
+    }
+
     /// Where it happens; absolute. A meeting point happens nowhere.
     pub fn cwd(&self) -> Option<&Arc<str>> {
         match self {
@@ -372,6 +384,18 @@ pub struct Command {
     /// Text for standard input; without it the step reads end of file at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Box<Text>>,
+}
+
+impl Command {
+    /// All its texts: arguments, environment, standard input.
+    pub fn texts(&self) -> impl Iterator<Item = &Text> {
+        let args: &[Text] = match &self.program {
+            Program::Argv(argv) => argv,
+            Program::Shell { args, .. } => args,
+        };
+        let env = self.env.iter().map(|(_, text)| text);
+        args.iter().chain(env).chain(self.stdin.as_deref())
+    }
 }
 
 /// How the program is named.
