@@ -12,6 +12,7 @@
 //! exit codes (`error`).
 
 mod after;
+mod approve;
 mod args;
 mod audience;
 mod begin;
@@ -160,6 +161,7 @@ verbs! {
     Validate => validate,
     Resume => resume,
     Cancel => cancel,
+    Approve => approve,
     Runs => runs,
     Status => status,
     Logs => logs,

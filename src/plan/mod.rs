@@ -40,7 +40,9 @@ pub use cache::{Cache, CacheUse};
 pub use condition::Condition;
 pub use content::Content;
 pub use notify::Notify;
-pub use policy::{OnAbort, OnFailure, OnRestart, Order, Policy, Retry, Rollback, Verdict};
+pub use policy::{
+    Approval, OnAbort, OnFailure, OnRestart, Order, Policy, Retry, Rollback, Verdict,
+};
 pub use remedy::{Budget, Remediate, Remedy};
 pub use text::{Part, Text};
 pub use told::{About, Level, LogFile, Moment, Notice};

@@ -166,7 +166,7 @@ fn fresher_than(run: &RunState, ix: StepIx) -> Option<String> {
         let record = run.find(id).map(|ix| run.step(ix));
         record.is_none_or(|record| match record.outcome() {
             Some(Outcome::Failed | Outcome::Canceled) => false,
-            _ => record.remedies() == 0,
+            _ => !record.may_be_mended(),
         })
     };
     let late = cache.stale_with.iter().find(|id| !at_once(id));
