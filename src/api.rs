@@ -37,7 +37,7 @@ use crate::paths::{StateDir, Unusable};
 use crate::plan::graph::Graph;
 use crate::plan::problem::Problem;
 use crate::plan::select::{self, Range, SelectError, Selection};
-use crate::plan::{Plan, StepIx};
+use crate::plan::Plan;
 use crate::run::trace::Tracing;
 use crate::run::{Event, RunState, StepRecord};
 use crate::store::{Counted, Durability, NoSuchRun, RunFilter, RunRow, Store, StoreError, logs};
