@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Environment;
@@ -31,13 +30,21 @@ use crate::store::{Durability, Store};
 const SOON: Duration = Duration::from_millis(100);
 const MANY: usize = 1_000;
 
+/// What was only seen again saves the next run some reading, and waits for the end
+/// of this one, or until there is so much of it.
+const MOST_SEEN: usize = 10_000;
+
+/// So many answers are given together.
+const ENOUGH: usize = 256;
+
 /// How often writing is tried at the end of a run, while somebody else writes.
 const TRIES: u32 = 3;
 
 /// Looks and remembers beside a run.
 pub struct Prober {
     asked: Sender<Asked>,
-    thread: JoinHandle<Vec<String>>,
+    /// What went wrong, once all is remembered.
+    warnings: Receiver<Vec<String>>,
 }
 
 enum Asked {
@@ -75,12 +82,16 @@ impl Prober {
         answer: impl FnMut(Vec<(StepIx, Freshness)>) + Send + 'static,
     ) -> std::io::Result<Prober> {
         let (asked, asks) = channel();
-        let work = move || Work::begin(plan, &state, env).run(&asks, answer);
+        let (warn, warnings) = channel();
+        let work = move || {
+            let mut work = Work::begin(plan, &state, env);
+            work.run(&asks, answer);
+            // Nobody waits for memory to be freed.
+            _ = warn.send(work.finish());
+        };
         let thread = std::thread::Builder::new().name("freshness".into());
-        Ok(Prober {
-            asked,
-            thread: thread.spawn(work)?,
-        })
+        thread.spawn(work)?;
+        Ok(Prober { asked, warnings })
     }
 
     /// Asks about a step that has a cache, by what it would run. `now` is the
@@ -127,7 +138,7 @@ impl Prober {
     pub fn finish(self) -> Vec<String> {
         drop(self.asked);
         let died = |_| vec!["what this run's steps came to is not remembered".into()];
-        self.thread.join().unwrap_or_else(died)
+        self.warnings.recv().unwrap_or_else(died)
     }
 
     fn say(&self, asked: Asked) {
@@ -146,6 +157,8 @@ struct Work {
     /// What was there before each step that was asked about.
     before: HashMap<StepIx, Print>,
     writes: Vec<Write>,
+    /// How many of them are of what was only seen again.
+    seen: usize,
     warnings: BTreeSet<String>,
 }
 
@@ -181,15 +194,13 @@ impl Work {
             store,
             before: HashMap::new(),
             writes: Vec::new(),
+            seen: 0,
             warnings,
         }
     }
 
-    fn run(
-        mut self,
-        asks: &Receiver<Asked>,
-        mut answer: impl FnMut(Vec<(StepIx, Freshness)>),
-    ) -> Vec<String> {
+    /// Works until nobody is left who could ask.
+    fn run(&mut self, asks: &Receiver<Asked>, mut answer: impl FnMut(Vec<(StepIx, Freshness)>)) {
         let mut due = None;
         loop {
             let wait = due.map(|due: Instant| due.saturating_duration_since(Instant::now()));
@@ -200,28 +211,27 @@ impl Work {
             match first {
                 Ok(first) => {
                     let batch = std::iter::once(first).chain(asks.try_iter()).collect();
-                    let answers = self.work(batch);
-                    if !answers.is_empty() {
-                        answer(answers);
-                    }
+                    self.work(batch, &mut answer);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.finish(),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
             let is_due = due.is_some_and(|due| due <= Instant::now());
-            if is_due || self.writes.len() >= MANY {
+            let ended = self.writes.len() - self.seen;
+            if is_due || ended >= MANY || self.seen >= MOST_SEEN {
                 // What cannot be written now is tried again with what comes next.
                 _ = self.write();
                 due = None;
-            } else if due.is_none() && !self.writes.is_empty() {
+            } else if due.is_none() && ended > 0 {
                 due = Some(Instant::now() + SOON);
             }
         }
     }
 
     /// Works on what has been asked. All of it was asked before we look, so what
-    /// is looked at once counts for all of it.
-    fn work(&mut self, batch: Vec<Asked>) -> Vec<(StepIx, Freshness)> {
+    /// is looked at once counts for all of it. Answers are given by the way, so
+    /// that what follows from them is done meanwhile.
+    fn work(&mut self, batch: Vec<Asked>, answer: &mut impl FnMut(Vec<(StepIx, Freshness)>)) {
         if batch
             .iter()
             .any(|asked| !matches!(asked, Asked::Probe { .. }))
@@ -237,9 +247,12 @@ impl Work {
                     now,
                     silently,
                 } => {
-                    let found = self.probe(step, identity, now);
+                    let found = self.probe(step, identity, now, silently);
                     if !silently {
                         answers.push((step, found));
+                    }
+                    if answers.len() == ENOUGH {
+                        answer(std::mem::take(&mut answers));
                     }
                 }
                 Asked::Succeeded { step, at, put_out } => self.succeeded(step, at, put_out),
@@ -247,15 +260,29 @@ impl Work {
                 Asked::SomethingRan => {}
             }
         }
-        answers
+        if !answers.is_empty() {
+            answer(answers);
+        }
     }
 
-    fn probe(&mut self, step: StepIx, identity: Identity, now: Millis) -> Freshness {
+    fn probe(
+        &mut self,
+        step: StepIx,
+        identity: Identity,
+        now: Millis,
+        silently: bool,
+    ) -> Freshness {
         let looked = self.looker.looked(&self.plan, step, identity, now);
-        match looked.print {
+        // What is fresh does not run, unless it goes by other steps as well.
+        let cache = self.plan[step].cache.as_ref();
+        let goes_by_others = cache.is_some_and(|cache| !cache.stale_with.is_empty());
+        let may_run = goes_by_others || !matches!(looked.freshness, Freshness::Fresh(_));
+        match looked.print.filter(|_| may_run || silently) {
             Some(print) => _ = self.before.insert(step, print),
             None => _ = self.before.remove(&step),
         }
+        let is_seen = |write: &Write| matches!(write, Write::SeenAgain { .. });
+        self.seen += usize::from(looked.again.as_ref().is_some_and(is_seen));
         self.writes.extend(looked.again);
         looked.freshness
     }
@@ -344,16 +371,22 @@ impl Work {
     /// Writes what there is to remember. What could not be written stays.
     fn write(&mut self) -> Result<(), String> {
         let Some(store) = &mut self.store else {
-            self.writes.clear();
+            self.forget_writes();
             return Ok(());
         };
         let written = store.remember(&self.whose, &self.writes);
         written.map_err(|why| why.to_string())?;
-        self.writes.clear();
+        self.forget_writes();
         Ok(())
     }
 
-    fn finish(mut self) -> Vec<String> {
+    fn forget_writes(&mut self) {
+        self.writes.clear();
+        self.seen = 0;
+    }
+
+    /// Writes what is left, and leaves the store. Says what went wrong.
+    fn finish(&mut self) -> Vec<String> {
         let mut tries = 0;
         while !self.writes.is_empty() {
             tries += 1;
@@ -367,8 +400,9 @@ impl Work {
                 Err(_) => {}
             }
         }
+        self.store = None;
         self.warnings.extend(self.looker.remembered.damage());
-        self.warnings.into_iter().collect()
+        std::mem::take(&mut self.warnings).into_iter().collect()
     }
 }
 
