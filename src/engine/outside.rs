@@ -245,7 +245,7 @@ impl Answers {
     }
 
     /// What looking at these steps came to.
-    fn tell(&self, found: impl IntoIterator<Item = (StepIx, Freshness)>) {
+    pub(super) fn tell(&self, found: impl IntoIterator<Item = (StepIx, Freshness)>) {
         for (step, found) in found {
             // If the engine is gone, nobody waits for the answer.
             let _ = self
