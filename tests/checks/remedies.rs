@@ -65,6 +65,13 @@ fn e10_a_remedy_that_does_not_help_is_told_from_one_that_fails() {
         .stderr_has("its remedy failed: exit 7")
         .run();
     assert!(says(&log(&test), "ERROR", "The remedy of A failed (exit 7"));
+    // Why is what a person needs to know.
+    let test = check("echo no network >&2; exit 1");
+    test.quintet(&["check"])
+        .status(1)
+        .stderr_has("failed      A: exit 1; its remedy failed: exit 1: no network")
+        .run();
+    assert!(says(&log(&test), "ERROR", "exit 1: no network"));
 }
 
 /// E13.

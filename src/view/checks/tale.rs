@@ -142,7 +142,7 @@ pub struct Tale {
     begun: BTreeSet<StepIx>,
     /// Checks whose remedy ended well.
     mended: BTreeSet<StepIx>,
-    /// The last line that each failed attempt of a check wrote.
+    /// The last line that a check wrote when it failed, or its remedy.
     last_words: BTreeMap<StepIx, Box<str>>,
 }
 
@@ -226,10 +226,14 @@ impl Tale {
             }
             Kind::StepFinished { attempt, end } if attempt.role == Role::Remedy => {
                 let (check, well) = (attempt.step, end.verdict != Verdict::Failure);
+                let mut how = words::ended(end);
                 if well {
                     self.mended.insert(check);
+                } else if let Some(said) = last_words(end) {
+                    // Why the remedy failed says more than why the check did.
+                    how = format!("{how}: {said}");
+                    self.last_words.insert(check, said.into());
                 }
-                let how = words::ended(end);
                 Some(Told::Mended { check, well, how })
             }
             // That an attempt ended well is told here; of one that did not, what
