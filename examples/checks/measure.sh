@@ -10,6 +10,10 @@ set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 quintet=${QUINTET:-quintet}
+case $quintet in
+/*) ;;
+*/*) quintet=$PWD/$quintet ;;
+esac
 times=${2:-21}
 cd "${1:-$here/tally}"
 
