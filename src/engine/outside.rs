@@ -313,6 +313,9 @@ impl Outside<'_> {
     fn remember(&self, run: &RunState, event: &Event) {
         let Some(prober) = &self.prober else { return };
         match &event.kind {
+            Kind::StepClaimed { attempt, .. } if attempt.role == Role::Undo => {
+                prober.taken_back(attempt.step, event.at);
+            }
             Kind::StepFinished { attempt, end } => {
                 prober.something_ran();
                 if attempt.role == Role::Main && end.verdict == Verdict::Success {

@@ -66,6 +66,10 @@ enum Asked {
         at: Millis,
         exit: String,
     },
+    TakenBack {
+        step: StepIx,
+        at: Millis,
+    },
     SomethingRan,
 }
 
@@ -127,6 +131,13 @@ impl Prober {
     /// The step failed just now.
     pub fn failed(&self, step: StepIx, at: Millis, exit: String) {
         self.say(Asked::Failed { step, at, exit });
+    }
+
+    /// What the step did is about to be taken back, so that its success counts no
+    /// more. The store knows that from the record; but what was said of the success
+    /// may not have been written yet, and must not come after it.
+    pub fn taken_back(&self, step: StepIx, at: Millis) {
+        self.say(Asked::TakenBack { step, at });
     }
 
     /// A step has ended, and files may not be what they were.
@@ -257,6 +268,7 @@ impl Work {
                 }
                 Asked::Succeeded { step, at, put_out } => self.succeeded(step, at, put_out),
                 Asked::Failed { step, at, exit } => self.failed(step, at, &exit),
+                Asked::TakenBack { step, at } => self.taken_back(step, at),
                 Asked::SomethingRan => {}
             }
         }
@@ -366,6 +378,21 @@ impl Work {
             },
             kept: false,
         });
+    }
+
+    fn taken_back(&mut self, step: StepIx, at: Millis) {
+        let step = &self.plan[step];
+        if step.cache.is_some() {
+            self.writes.push(Write::Ended {
+                step: step.id.clone(),
+                entry: Entry {
+                    state: State::Unseen,
+                    at,
+                    known: None,
+                },
+                kept: false,
+            });
+        }
     }
 
     /// Writes what there is to remember. What could not be written stays.
