@@ -72,13 +72,13 @@ const BOUNDS: &[Bound] = &[
     },
     Bound {
         what: FAULTS,
-        plain: 256.0,
+        plain: 300.0,
         optimised: 145.0,
         unit: "",
     },
     Bound {
         what: SLOT,
-        plain: 760.0,
+        plain: 900.0,
         optimised: 400.0,
         unit: " KiB",
     },
