@@ -70,6 +70,7 @@ impl Bench {
             rounds: usize::MAX,
             leftovers: Vec::new(),
             settle: false,
+            before: None,
         }
     }
 

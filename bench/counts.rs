@@ -9,7 +9,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::bench::{Bench, text};
-use crate::measure::{self, Measured, in_turn};
+use crate::measure::{self, Contender, Measured, in_turn};
 use crate::meter::Watch;
 use crate::report::{Section, Verdict};
 use crate::workload::{Graph, Workload};
@@ -47,6 +47,18 @@ const BOUNDS: &[Bound] = &[
         unit: "",
     },
     Bound {
+        what: FRESH,
+        plain: 2.5,
+        optimised: 2.5,
+        unit: "",
+    },
+    Bound {
+        what: TOUCHED,
+        plain: 6.5,
+        optimised: 6.5,
+        unit: "",
+    },
+    Bound {
         what: CPU,
         plain: 2.25,
         optimised: 1.7,
@@ -60,13 +72,13 @@ const BOUNDS: &[Bound] = &[
     },
     Bound {
         what: FAULTS,
-        plain: 256.0,
+        plain: 300.0,
         optimised: 145.0,
         unit: "",
     },
     Bound {
         what: SLOT,
-        plain: 760.0,
+        plain: 900.0,
         optimised: 400.0,
         unit: " KiB",
     },
@@ -81,6 +93,8 @@ const BOUNDS: &[Bound] = &[
 const FSYNCS: &str = "fsyncs per step";
 const OPENS: &str = "opened files per step";
 const PROCESSES: &str = "processes per step, without its own";
+const FRESH: &str = "looks at files per fresh step with two";
+const TOUCHED: &str = "looks and opened files per touched step with two";
 const CPU: &str = "CPU per step / the floor's";
 const MEMORY: &str = "memory per 1,000 steps";
 const FAULTS: &str = "page faults per slot of 16, without its step's";
@@ -94,7 +108,7 @@ type Figures = Result<Option<Vec<(&'static str, f64)>>, String>;
 pub fn counts(bench: &Bench) -> Section {
     let about = "counts that do not depend on how busy the machine is";
     let mut section = Section::of("short", about);
-    for measured in [traced, processor, memory, slots].map(|measure| measure(bench)) {
+    for measured in [traced, fresh, processor, memory, slots].map(|measure| measure(bench)) {
         match measured {
             Ok(Some(figures)) => section.verdicts.extend(figures.into_iter().map(verdict)),
             Ok(None) => section.notes.push("skipped: strace is needed".into()),
@@ -121,26 +135,11 @@ const CALLS: &str = "trace=open,openat,creat,fsync,fdatasync,clone,clone3,fork,v
 fn traced(bench: &Bench) -> Figures {
     const STEPS: usize = 500;
     let work = Workload::of_true(Graph::Wide, STEPS, 8);
-    let mut run = bench.quintet("traced", "run", &work);
-    let trace = run.order.dir.join("trace");
-    let mut words: Vec<String> = [
-        "strace",
-        "-f",
-        "--seccomp-bpf",
-        "-o",
-        &text(&trace),
-        "-e",
-        CALLS,
-    ]
-    .map(str::to_owned)
-    .into();
-    words.append(&mut run.order.words);
-    run.order.words = words;
+    let run = bench.quintet("traced", "run", &work);
     if !can_trace() {
         return Ok(None);
     }
-    measure::once(&run)?;
-    let trace = fs::read_to_string(&trace).map_err(|error| error.to_string())?;
+    let trace = trace(run, CALLS)?;
     let made = made(&trace, &work.command[0]);
     if made.steps != STEPS {
         return Err(format!("{} steps were traced, of {STEPS}", made.steps));
@@ -151,6 +150,44 @@ fn traced(bench: &Bench) -> Figures {
         (OPENS, each(made.opened)),
         (PROCESSES, each(made.processes) - 1.0),
     ]))
+}
+
+/// What the program does to see that a step is fresh: with nothing changed, and
+/// with all files touched, so that each is read. So small a file is read at once.
+fn fresh(bench: &Bench) -> Figures {
+    const STEPS: usize = 500;
+    const LOOKS: &str = "trace=stat,lstat,newfstatat,statx,open,openat";
+    if !can_trace() {
+        return Ok(None);
+    }
+    let run = || crate::fresh::quintet(bench, "fresh", STEPS);
+    crate::fresh::settled(&run())?;
+    // A call that lines of other threads came into goes on in a line of its own;
+    // what was not there was looked for by whoever loads the program.
+    let counts =
+        |line: &&str| line.contains('(') && !line.contains("<...") && !line.contains("= -1 ");
+    let each = |trace: String| trace.lines().filter(counts).count() as f64 / STEPS as f64;
+    let settled = each(trace(run(), LOOKS)?);
+    crate::fresh::touch(&run().order.dir);
+    let touched = each(trace(run(), LOOKS)?);
+    Ok(Some(vec![(FRESH, settled), (TOUCHED, touched)]))
+}
+
+/// Runs a command and gives the trace of some of its calls.
+fn trace(mut run: Contender, calls: &str) -> Result<String, String> {
+    let trace = run.order.dir.join("trace");
+    let strace = [
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-o",
+        &text(&trace),
+        "-e",
+        calls,
+    ];
+    run.order.words.splice(0..0, strace.map(str::to_owned));
+    measure::once(&run)?;
+    fs::read_to_string(&trace).map_err(|error| error.to_string())
 }
 
 /// Whether there is strace, and it may.

@@ -16,6 +16,7 @@ mod bench;
 mod counts;
 mod floor;
 mod formats;
+mod fresh;
 mod growth;
 mod history;
 mod measure;

@@ -24,6 +24,8 @@ pub struct Contender {
     pub leftovers: Vec<PathBuf>,
     /// Before each round, what is on its way to the disk is waited for.
     pub settle: bool,
+    /// What is done before each round, and not measured.
+    pub before: Option<Box<dyn Fn()>>,
 }
 
 /// What came of it.
@@ -130,6 +132,9 @@ pub fn once(contender: &Contender) -> Result<Sample, String> {
             true => std::fs::remove_dir_all(path),
             false => std::fs::remove_file(path),
         };
+    }
+    if let Some(before) = &contender.before {
+        before();
     }
     if contender.settle {
         nix::unistd::sync();

@@ -40,6 +40,16 @@ const REASONS: &[(&str, &str, &str)] = &[
         "Every field's name and type is checked with its place in the file, ids and edges are resolved and cycles looked for; n2 reads lines of three known shapes.",
     ),
     (
+        "W6",
+        "wall / ninja's",
+        "The plan is read with every field checked, hashed, and compared with what the store remembers of each step; each step is settled by an event of its own with its reason, in the database and in the copy. ninja reads lines and compares times, and records nothing.",
+    ),
+    (
+        "W6",
+        "every byte read again",
+        "Beside all that, each file is opened, read and hashed, by one thread, and its new times are written down for the next run.",
+    ),
+    (
         "W8",
         "CPU beyond the floor's",
         "Each slot has a process of its own: to fork it, and to make its three files while 999 others make theirs in the same directory, takes 1.9 ms. ninja and n2 take 1.1 ms more than the floor, too.",

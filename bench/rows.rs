@@ -44,6 +44,11 @@ pub const ROWS: &[Row] = &[
         measure: preview,
     },
     Row {
+        name: "W6",
+        about: "10,000 steps that are fresh, 2 at once",
+        measure: crate::fresh::fresh,
+    },
+    Row {
         name: "W7",
         about: "one step that prints 1 GiB",
         measure: printing,
@@ -77,7 +82,7 @@ pub fn wall(sample: &Sample) -> f64 {
 }
 
 /// The one with this name, if it was measured.
-fn named<'a>(all: &'a [Measured], name: &str) -> Option<&'a Measured> {
+pub fn named<'a>(all: &'a [Measured], name: &str) -> Option<&'a Measured> {
     let mut all = all.iter();
     all.find(|measured| measured.name == name && !measured.samples.is_empty())
 }

@@ -30,14 +30,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use crate::engine::{Again, Answers, Audience, Ended, Held, Refused, Session};
+use crate::engine::{Again, Answers, Audience, Ended, Held, Question, Refused, Session};
 use crate::exec::process::Zygote;
 use crate::load::{self, Refusal, Request};
 use crate::paths::{StateDir, Unusable};
+use crate::plan::Plan;
 use crate::plan::graph::Graph;
 use crate::plan::problem::Problem;
 use crate::plan::select::{self, Range, SelectError, Selection};
-use crate::plan::{Plan, StepIx};
 use crate::run::trace::Tracing;
 use crate::run::{Event, RunState, StepRecord};
 use crate::store::{Counted, Durability, NoSuchRun, RunFilter, RunRow, Store, StoreError, logs};
@@ -457,8 +457,10 @@ struct Nobody;
 impl Audience for Nobody {
     fn begins(&mut self, _run_id: &str) {}
     fn event(&mut self, _run: &RunState, _event: &Event) {}
-    fn ask(&mut self, step: StepIx, _question: &str, answers: &Answers) {
-        answers.give(step, false, "nobody to ask");
+    fn ask(&mut self, question: &Question<'_>, answers: &Answers) {
+        if !question.is_patient {
+            answers.give(question.step, false, "nobody to ask");
+        }
     }
     fn waits(&mut self, _held: &Held) {}
 }

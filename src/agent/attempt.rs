@@ -80,12 +80,9 @@ fn came(told: &Told, entry: Entry) -> Came {
         outputs.push((VERDICT, verdict.word().to_owned()));
     }
     if let (Some(rounds), Some(Verdict::Rejected)) = (&told.assignment.rounds, entry.verdict) {
-        let before = told
-            .history
-            .iter()
-            .flatten()
-            .filter(|e| rounds.contains(&e.step));
-        let stuck = before.last().and_then(|before| gate::stuck(before, &entry));
+        let mut entries = told.history.iter().flatten();
+        let before = entries.rfind(|entry| rounds.contains(&entry.step));
+        let stuck = before.and_then(|before| gate::stuck(before, &entry));
         outputs.extend(stuck.map(|why| (STUCK, why.to_owned())));
     }
     let failed = entry.error.clone();

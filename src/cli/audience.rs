@@ -14,11 +14,12 @@ use super::log_file;
 use super::notify::Notifier;
 use super::orchestration_record::Record;
 use super::output::LinesToPeople;
-use crate::engine::{Answers, Audience, Clock, Ended, Held};
+use crate::engine::{Answers, Audience, Clock, Ended, Held, Question};
 use crate::paths::StateDir;
 use crate::plan::{Plan, StepIx};
 use crate::run::{Event, Kind, RunState, Seq, Usual};
 use crate::store::logs;
+use crate::view::escape;
 use crate::view::jsonl::Jsonl;
 use crate::view::log_file::LogFile;
 use crate::view::plain::Plain;
@@ -234,19 +235,27 @@ impl Audience for Watcher {
         }
     }
 
-    fn ask(&mut self, step: StepIx, question: &str, answers: &Answers) {
+    fn ask(&mut self, question: &Question<'_>, answers: &Answers) {
+        let step = question.step;
         if self.manner.yes {
             answers.give(step, true, "--yes");
             return;
         }
+        if question.is_patient && !self.manner.quiet {
+            let (run, id) = (&self.run_id, escape::clean(question.id));
+            let how = format!("to answer from elsewhere: quintet approve {run} {id}, or with --no");
+            let _ = writeln!(anstream::stderr(), "{how}");
+        }
         if !std::io::stdin().is_terminal() {
-            answers.give(step, false, "no terminal");
+            if !question.is_patient {
+                answers.give(step, false, "no terminal");
+            }
             return;
         }
         if let People::Progress(progress) = &self.people {
             progress.pause();
         }
-        let question = question.to_owned();
+        let question = question.text.to_owned();
         let answers = answers.clone();
         let terminal = self.terminal.clone();
         // The run goes on while a person thinks.

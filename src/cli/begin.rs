@@ -136,7 +136,10 @@ pub fn watched<A: Audience>(
     kept::ended(&ended, state, args.json || args.after.pass_thru, global);
     boot::settle(&next_boot, &ended, global);
     otlp.send_run(&ended, state);
-    Ok(ExitCode::from(ended.exit_code as u8))
+    let code = ExitCode::from(ended.exit_code as u8);
+    // The process ends, and need not take a large plan to pieces before that.
+    std::mem::forget(ended);
+    Ok(code)
 }
 
 /// What `resume` is told so that it does as this does.

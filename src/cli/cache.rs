@@ -132,7 +132,7 @@ fn words(state: &State) -> String {
         State::ChangedMeanwhile { path } => format!("succeeded, but {path} changed meanwhile"),
         State::MadeNothing { pattern } => format!("succeeded, but made nothing of {pattern}"),
         State::Failed { exit } => format!("failed: {exit}"),
-        State::Unseen => "was not seen through".into(),
+        State::Unseen => "was not seen through, or was taken back".into(),
     }
 }
 

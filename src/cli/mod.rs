@@ -15,6 +15,7 @@
 mod after;
 mod agent;
 mod agent_step;
+mod approve;
 mod args;
 mod audience;
 mod begin;
@@ -180,6 +181,7 @@ verbs! {
     Validate => validate,
     Resume => resume,
     Cancel => cancel,
+    Approve => approve,
     Runs => runs,
     Status => status,
     Logs => logs,

@@ -205,26 +205,13 @@ pub(super) fn missing_secrets(run: &RunState, given: &BTreeMap<String, String>) 
         if step.absent.is_some() || (is_done && step.undo.is_none()) {
             continue;
         }
-        match &step.action {
-            Action::Command(command) => texts(command).for_each(&mut ask),
-            Action::Builtin(builtin) => builtin.env.iter().for_each(|(_, text)| ask(text)),
-            Action::Group => {}
-        }
+        step.action.texts().for_each(&mut ask);
         if let Some(remedy) = &step.remedy {
-            texts(&remedy.command).for_each(&mut ask);
+            remedy.command.texts().for_each(&mut ask);
         }
         if let Some(undo) = &step.undo {
-            texts(&undo.command).for_each(&mut ask);
+            undo.command.texts().for_each(&mut ask);
         }
     }
     missing.into_iter().collect()
-}
-
-fn texts(command: &Command) -> impl Iterator<Item = &Text> {
-    let args: &[Text] = match &command.program {
-        Program::Argv(argv) => argv,
-        Program::Shell { args, .. } => args,
-    };
-    let env = command.env.iter().map(|(_, text)| text);
-    args.iter().chain(env).chain(command.stdin.as_deref())
 }

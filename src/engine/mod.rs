@@ -39,7 +39,7 @@ pub use ears::Signals;
 pub use fresh::Identity;
 pub use job::{JobContext, identity};
 pub use lock::{Denied, Held};
-pub use outside::{Answers, Audience};
+pub use outside::{Answers, Audience, Question};
 pub use session::{Again, Ended, Refused, Session, may_have_restarted};
 use standstill::Standstill;
 
@@ -221,7 +221,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
         self.record(Kind::RunResumed { engine })?;
         for step in self.run.plan().indices() {
             self.unblock(step)?;
-            if let StepState::Asked { role } = self.run.step(step).state {
+            if let StepState::Asked { role, .. } = self.run.step(step).state {
                 self.ask_again(step, role);
             }
         }

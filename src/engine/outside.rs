@@ -45,8 +45,9 @@ pub trait Audience {
     /// it to programs will be there after a power cut, too.
     fn durable(&mut self, _seq: Seq) {}
 
-    /// A person is to be asked. The answer comes through `answers`, now or later.
-    fn ask(&mut self, step: StepIx, question: &str, answers: &Answers);
+    /// A person is to be asked. The answer comes through `answers`, now or later;
+    /// where the question is a patient one, perhaps from elsewhere.
+    fn ask(&mut self, question: &Question<'_>, answers: &Answers);
 
     /// A question has been answered.
     fn answered(&mut self) {}
@@ -60,6 +61,18 @@ pub trait Audience {
     /// These lines of the run's `events.jsonl` do not say what the database
     /// says, and no crash can have done that.
     fn damaged(&mut self, _run_id: &str, _lines: &[u64]) {}
+}
+
+/// What a person is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    pub step: StepIx,
+    /// The step's id.
+    pub id: &'a str,
+    pub text: &'a str,
+    /// It waits for an answer from whoever comes along, so that nobody is there
+    /// now is no answer.
+    pub is_patient: bool,
 }
 
 /// Where answers go.
@@ -232,7 +245,7 @@ impl Answers {
     }
 
     /// What looking at these steps came to.
-    fn tell(&self, found: impl IntoIterator<Item = (StepIx, Freshness)>) {
+    pub(super) fn tell(&self, found: impl IntoIterator<Item = (StepIx, Freshness)>) {
         for (step, found) in found {
             // If the engine is gone, nobody waits for the answer.
             let _ = self
@@ -300,6 +313,9 @@ impl Outside<'_> {
     fn remember(&self, run: &RunState, event: &Event) {
         let Some(prober) = &self.prober else { return };
         match &event.kind {
+            Kind::StepClaimed { attempt, .. } if attempt.role == Role::Undo => {
+                prober.taken_back(attempt.step, event.at);
+            }
             Kind::StepFinished { attempt, end } => {
                 prober.something_ran();
                 if attempt.role == Role::Main && end.verdict == Verdict::Success {
@@ -366,7 +382,14 @@ impl World for Outside<'_> {
     }
 
     fn ask(&mut self, step: StepIx, question: &str) {
-        self.audience.ask(step, question, &self.answers);
+        let about = &self.plan[step];
+        let question = Question {
+            step,
+            id: &about.id,
+            text: question,
+            is_patient: about.policy.approval.is_some(),
+        };
+        self.audience.ask(&question, &self.answers);
     }
 
     fn probe(&mut self, step: StepIx, identity: Result<Identity, String>) {

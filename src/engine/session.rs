@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::ears::{Ears, Heard, Signals};
+use super::fresh::Prober;
 use super::lock::{Denied, Held, LockSpace, Want};
 use super::outside::{Acknowledged, Answers, Audience, Outside, Shelf, StoreLog};
 use super::{Engine, EngineError, JobContext, job};
 use crate::exec::process::{Local, LocalConfig, Zygote, boot_id};
 use crate::exec::{Executor, Waker};
 use crate::paths::StateDir;
-use crate::plan::{Plan, StepIx};
+use crate::plan::{CacheUse, Plan, StepIx};
 use crate::run::replan::{Unsuited, merged};
 use crate::run::trace::{Trace, Tracing};
 use crate::run::{
@@ -176,6 +177,7 @@ struct Stage {
     writer: Arc<RunWriter>,
     line: Line,
     clock: Clock,
+    prober: Option<Prober>,
     /// The run's lock, held as long as this is.
     _lock: Vec<Arc<File>>,
 }
@@ -199,11 +201,12 @@ impl Session<'_> {
             }
         };
         let plan = Arc::new(plan);
+        let line = Line::default();
+        let prober = self.prober(&plan, &line);
         let content = plan.content();
         let content_id = content.id.clone();
         let usual = self.usual(&store, &plan);
         let past = store.past_remedies(&plan, clock.now())?;
-        let line = Line::default();
         let run = NewRun {
             run_id: dir.run_id.clone(),
             plan: plan.clone(),
@@ -219,6 +222,7 @@ impl Session<'_> {
             writer: Arc::new(writer),
             line,
             clock,
+            prober,
             _lock: lock,
         };
         let engine = engine_id(stage.writer.epoch());
@@ -275,6 +279,7 @@ impl Session<'_> {
             writer: Arc::new(writer),
             line,
             clock,
+            prober: None,
             _lock: lock,
         };
         let engine = engine_id(stage.writer.epoch());
@@ -319,6 +324,21 @@ impl Session<'_> {
         let usual = store.usual(plan).unwrap_or_default();
         self.audience.expects(&usual);
         usual
+    }
+
+    /// Whoever looks at steps' freshness, where any may be fresh: what is remembered
+    /// is read while the rest is put up. Without one the loop starts its own, and
+    /// says why it cannot.
+    fn prober(&self, plan: &Arc<Plan>, line: &Line) -> Option<Prober> {
+        let mut steps = plan.steps.iter();
+        if plan.cache == CacheUse::Off || !steps.any(|step| step.cache.is_some()) {
+            return None;
+        }
+        let answers = line.answers.clone();
+        // Nobody asks before there is somebody to tell.
+        let tell = move |all| _ = answers.get().map(|answers| answers.tell(all));
+        let env = std::env::vars_os().collect();
+        Prober::start(plan.clone(), self.state.clone(), env, tell).ok()
     }
 
     /// Takes the lock that the plan asks for, and waits for it as long as the
@@ -434,13 +454,16 @@ impl Session<'_> {
             strict: self.strict,
             before: state.seq(),
         };
+        let answers = Answers::new(sender, executor.waker());
+        // Only ever set once for a line.
+        let _ = stage.line.answers.set(answers.clone());
         let mut world = Outside {
             clock: stage.clock,
             inbox,
-            answers: Answers::new(sender, executor.waker()),
+            answers,
             locks: LockSpace::open(&self.state.locks()),
             waiting: BTreeMap::new(),
-            prober: None,
+            prober: stage.prober,
             shelf: stage.shelf,
             writer: stage.writer.clone(),
             asked: 0,
@@ -482,12 +505,13 @@ impl Session<'_> {
     }
 }
 
-/// The line between the log's thread, which starts first, and the executor's
-/// waker, which exists only later.
+/// The line between threads that start first, the log's and the one that looks
+/// at freshness, and the loop, which exists only later.
 #[derive(Default)]
 struct Line {
     acknowledged: Arc<Acknowledged>,
     waker: Arc<OnceLock<Waker>>,
+    answers: Arc<OnceLock<Answers>>,
 }
 
 impl Line {

@@ -41,7 +41,9 @@ pub use cache::{Cache, CacheUse};
 pub use condition::Condition;
 pub use content::Content;
 pub use notify::Notify;
-pub use policy::{OnAbort, OnFailure, OnRestart, Order, Policy, Retry, Rollback, Verdict};
+pub use policy::{
+    Approval, OnAbort, OnFailure, OnRestart, Order, Policy, Retry, Rollback, Verdict,
+};
 pub use remedy::{Budget, Remediate, Remedy};
 pub use text::{Part, Text};
 pub use told::{About, Level, LogFile, Moment, Notice};
@@ -351,6 +353,18 @@ impl Action {
         }
     }
 
+    /// All its texts.
+    pub fn texts(&self) -> impl Iterator<Item = &Text> {
+        let (command, own) = match self {
+            Action::Command(command) => (Some(command.texts()), None),
+            _ => (None, Some(self.env().iter().map(|(_, text)| text))),
+        };
+        command
+            .into_iter()
+            .flatten()
+            .chain(own.into_iter().flatten())
+    }
+
     /// Where it happens; absolute. A meeting point happens nowhere.
     pub fn cwd(&self) -> Option<&Arc<str>> {
         match self {
@@ -373,6 +387,18 @@ pub struct Command {
     /// Text for standard input; without it the step reads end of file at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<Box<Text>>,
+}
+
+impl Command {
+    /// All its texts: arguments, environment, standard input.
+    pub fn texts(&self) -> impl Iterator<Item = &Text> {
+        let args: &[Text] = match &self.program {
+            Program::Argv(argv) => argv,
+            Program::Shell { args, .. } => args,
+        };
+        let env = self.env.iter().map(|(_, text)| text);
+        args.iter().chain(env).chain(self.stdin.as_deref())
+    }
 }
 
 /// How the program is named.

@@ -8,6 +8,7 @@
 //! Nothing here looks at files: who walks directories asks here where to begin,
 //! whether to go on, and what to take.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -74,6 +75,14 @@ impl Pattern {
             Some(rest) => (true, rest),
             None => (false, written),
         };
+        if !text.is_empty() && !text.contains(is_special) {
+            // Most patterns are plain paths, and there may be many.
+            return Ok(Pattern {
+                takes_out,
+                root: text.into(),
+                glob: None,
+            });
+        }
         let names: Vec<&str> = text.split('/').collect();
         let literal = names.iter().take_while(|name| !is_glob(name)).count();
         let root = PathBuf::from(plain(&names[..literal].join("/")));
@@ -176,7 +185,10 @@ pub fn seen_from(base: &str, written: &str) -> Box<str> {
 }
 
 /// The pattern that names just this path.
-fn literal(path: &str) -> String {
+fn literal(path: &str) -> Cow<'_, str> {
+    if !path.contains(is_special) {
+        return path.into();
+    }
     let mut pattern = String::with_capacity(path.len());
     for sign in path.chars() {
         if is_special(sign) {
@@ -184,7 +196,7 @@ fn literal(path: &str) -> String {
         }
         pattern.push(sign);
     }
-    pattern
+    pattern.into()
 }
 
 /// What a pattern without any special signs says.

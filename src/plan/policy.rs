@@ -39,6 +39,10 @@ pub struct Policy {
     /// Give the step output files of its own instead of a range of the slot's.
     #[serde(default, skip_serializing_if = "is_default")]
     pub own_log: bool,
+    /// How long a question whether it may run waits for its answer. Without this,
+    /// whoever is at the terminal answers, or nobody, which is a no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// At most so many bytes of each of its streams are kept, from the beginning
     /// and the end; all of them, without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,9 +62,20 @@ impl Default for Policy {
             priority: 0,
             exit_codes: BTreeMap::new(),
             own_log: false,
+            approval: None,
             max_output: None,
         }
     }
+}
+
+/// A question that waits for a person who need not be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Approval {
+    /// So long; for ever, without.
+    #[serde(with = "millis::opt", default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Duration>,
+    /// What counts when nobody has answered by then.
+    pub otherwise: bool,
 }
 
 /// How often and how soon a failed attempt is made again.

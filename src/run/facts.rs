@@ -8,7 +8,7 @@
 use super::event::{Outcome, Reason};
 use super::state::RunState;
 use crate::plan::condition::{Facts, Value};
-use crate::plan::{Action, Condition, Part, Program, StepIx, Text, look_up};
+use crate::plan::{Condition, Part, StepIx, Text, look_up};
 
 /// What a condition came to.
 pub(super) enum Judged {
@@ -34,7 +34,10 @@ pub(super) fn holds(run: &RunState, ix: StepIx, when: &Condition) -> bool {
 
 /// The first output that the step's command asks for and nobody has put out.
 pub(super) fn missing_output(run: &RunState, ix: StepIx) -> Option<Reason> {
-    texts(run, ix).find_map(|text| missing_in(run, text))
+    run.plan[ix]
+        .action
+        .texts()
+        .find_map(|text| missing_in(run, text))
 }
 
 /// Whether the step's command asks for anything that other steps put out.
@@ -43,23 +46,11 @@ pub(super) fn asks_for_outputs(run: &RunState, ix: StepIx) -> bool {
         Text::Plain(_) => false,
         Text::Parts(parts) => parts.iter().any(|part| matches!(part, Part::Output { .. })),
     };
-    texts(run, ix)
+    run.plan[ix]
+        .action
+        .texts()
         .chain(run.plan.env.iter().map(|(_, text)| text))
         .any(asks)
-}
-
-/// All texts of what the step does.
-fn texts(run: &RunState, ix: StepIx) -> impl Iterator<Item = &Text> {
-    let action = &run.plan[ix].action;
-    let (argv, stdin): (&[Text], _) = match action {
-        Action::Command(command) => match &command.program {
-            Program::Argv(argv) => (argv, command.stdin.as_deref()),
-            Program::Shell { args, .. } => (args, command.stdin.as_deref()),
-        },
-        Action::Builtin(_) | Action::Group => (&[], None),
-    };
-    let env = action.env().iter().map(|(_, text)| text);
-    argv.iter().chain(env).chain(stdin)
 }
 
 fn missing_in(run: &RunState, text: &Text) -> Option<Reason> {

@@ -69,7 +69,8 @@ impl RunState {
                     StepState::Failing { .. } => Role::Remedy,
                     _ => Role::Main,
                 };
-                record.state = StepState::Asked { role };
+                let since = event.at;
+                record.state = StepState::Asked { role, since };
                 self.refresh(*step);
             }
             Kind::StepAnswered { step, yes, by } => self.answered(*step, *yes, by),
@@ -161,7 +162,7 @@ impl RunState {
                 StepState::Running { .. } => true,
                 // What its end means is for the new plan to say.
                 StepState::Failing { .. } => step.absent.is_none(),
-                StepState::Asked { role } => {
+                StepState::Asked { role, .. } => {
                     let question = |step: &Step| match role {
                         Role::Remedy => step.remedy.as_ref().and_then(|r| r.confirm.clone()),
                         _ => step.confirm.clone(),
@@ -197,6 +198,7 @@ impl RunState {
                 Box::new(Mending {
                     attempts,
                     forgiven: attempts,
+                    before: attempts,
                     ..Mending::default()
                 })
             });
@@ -434,7 +436,9 @@ impl RunState {
         let record = &mut self.steps[step.at()];
         let declined = (!yes).then(|| by.into());
         match record.state {
-            StepState::Asked { role: Role::Remedy } => {
+            StepState::Asked {
+                role: Role::Remedy, ..
+            } => {
                 let mending = record.mending.get_or_insert_default();
                 mending.agreed = yes;
                 mending.declined = declined;

@@ -61,7 +61,7 @@ pub enum Stale {
     Unknown,
     /// Its last attempt failed.
     Failed { at: Millis },
-    /// Nobody saw its last attempt through.
+    /// Nobody saw its last attempt through, or what that did was taken back.
     Unseen,
     /// Its success is too old.
     Expired {
@@ -166,7 +166,7 @@ fn fresher_than(run: &RunState, ix: StepIx) -> Option<String> {
         let record = run.find(id).map(|ix| run.step(ix));
         record.is_none_or(|record| match record.outcome() {
             Some(Outcome::Failed | Outcome::Canceled) => false,
-            _ => record.remedies() == 0,
+            _ => !record.may_be_mended(),
         })
     };
     let late = cache.stale_with.iter().find(|id| !at_once(id));
@@ -193,7 +193,9 @@ impl fmt::Display for Stale {
         match self {
             Stale::Unknown => f.write_str("no success of it is remembered"),
             Stale::Failed { .. } => f.write_str("it failed last time"),
-            Stale::Unseen => f.write_str("its last attempt was not seen through"),
+            Stale::Unseen => {
+                f.write_str("its last attempt was not seen through, or was taken back")
+            }
             Stale::Expired { age, ttl } => write!(
                 f,
                 "its success is {} old, and counts for {}",

@@ -30,7 +30,7 @@ pub(super) enum Place {
     /// It is claimed, and waits only for the end of one step that is under way:
     /// it may be handed over to begin behind it.
     Behind,
-    /// It may be claimed at that time.
+    /// It may be claimed at that time, or is to be answered for by then.
     Due(Millis),
 }
 
@@ -245,7 +245,11 @@ impl RunState {
         for ix in self.plan.indices() {
             match self.steps[ix.at()].state {
                 StepState::Settled { outcome, .. } => self.settled(ix, outcome),
-                StepState::Pending | StepState::Asked { role: Role::Main } | StepState::Absent => {}
+                StepState::Pending
+                | StepState::Asked {
+                    role: Role::Main, ..
+                }
+                | StepState::Absent => {}
                 _ => self.soon(ix),
             }
         }
@@ -320,6 +324,12 @@ impl RunState {
         let class = self.places.class_of[ix.at()];
         let (waiting, claimed) = match record.state {
             StepState::Failing { .. } => return Place::Todo,
+            StepState::Asked { since, .. } => {
+                return match step.policy.approval.and_then(|approval| approval.within) {
+                    Some(within) => Place::Due(since + within.as_millis() as Millis),
+                    None => Place::Nowhere,
+                };
+            }
             StepState::Backoff { .. } if record.probe == Probe::Out => return Place::Nowhere,
             StepState::Backoff { not_before, .. } => return Place::Due(not_before),
             StepState::Pending => (true, false),

@@ -41,6 +41,8 @@ pub enum Command {
     },
     /// Ask a person whether the step may run.
     Ask { step: StepIx, question: String },
+    /// Take this as the person's answer: there was none in time.
+    Answer { step: StepIx, yes: bool, by: String },
     /// Make this attempt, not before the given time.
     Retry {
         attempt: Attempt,
@@ -89,6 +91,7 @@ impl Command {
                 reason,
             },
             Command::Ask { step, question } => Kind::StepAsked { step, question },
+            Command::Answer { step, yes, by } => Kind::StepAnswered { step, yes, by },
             Command::Retry {
                 attempt,
                 not_before,
@@ -373,8 +376,11 @@ fn turn(run: &RunState, ix: StepIx) -> Option<Command> {
         return settle(Outcome::Failed, missing);
     }
     if run.is_cached(ix) {
-        if record.probe == Probe::None {
-            return Some(Command::Probe { step: ix });
+        match record.probe {
+            Probe::None => return Some(Command::Probe { step: ix }),
+            // Nobody is asked about a step that need not run.
+            Probe::Out => return None,
+            Probe::Told(_) => {}
         }
         if let Some((outcome, reason)) = freshness::settles(run, ix) {
             return settle(outcome, reason);
@@ -480,6 +486,7 @@ fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
     {
         let record = run.step(*ix);
         let StepState::Backoff { role, attempt, .. } = record.state else {
+            commands.extend(unanswered(run, *ix));
             continue;
         };
         // What it looks at is to be known before it runs, or its success could
@@ -511,6 +518,16 @@ fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
     for turn in refill.of(&places.ahead, places.claims.len().saturating_sub(may_start)) {
         commands.push(claim_of(run, run.order.step(turn), Reason::Ahead));
     }
+}
+
+/// Nobody has answered for too long: what counts then.
+fn unanswered(run: &RunState, ix: StepIx) -> Option<Command> {
+    let approval = run.plan[ix].policy.approval?;
+    matches!(run.step(ix).state, StepState::Asked { .. }).then(|| Command::Answer {
+        step: ix,
+        yes: approval.otherwise,
+        by: "nobody answered in time".to_owned(),
+    })
 }
 
 /// How claims of one kind are kept up.

@@ -12,8 +12,8 @@ pub enum StepState {
     /// It waits: for other steps, or for its turn.
     Pending,
     /// A person was asked whether it may run, or, where that is the role, be
-    /// remedied. Ends with the answer.
-    Asked { role: Role },
+    /// remedied. Ends with the answer, or when nobody has given one for too long.
+    Asked { role: Role, since: Millis },
     /// The log says that this attempt may start. Ends when it does, or is no longer wanted.
     Claimed {
         role: Role,
@@ -109,6 +109,8 @@ pub struct Mending {
     pub attempts: u32,
     /// How many of them do not count: made before the run was reopened, or interrupted.
     pub forgiven: u32,
+    /// How many were made before the run was reopened.
+    pub before: u32,
     /// A person has agreed to the next one.
     pub agreed: bool,
     /// A person has declined it, and this is who.
@@ -182,6 +184,13 @@ impl StepRecord {
     /// How far taking the step back has come.
     pub fn undo(&self) -> &UndoState {
         self.undo.as_deref().unwrap_or(&UndoState::None)
+    }
+
+    /// Whether its remedy may have done something since the run went on last:
+    /// also one counts of which nobody knows.
+    pub(super) fn may_be_mended(&self) -> bool {
+        let mending = self.mending.as_ref();
+        mending.is_some_and(|mending| mending.attempts > mending.before)
     }
 
     /// How often its remedy has been used in this run.

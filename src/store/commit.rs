@@ -282,10 +282,11 @@ impl Log {
     }
 
     /// A step that may have begun is not fresh, until somebody has seen how it
-    /// ended: this is durable as soon as the claim is.
+    /// ended; nor is one any more that is taken back. This is durable as soon as
+    /// the claim is.
     fn doubt_freshness(&self, tx: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
         match &event.kind {
-            Kind::StepClaimed { attempt, .. } if attempt.role == Role::Main => {
+            Kind::StepClaimed { attempt, .. } if attempt.role != Role::Remedy => {
                 let step = &self.plan[attempt.step];
                 match step.cache {
                     Some(_) => cache::unseen(tx, &self.plan.project, &self.plan.id, &step.id),

@@ -27,6 +27,10 @@ use super::{Durability, NotOwned, Owner, Ownership, Store, StoreError};
 /// How long events gather before they are committed, if nobody is in a hurry.
 pub const GATHER: Duration = Duration::from_millis(20);
 
+/// So many are committed without waiting for more: their own writing takes longer
+/// than the commit, and is best done while others come.
+const ENOUGH: usize = 1024;
+
 /// A run as it enters the store.
 pub struct NewRun {
     /// From [`super::reserve_run`], which has made its directory.
@@ -262,7 +266,7 @@ impl Shared {
         let mut queue = self.queue();
         queue.items.push(item);
         queue.pushed += 1;
-        if queue.idle {
+        if queue.idle || queue.items.len() == ENOUGH {
             queue.idle = false;
             self.work.notify_one();
         }
@@ -316,7 +320,7 @@ impl Shared {
             queue.idle = false;
         }
         let enough = Instant::now() + GATHER;
-        while !queue.hurry && !queue.closing {
+        while !queue.hurry && !queue.closing && queue.items.len() < ENOUGH {
             let left = enough.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;

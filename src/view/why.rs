@@ -79,7 +79,9 @@ fn answer(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
             words::absent(run.plan(), ix)
         )],
         StepState::Pending => waits(question),
-        StepState::Asked { role: Role::Remedy } => {
+        StepState::Asked {
+            role: Role::Remedy, ..
+        } => {
             vec!["failed, and waits for a person to say whether its remedy may run".into()]
         }
         StepState::Asked { .. } => vec!["waits for a person to say whether it may run".into()],

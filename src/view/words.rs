@@ -174,9 +174,9 @@ pub fn note(run: &RunState, ix: StepIx, now: Millis) -> String {
     match &record.state {
         StepState::Absent => absent(run.plan(), ix).to_owned(),
         StepState::Pending => waiting(run, ix),
-        StepState::Asked { role: Role::Remedy } => {
-            "it failed, and a person is asked about its remedy".to_owned()
-        }
+        StepState::Asked {
+            role: Role::Remedy, ..
+        } => "it failed, and a person is asked about its remedy".to_owned(),
         StepState::Asked { .. } => "a person is asked".to_owned(),
         StepState::Claimed { .. } => match waits_for(run, ix).is_empty() {
             true => "about to start".to_owned(),

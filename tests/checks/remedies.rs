@@ -65,6 +65,13 @@ fn e10_a_remedy_that_does_not_help_is_told_from_one_that_fails() {
         .stderr_has("its remedy failed: exit 7")
         .run();
     assert!(says(&log(&test), "ERROR", "The remedy of A failed (exit 7"));
+    // Why is what a person needs to know.
+    let test = check("echo no network >&2; exit 1");
+    test.quintet(&["check"])
+        .status(1)
+        .stderr_has("failed      A: exit 1; its remedy failed: exit 1: no network")
+        .run();
+    assert!(says(&log(&test), "ERROR", "exit 1: no network"));
 }
 
 /// E13.
@@ -153,11 +160,33 @@ fn a_remedy_that_can_be_undone_is_when_the_run_fails() {
 name = "File"
 command = "test -e there"
 remedy = { command = "touch there", undo = "rm there; echo undone >>ran" }
+ttl = "1h"
 [[checks]]
 name = "Other"
 command = "false"
 "#,
     );
-    test.quintet(&["check"]).status(1).no_file("there").run();
+    let done = test.quintet(&["check"]);
+    let done = done
+        .status(1)
+        .stderr_has("undone      File: the run failed all the same")
+        .stderr_has("0 passed, 1 failed, 0 skipped, 0 remediated, 1 undone")
+        .no_file("there")
+        .run();
     assert_eq!(ran(&test), "undone");
+    let log = log(&test);
+    assert!(
+        says(&log, "WARNING", "The remedy of File was undone"),
+        "{log}"
+    );
+    assert!(done.stderr.contains("remediated  File"), "{}", done.stderr);
+    // It succeeded for a while, and that counts no more.
+    let results = checked(&test, &["--fast"], 1);
+    assert_eq!(status(&results, "checks/file"), "undone");
+    assert_eq!(ran(&test), "undone undone");
+    // What needed no remedy is not undone.
+    let test = test.file("there", "");
+    let results = checked(&test, &[], 1);
+    assert_eq!(status(&results, "checks/file"), "passed");
+    assert_eq!(ran(&test), "undone undone");
 }

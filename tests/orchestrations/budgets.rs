@@ -96,6 +96,10 @@ fn time_on_the_clock_is_a_budget() {
         "[agents.A]\ncommand = [\"sleep\", \"600\"]\nbudget = { wall_seconds = 0.2 }\n\
          [orchestrations.x]\nagents = [\"A\"]\n",
     );
-    agents.run("x", &[]).status(1).stderr_has("Timeout after 0.2s").run();
+    agents
+        .run("x", &[])
+        .status(1)
+        .stderr_has("Timeout after 0.2s")
+        .run();
     assert_eq!(ended(&agents.record("x")), [("1/A", "failed")]);
 }

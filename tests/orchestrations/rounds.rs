@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{Agents, ended};
+use crate::support::eventually;
 
 const ROUNDS: &str = r#"
 [tasks.t]
@@ -143,23 +144,38 @@ fn a_round_whose_builder_fails_is_no_approved_one() {
     assert_eq!(all[6], ("1/gate", "succeeded"));
 }
 
+/// `quintet approve` answers, from anywhere.
 #[test]
 fn a_person_is_asked_where_that_is_wanted_and_no_answer_is_no() {
-    let config = ROUNDS.replace("max_rounds = 3", "max_rounds = 1, ask = true");
     let review = "echo '{\"verdict\": \"rejected\"}'\n";
-    let agents = Agents::new(&config)
-        .script("build.sh", ADDS)
-        .script("review.sh", review);
-    let failed = agents.run("t", &[]).status(1);
+    let asking = |seconds: &str| {
+        let rounds = format!("max_rounds = 1, ask_seconds = {seconds}");
+        let config = ROUNDS.replace("max_rounds = 3", &rounds);
+        let agents = Agents::new(&config);
+        agents.script("build.sh", ADDS).script("review.sh", review)
+    };
+    let nobody = asking("0.2");
+    let failed = nobody.run("t", &[]).status(1);
     failed.stderr_has("not approved after 1 round").run();
-    let agents = Agents::new(&config)
-        .script("build.sh", ADDS)
-        .script("review.sh", review);
-    agents.run("t", &["--yes"]).run();
-    let record = agents.record("t");
+    assert_eq!(ended(&nobody.record("t"))[3], ("1/gate", "failed"));
+
+    let somebody = asking("0");
+    let live = somebody.run("t", &[]).start();
+    eventually("the question is asked", || {
+        let approve = somebody.0.quintet(&["approve", "last", "1/approval"]);
+        let mut command = approve.command();
+        command.output().is_ok_and(|output| output.status.success())
+    });
+    live.finish();
+    let record = somebody.record("t");
+    let all = ended(&record);
     assert_eq!(
-        ended(&record)[2..4],
-        [("1/approval", "succeeded"), ("1/gate", "succeeded")]
+        all[2..],
+        [
+            ("1/approval", "succeeded"),
+            ("1/gate", "succeeded"),
+            ("2/After", "succeeded")
+        ]
     );
 }
 

@@ -376,8 +376,7 @@ fn may_pass(plan: &Plan, world: &Virtual, at: usize, need: StepIx) -> bool {
         matches!(&event.kind, Kind::StepSettled {
                 step,
                 reason: Reason::FallbackNotNeeded { .. }
-                    | Reason::Condition { .. }
-                    | Reason::Fresh(_),
+                    | Reason::Condition { .. },
                 ..
             } if *step == need)
     });
@@ -386,10 +385,19 @@ fn may_pass(plan: &Plan, world: &Virtual, at: usize, need: StepIx) -> bool {
         .filter(|ix| plan[*ix].fallback_of == Some(need))
         .any(|fallback| {
             assumed(world, fallback)
+                || is_fresh(world, fallback)
                 || ended_by(world, at, fallback).any(|exit| *exit == Exit::Exited { code: 0 })
         });
-    let passed = passed || assumed(world, need);
+    let passed = passed || assumed(world, need) || is_fresh(world, need);
     well || forgiven || passed || saved
+}
+
+/// The step did not need to run.
+fn is_fresh(world: &Virtual, step: StepIx) -> bool {
+    world.log().iter().any(|event| {
+        matches!(&event.kind, Kind::StepSettled { step: settled, reason: Reason::Fresh(_), .. }
+            if *settled == step)
+    })
 }
 
 /// A person has said that the step counts as done.

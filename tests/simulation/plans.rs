@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quintet::plan::{
-    Absent, Action, Budget, Cache, CacheUse, Command, Condition, Holds, OnAbort, OnFailure,
-    OnRestart, Plan, Policy, Program, Remediate, Remedy, Retry, Rollback, Step, StepIx, Undo,
-    Verdict,
+    Absent, Action, Approval, Budget, Cache, CacheUse, Command, Condition, Holds, OnAbort,
+    OnFailure, OnRestart, Plan, Policy, Program, Remediate, Remedy, Retry, Rollback, Step, StepIx,
+    Undo, Verdict,
 };
 
 use crate::rng::Rng;
@@ -142,6 +142,10 @@ fn step(rng: &mut Rng, at: usize, needs: Vec<StepIx>, after: Vec<StepIx>) -> Ste
         always: rng.chance(8),
         idempotent: !rng.chance(10),
         priority: rng.below(3) as i32 - 1,
+        approval: rng.chance(50).then(|| Approval {
+            within: rng.chance(70).then(|| Duration::from_millis(rng.below(40))),
+            otherwise: rng.chance(50),
+        }),
         timeout: rng
             .chance(25)
             .then(|| Duration::from_millis(5 + rng.below(60))),

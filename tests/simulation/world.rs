@@ -542,6 +542,12 @@ impl World for Outside {
     fn ask(&mut self, step: StepIx, _question: &str) {
         let who = self.who();
         let mut world = self.0.call();
+        let approval = world.plan[step].policy.approval;
+        let gives_up = approval.is_some_and(|approval| approval.within.is_some());
+        if gives_up && world.rng.chance(40) {
+            // Nobody comes along.
+            return;
+        }
         let at = world.now + world.rng.below(30);
         let answer = Request::Answer {
             step,

@@ -9,7 +9,7 @@ use super::remembered;
 use crate::cli::audience::{Manner, Watcher};
 use crate::cli::error::Failure;
 use crate::cli::output::LinesToPeople;
-use crate::engine::{Answers, Audience, Ended, Held};
+use crate::engine::{Answers, Audience, Ended, Held, Question};
 use crate::load::checks::Settings;
 use crate::paths::StateDir;
 use crate::plan::StepIx;
@@ -149,8 +149,8 @@ impl Audience for Watch {
         self.inner.durable(seq);
     }
 
-    fn ask(&mut self, step: StepIx, question: &str, answers: &Answers) {
-        self.inner.ask(step, question, answers);
+    fn ask(&mut self, question: &Question<'_>, answers: &Answers) {
+        self.inner.ask(question, answers);
     }
 
     fn answered(&mut self) {

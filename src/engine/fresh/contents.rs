@@ -9,9 +9,9 @@
 
 use std::collections::HashMap;
 use std::fs::{File as Opened, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::run::Millis;
@@ -68,14 +68,12 @@ impl Contents {
             .filter(known)
             .or_else(|| self.read.get(path).filter(known));
         if let Some(known) = known {
-            let path = path.into();
             return Ok(File {
-                path,
                 what,
                 ..known.clone()
             });
         }
-        let (hash, stat) = self.hash(path, now)?;
+        let (hash, stat) = self.hash(path, stat, now)?;
         let file = File {
             path: path.into(),
             what,
@@ -83,26 +81,38 @@ impl Contents {
             hash,
             stat,
         };
-        self.read.insert(path.into(), file.clone());
+        if file.stat.is_some() {
+            self.read.insert(path.into(), file.clone());
+        }
         Ok(file)
     }
 
     /// The hash of a file's content, and what the system says of it, if that can
-    /// be relied on from now on.
-    fn hash(&mut self, path: &Path, now: Millis) -> io::Result<(Digest, Option<Stat>)> {
+    /// be relied on from now on. `before` is what it said just now: a file of which
+    /// it says the same when it has been read was not changed meanwhile.
+    fn hash(
+        &mut self,
+        path: &Path,
+        mut before: Stat,
+        now: Millis,
+    ) -> io::Result<(Digest, Option<Stat>)> {
         // A pipe that took the file's place must not keep us waiting.
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
             .open(path)?;
+        // One that says that it is empty may be no file any more, and endless.
+        if before.size == 0 && !file.metadata()?.is_file() {
+            return Err(is_no_file());
+        }
         let mut tries = 0;
         loop {
-            let before = file.metadata()?;
-            if !before.is_file() {
-                return Err(io::Error::other("it is no file any more"));
+            let hash = self.digest(&file, before.size)?;
+            let after = file.metadata()?;
+            if !after.is_file() {
+                return Err(is_no_file());
             }
-            let hash = self.digest(&mut file)?;
-            let (before, after) = (stat(&before), stat(&file.metadata()?));
+            let after = stat(&after);
             if before == after {
                 return Ok((hash, Some(after).filter(|stat| is_settled(stat, now))));
             }
@@ -110,18 +120,32 @@ impl Contents {
             if tries == TRIES {
                 return Ok((hash, None));
             }
-            io::Seek::rewind(&mut file)?;
+            before = after;
         }
     }
 
-    fn digest(&mut self, file: &mut Opened) -> io::Result<Digest> {
+    /// The hash of as much as there should be in a file; of all that there is, where
+    /// that is said to be nothing, as of files that the system makes up.
+    fn digest(&mut self, file: &Opened, size: u64) -> io::Result<Digest> {
         self.buffer.resize(1 << 16, 0);
         self.files_read += 1;
         let mut hasher = blake3::Hasher::new();
+        let mut at = 0;
         loop {
-            match file.read(&mut self.buffer) {
+            let left = match size {
+                0 => u64::MAX,
+                _ if at == size => return Ok(hasher.finalize().into()),
+                _ => size - at,
+            };
+            let most = self
+                .buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
+            // Not from where the file stands: a pipe stands nowhere, and is refused.
+            match file.read_at(&mut self.buffer[..most], at) {
                 Ok(0) => return Ok(hasher.finalize().into()),
                 Ok(many) => {
+                    at += many as u64;
                     self.bytes_read += many as u64;
                     hasher.update(&self.buffer[..many]);
                 }
@@ -130,6 +154,10 @@ impl Contents {
             }
         }
     }
+}
+
+fn is_no_file() -> io::Error {
+    io::Error::other("it is no file any more")
 }
 
 fn unread(path: &Path, what: What, content: &[u8]) -> File {

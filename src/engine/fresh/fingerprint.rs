@@ -76,26 +76,33 @@ impl Taker {
             declaration: declaration(of.cache),
             env: self.env(of),
             tools: self.tools(of, before, now)?,
-            inputs: self.inputs(of.cache, before.map(|print| &*print.inputs), now)?,
+            inputs: self.inputs(of.cache, before.map(|print| &print.inputs), now)?,
         })
     }
 
-    /// The files that the step reads.
+    /// The files that the step reads: where nothing has changed, the very list of
+    /// them that is remembered.
     ///
     /// # Errors
     /// In words: one of them cannot be read.
     pub fn inputs(
         &mut self,
         cache: &Cache,
-        before: Option<&Files>,
+        before: Option<&Arc<Files>>,
         now: Millis,
     ) -> Result<Arc<Files>, String> {
         let which = of_lists(&[&cache.inputs]);
         if let Some(files) = self.walked.get(&which) {
             return files.clone();
         }
-        let files = self.read_inputs(cache, before, now).map(Arc::new);
-        self.walked.insert(which, files.clone());
+        let files = self.read_inputs(cache, before.map(AsRef::as_ref), now);
+        let files = files.map(|files| files.shared_with(before));
+        // One file that need not be read is looked at as soon as found here.
+        let is_little =
+            |files: &Arc<Files>| files.len() <= 1 && files.iter().all(|file| file.stat.is_some());
+        if !files.as_ref().is_ok_and(is_little) {
+            self.walked.insert(which, files.clone());
+        }
         files
     }
 

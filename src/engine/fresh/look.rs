@@ -19,12 +19,14 @@ use crate::plan::pattern::Patterns;
 use crate::plan::{CacheUse, Plan, StepIx};
 use crate::run::{Change, Fresh, Freshness, Millis, Stale};
 use crate::store::Store;
-use crate::store::cache::{Entry, File, Files, Known, Print, Remembered, State, Whose, Write};
+use crate::store::cache::{
+    Entry, File, Files, Known, Print, Remembered, State, Tool, Whose, Write,
+};
 
 /// Looks at steps' freshness and changes nothing: for previews.
 pub struct Looker {
     pub(super) taker: Taker,
-    pub(super) remembered: Arc<Remembered>,
+    pub(super) remembered: Remembered,
     pub(super) objects: Objects,
     /// Files that can be put back are, instead of only being known to be.
     pub(super) puts_back: bool,
@@ -55,7 +57,7 @@ impl Looker {
         };
         let looker = Looker {
             taker: Taker::new(env, key.unwrap_or_default()),
-            remembered: Arc::new(remembered),
+            remembered,
             objects: Objects::of(state),
             puts_back: false,
         };
@@ -214,17 +216,22 @@ impl Looker {
             fresh.restored = restored;
             fresh.outputs = known.put_out.clone();
         }
-        let print = looked.print.clone().unwrap_or_else(|| known.print.clone());
-        let seen = Known {
-            print,
-            outputs: outputs.into(),
-            put_out: known.put_out.clone(),
-        };
-        // Files were read again, and say something new of themselves.
-        looked.again = (seen != known).then(|| Write::SeenAgain {
-            step: of.step.id.clone(),
-            at,
-            known: seen,
+        let outputs = outputs.shared_with(Some(&known.outputs));
+        let print = looked.print.as_ref().unwrap_or(&known.print);
+        let is_news = says_more(&known.outputs, &outputs)
+            || says_more(&known.print.inputs, &print.inputs)
+            || tools_say_more(&known.print.tools, &print.tools);
+        looked.again = is_news.then(|| {
+            let print = print.clone();
+            Write::SeenAgain {
+                step: of.step.id.clone(),
+                at,
+                known: Known {
+                    print,
+                    outputs,
+                    put_out: known.put_out,
+                },
+            }
         });
         looked
     }
@@ -294,6 +301,21 @@ impl Looker {
                 .map(Some),
         }
     }
+}
+
+/// Whether files that are what they were say something new of themselves that can
+/// be relied on. What cannot be is not worth writing down: they are read again.
+fn says_more(before: &Arc<Files>, now: &Arc<Files>) -> bool {
+    let said = |file: &File| before.get(&file.path).and_then(|file| file.stat);
+    let is_news = |file: &File| file.stat.is_some() && file.stat != said(file);
+    !Arc::ptr_eq(before, now) && now.iter().any(is_news)
+}
+
+/// The same of programs.
+fn tools_say_more(before: &[Tool], now: &[Tool]) -> bool {
+    let stat = |(_, found): &Tool| found.as_ref().and_then(|file| file.stat);
+    let mut both = before.iter().zip(now);
+    both.any(|(before, now)| stat(now).is_some() && stat(now) != stat(before))
 }
 
 /// Why a success does not count any more, by its age alone.

@@ -9,10 +9,8 @@
 //! waits for it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Environment;
@@ -20,7 +18,7 @@ use super::compare::{first_change, shown};
 use super::fingerprint::{Made, Taker};
 use super::identity::Identity;
 use super::key::key;
-use super::look::{Looked, Looker, keeps, whose};
+use super::look::{Looker, keeps, whose};
 use super::objects::Objects;
 use crate::paths::StateDir;
 use crate::plan::{Cache, Plan, StepIx};
@@ -32,14 +30,12 @@ use crate::store::{Durability, Store};
 const SOON: Duration = Duration::from_millis(100);
 const MANY: usize = 1_000;
 
-/// So many steps are looked at before the first of them is answered for.
-const PORTION: usize = 1_024;
+/// What was only seen again saves the next run some reading, and waits for the end
+/// of this one, or until there is so much of it.
+const MOST_SEEN: usize = 10_000;
 
-/// Fewer than this are not worth another thread.
-const FEW: usize = 128;
-
-/// More threads would only wait for the same disk.
-const MOST_THREADS: usize = 4;
+/// So many answers are given together.
+const ENOUGH: usize = 256;
 
 /// How often writing is tried at the end of a run, while somebody else writes.
 const TRIES: u32 = 3;
@@ -47,11 +43,19 @@ const TRIES: u32 = 3;
 /// Looks and remembers beside a run.
 pub struct Prober {
     asked: Sender<Asked>,
-    thread: JoinHandle<Vec<String>>,
+    /// What went wrong, once all is remembered.
+    warnings: Receiver<Vec<String>>,
 }
 
 enum Asked {
-    Probe(Probe),
+    Probe {
+        step: StepIx,
+        identity: Identity,
+        now: Millis,
+        /// Nobody wants an answer, only that it is known what was there before
+        /// the attempt that comes.
+        silently: bool,
+    },
     Succeeded {
         step: StepIx,
         at: Millis,
@@ -62,18 +66,11 @@ enum Asked {
         at: Millis,
         exit: String,
     },
+    TakenBack {
+        step: StepIx,
+        at: Millis,
+    },
     SomethingRan,
-}
-
-/// A step that is looked at.
-#[derive(Clone, Copy)]
-struct Probe {
-    step: StepIx,
-    identity: Identity,
-    now: Millis,
-    /// Nobody wants an answer, only that it is known what was there before the
-    /// attempt that comes.
-    silently: bool,
 }
 
 impl Prober {
@@ -89,35 +86,39 @@ impl Prober {
         answer: impl FnMut(Vec<(StepIx, Freshness)>) + Send + 'static,
     ) -> std::io::Result<Prober> {
         let (asked, asks) = channel();
-        let work = move || Work::begin(plan, &state, env).run(&asks, answer);
+        let (warn, warnings) = channel();
+        let work = move || {
+            let mut work = Work::begin(plan, &state, env);
+            work.run(&asks, answer);
+            // Nobody waits for memory to be freed.
+            _ = warn.send(work.finish());
+        };
         let thread = std::thread::Builder::new().name("freshness".into());
-        Ok(Prober {
-            asked,
-            thread: thread.spawn(work)?,
-        })
+        thread.spawn(work)?;
+        Ok(Prober { asked, warnings })
     }
 
     /// Asks about a step that has a cache, by what it would run. `now` is the
     /// wall clock's.
     pub fn probe(&self, step: StepIx, identity: Identity, now: Millis) {
-        self.say(Asked::Probe(Probe {
+        self.say(Asked::Probe {
             step,
             identity,
             now,
             silently: false,
-        }));
+        });
     }
 
     /// Another attempt follows, and what the step depends on may have changed
     /// since it was asked about: a remedy did its work. What counts is what is
     /// there before the attempt that succeeds.
     pub fn again(&self, step: StepIx, identity: Identity, now: Millis) {
-        self.say(Asked::Probe(Probe {
+        self.say(Asked::Probe {
             step,
             identity,
             now,
             silently: true,
-        }));
+        });
     }
 
     /// The step succeeded just now, and put this out for later steps. Only what
@@ -132,6 +133,13 @@ impl Prober {
         self.say(Asked::Failed { step, at, exit });
     }
 
+    /// What the step did is about to be taken back, so that its success counts no
+    /// more. The store knows that from the record; but what was said of the success
+    /// may not have been written yet, and must not come after it.
+    pub fn taken_back(&self, step: StepIx, at: Millis) {
+        self.say(Asked::TakenBack { step, at });
+    }
+
     /// A step has ended, and files may not be what they were.
     pub fn something_ran(&self) {
         self.say(Asked::SomethingRan);
@@ -141,7 +149,7 @@ impl Prober {
     pub fn finish(self) -> Vec<String> {
         drop(self.asked);
         let died = |_| vec!["what this run's steps came to is not remembered".into()];
-        self.thread.join().unwrap_or_else(died)
+        self.warnings.recv().unwrap_or_else(died)
     }
 
     fn say(&self, asked: Asked) {
@@ -154,13 +162,14 @@ impl Prober {
 struct Work {
     plan: Arc<Plan>,
     whose: Whose,
-    /// One for each thread that looks.
-    lookers: Vec<Looker>,
+    looker: Looker,
     /// None where it cannot be opened: then nothing is remembered.
     store: Option<Store>,
     /// What was there before each step that was asked about.
     before: HashMap<StepIx, Print>,
     writes: Vec<Write>,
+    /// How many of them are of what was only seen again.
+    seen: usize,
     warnings: BTreeSet<String>,
 }
 
@@ -184,30 +193,25 @@ impl Work {
             warn(format!("no key for the values of variables: {why}"));
             None
         });
-        let (key, remembered) = (key.unwrap_or_else(any_key), Arc::new(remembered));
-        let looker = || Looker {
-            taker: Taker::new(env.clone(), key),
-            remembered: Arc::clone(&remembered),
-            objects: Objects::of(state),
-            puts_back: true,
-        };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Work {
             whose,
-            lookers: (0..cores.min(MOST_THREADS)).map(|_| looker()).collect(),
+            looker: Looker {
+                taker: Taker::new(env, key.unwrap_or_else(any_key)),
+                remembered,
+                objects: Objects::of(state),
+                puts_back: true,
+            },
             plan,
             store,
             before: HashMap::new(),
             writes: Vec::new(),
+            seen: 0,
             warnings,
         }
     }
 
-    fn run(
-        mut self,
-        asks: &Receiver<Asked>,
-        mut answer: impl FnMut(Vec<(StepIx, Freshness)>),
-    ) -> Vec<String> {
+    /// Works until nobody is left who could ask.
+    fn run(&mut self, asks: &Receiver<Asked>, mut answer: impl FnMut(Vec<(StepIx, Freshness)>)) {
         let mut due = None;
         loop {
             let wait = due.map(|due: Instant| due.saturating_duration_since(Instant::now()));
@@ -221,86 +225,78 @@ impl Work {
                     self.work(batch, &mut answer);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.finish(),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
             let is_due = due.is_some_and(|due| due <= Instant::now());
-            if is_due || self.writes.len() >= MANY {
+            let ended = self.writes.len() - self.seen;
+            if is_due || ended >= MANY || self.seen >= MOST_SEEN {
                 // What cannot be written now is tried again with what comes next.
                 _ = self.write();
                 due = None;
-            } else if due.is_none() && !self.writes.is_empty() {
+            } else if due.is_none() && ended > 0 {
                 due = Some(Instant::now() + SOON);
             }
         }
     }
 
     /// Works on what has been asked. All of it was asked before we look, so what
-    /// is looked at once counts for all of it.
+    /// is looked at once counts for all of it. Answers are given by the way, so
+    /// that what follows from them is done meanwhile.
     fn work(&mut self, batch: Vec<Asked>, answer: &mut impl FnMut(Vec<(StepIx, Freshness)>)) {
-        if batch.iter().any(|asked| !matches!(asked, Asked::Probe(_))) {
-            self.lookers
-                .iter_mut()
-                .for_each(|one| one.taker.look_again());
+        if batch
+            .iter()
+            .any(|asked| !matches!(asked, Asked::Probe { .. }))
+        {
+            self.looker.taker.look_again();
         }
-        let mut probes = Vec::new();
+        let mut answers = Vec::new();
         for asked in batch {
             match asked {
-                Asked::Probe(probe) => {
-                    probes.push(probe);
-                    continue;
+                Asked::Probe {
+                    step,
+                    identity,
+                    now,
+                    silently,
+                } => {
+                    let found = self.probe(step, identity, now, silently);
+                    if !silently {
+                        answers.push((step, found));
+                    }
+                    if answers.len() == ENOUGH {
+                        answer(std::mem::take(&mut answers));
+                    }
                 }
-                // What comes of a step is told after it was asked about.
-                _ => self.probe(&std::mem::take(&mut probes), answer),
-            }
-            match asked {
                 Asked::Succeeded { step, at, put_out } => self.succeeded(step, at, put_out),
                 Asked::Failed { step, at, exit } => self.failed(step, at, &exit),
-                Asked::Probe(_) | Asked::SomethingRan => {}
+                Asked::TakenBack { step, at } => self.taken_back(step, at),
+                Asked::SomethingRan => {}
             }
         }
-        self.probe(&probes, answer);
-    }
-
-    /// Looks at steps, and answers for some while others are looked at.
-    fn probe(&mut self, probes: &[Probe], answer: &mut impl FnMut(Vec<(StepIx, Freshness)>)) {
-        for some in probes.chunks(PORTION) {
-            let mut answers = Vec::with_capacity(some.len());
-            for (probe, looked) in some.iter().zip(self.look(some)) {
-                match looked.print {
-                    Some(print) => _ = self.before.insert(probe.step, print),
-                    None => _ = self.before.remove(&probe.step),
-                }
-                self.writes.extend(looked.again);
-                if !probe.silently {
-                    answers.push((probe.step, looked.freshness));
-                }
-            }
-            if !answers.is_empty() {
-                answer(answers);
-            }
+        if !answers.is_empty() {
+            answer(answers);
         }
     }
 
-    /// Looks at steps, with several threads where that is worth it.
-    fn look(&mut self, probes: &[Probe]) -> Vec<Looked> {
-        let plan = &*self.plan;
-        let look = |looker: &mut Looker, some: &[Probe]| {
-            let looked = |probe: &Probe| looker.looked(plan, probe.step, probe.identity, probe.now);
-            some.iter().map(looked).collect::<Vec<_>>()
-        };
-        if probes.len() < FEW {
-            return look(&mut self.lookers[0], probes);
+    fn probe(
+        &mut self,
+        step: StepIx,
+        identity: Identity,
+        now: Millis,
+        silently: bool,
+    ) -> Freshness {
+        let looked = self.looker.looked(&self.plan, step, identity, now);
+        // What is fresh does not run, unless it goes by other steps as well.
+        let cache = self.plan[step].cache.as_ref();
+        let goes_by_others = cache.is_some_and(|cache| !cache.stale_with.is_empty());
+        let may_run = goes_by_others || !matches!(looked.freshness, Freshness::Fresh(_));
+        match looked.print.filter(|_| may_run || silently) {
+            Some(print) => _ = self.before.insert(step, print),
+            None => _ = self.before.remove(&step),
         }
-        let share = probes.len().div_ceil(self.lookers.len());
-        std::thread::scope(|scope| {
-            let shares = self.lookers.iter_mut().zip(probes.chunks(share));
-            let work: Vec<_> = shares
-                .map(|(one, some)| scope.spawn(|| look(one, some)))
-                .collect();
-            let done = work.into_iter().map(|thread| thread.join());
-            done.flat_map(|looked| looked.unwrap_or_else(|died| resume_unwind(died)))
-                .collect()
-        })
+        let is_seen = |write: &Write| matches!(write, Write::SeenAgain { .. });
+        self.seen += usize::from(looked.again.as_ref().is_some_and(is_seen));
+        self.writes.extend(looked.again);
+        looked.freshness
     }
 
     fn succeeded(&mut self, step: StepIx, at: Millis, put_out: BTreeMap<Box<str>, Box<str>>) {
@@ -340,7 +336,7 @@ impl Work {
     /// Keeps what a step made. Whether all of it is.
     fn keep(&mut self, id: &str, made: &Files) -> bool {
         for file in made.iter() {
-            if let Err(why) = self.lookers[0].objects.keep(file) {
+            if let Err(why) = self.looker.objects.keep(file) {
                 let why = format!("what {id} made is not kept: {why}");
                 self.warnings.insert(why);
                 return false;
@@ -356,7 +352,7 @@ impl Work {
         print: &Print,
         at: Millis,
     ) -> Result<(State, Files), String> {
-        let taker = &mut self.lookers[0].taker;
+        let taker = &mut self.looker.taker;
         let inputs = taker.inputs(cache, Some(&print.inputs), at)?;
         let Made { files, lacks } = taker.made(cache, at)?;
         let state = match (first_change(&print.inputs, &inputs), lacks) {
@@ -384,19 +380,40 @@ impl Work {
         });
     }
 
+    fn taken_back(&mut self, step: StepIx, at: Millis) {
+        let step = &self.plan[step];
+        if step.cache.is_some() {
+            self.writes.push(Write::Ended {
+                step: step.id.clone(),
+                entry: Entry {
+                    state: State::Unseen,
+                    at,
+                    known: None,
+                },
+                kept: false,
+            });
+        }
+    }
+
     /// Writes what there is to remember. What could not be written stays.
     fn write(&mut self) -> Result<(), String> {
         let Some(store) = &mut self.store else {
-            self.writes.clear();
+            self.forget_writes();
             return Ok(());
         };
         let written = store.remember(&self.whose, &self.writes);
         written.map_err(|why| why.to_string())?;
-        self.writes.clear();
+        self.forget_writes();
         Ok(())
     }
 
-    fn finish(mut self) -> Vec<String> {
+    fn forget_writes(&mut self) {
+        self.writes.clear();
+        self.seen = 0;
+    }
+
+    /// Writes what is left, and leaves the store. Says what went wrong.
+    fn finish(&mut self) -> Vec<String> {
         let mut tries = 0;
         while !self.writes.is_empty() {
             tries += 1;
@@ -410,8 +427,9 @@ impl Work {
                 Err(_) => {}
             }
         }
-        self.warnings.extend(self.lookers[0].remembered.damage());
-        self.warnings.into_iter().collect()
+        self.store = None;
+        self.warnings.extend(self.looker.remembered.damage());
+        std::mem::take(&mut self.warnings).into_iter().collect()
     }
 }
 

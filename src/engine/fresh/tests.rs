@@ -515,6 +515,20 @@ fn a_step_that_nobody_saw_through_is_not_fresh() {
     project.is_fresh();
 }
 
+/// E8. What it did is gone, however late its success is written.
+#[test]
+fn e08_a_step_that_was_taken_back_is_not_fresh() {
+    let project = Project::new(Cache::default());
+    let (plan, state) = (Arc::new(project.plan.clone()), project.home.state.clone());
+    let prober = Prober::start(plan, state, project.env.clone(), |_| {}).unwrap();
+    prober.probe(step(), project.identity(), project.now);
+    prober.succeeded(step(), project.now, BTreeMap::new());
+    prober.taken_back(step(), project.now);
+    assert_eq!(prober.finish(), [""; 0]);
+    project.is_stale(Stale::Unseen);
+    project.is_fresh();
+}
+
 /// E2. Everything runs, and what succeeds is fresh afterwards.
 #[test]
 fn e02_a_refreshing_run_remembers_anew() {
@@ -593,7 +607,7 @@ fn what_cannot_be_read_is_not_fresh_and_fails_nothing() {
     let project = Project::new(inputs(&["in"]));
     project.write("in/a", "1");
     project.run();
-    fs::set_permissions(project.at("in"), fs::Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(project.at("in"), fs::Permissions::from_mode(0)).unwrap();
     if fs::read_dir(project.at("in")).is_ok() {
         eprintln!("skipped: nothing is unreadable for root");
         return;

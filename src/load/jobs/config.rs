@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::plan::Source;
 use crate::plan::agent::{Budget, Price, Prints};
 use crate::plan::problem::Sources;
+use crate::plan::{Approval, Source};
 
 /// A configuration.
 #[derive(Clone, Debug, Default)]
@@ -236,8 +236,8 @@ pub struct Loop {
     pub groups: Vec<Group>,
     /// From 1 to [`MOST_ROUNDS`].
     pub max_rounds: u32,
-    /// Whether a person is asked where no round was approved.
-    pub ask: bool,
+    /// Whether a person is asked where no round was approved, and how long for.
+    pub ask: Option<Approval>,
 }
 
 /// No loop has more rounds.

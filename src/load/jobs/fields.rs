@@ -201,8 +201,9 @@ pub static LOOP: [Field; 3] = [
     )
     .required(),
     field(
-        "ask",
-        Shape::Bool,
-        "A person is asked where no round was approved; else that is a failure.",
+        "ask_seconds",
+        Shape::Seconds,
+        "A person is asked where no round was approved, and has so long to answer; 0 is for \
+         ever. Left out, or without an answer, that is a failure.",
     ),
 ];

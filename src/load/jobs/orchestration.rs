@@ -22,7 +22,8 @@ use crate::plan::agent::{Assignment, ENTRY, Given, Prints, STUCK, Task, VERDICT,
 use crate::plan::build::{Builder, Links};
 use crate::plan::problem::Span;
 use crate::plan::{
-    About, Action, Command, Condition, OnFailure, Part, Plan, Policy, Program, Retry, Step, Text,
+    About, Action, Approval, Command, Condition, OnFailure, Part, Plan, Policy, Program, Retry,
+    Step, Text,
 };
 
 /// The plan's metadata that says which orchestration a run was of.
@@ -320,7 +321,7 @@ impl Lower<'_> {
             after: reviewers.clone(),
             ..Turn::default()
         };
-        if rounds.ask {
+        if let Some(approval) = rounds.ask {
             let question = format!(
                 "No round of {} was approved. Go on with the work as it is?",
                 self.given.orchestration
@@ -331,7 +332,7 @@ impl Lower<'_> {
                 "approval",
                 &turn,
                 &reviewers,
-                Some(question),
+                Some((question, approval)),
             );
             reviewers.push(id.clone());
             self.history.push(id);
@@ -351,7 +352,7 @@ impl Lower<'_> {
         name: &str,
         turn: &Turn,
         rounds: &[String],
-        question: Option<String>,
+        question: Option<(String, Approval)>,
     ) -> String {
         let id = format!("{}/{name}", turn.prefix);
         let assignment = Assignment {
@@ -364,10 +365,12 @@ impl Lower<'_> {
             price: None,
             rounds: Some(rounds.to_vec()),
         };
+        let approval = question.as_ref().map(|(_, approval)| *approval);
         let step = Step {
             when: turn.when.clone().map(Box::new),
-            confirm: question.map(Into::into),
+            confirm: question.map(|(question, _)| question.into()),
             policy: self.builder.policy(Policy {
+                approval,
                 on_failure: OnFailure::SkipDependents,
                 ..Policy::default()
             }),

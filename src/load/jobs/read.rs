@@ -19,6 +19,7 @@ use crate::load::document::{Entry, Kind, Node, Path};
 use crate::load::plan_file::record::{self, NO_HINTS, Record};
 use crate::load::plan_file::table::Field;
 use crate::load::plan_file::walk::{count, limit, word};
+use crate::plan::Approval;
 use crate::plan::agent::{Budget, Price, Prints};
 use crate::plan::build::quoted;
 use crate::plan::name::nearest;
@@ -319,11 +320,14 @@ impl Walk<'_, '_> {
             let message = "a loop ends with the one agent that reviews its rounds";
             self.refuse(&path, message, node.span());
         }
-        let ask = record.named("ask").and_then(Node::bool);
+        let ask = record.named("ask_seconds").map(|node| Approval {
+            within: limit(node),
+            otherwise: false,
+        });
         Loop {
             groups,
             max_rounds: record.named("max_rounds").map_or(1, count),
-            ask: ask.unwrap_or_default(),
+            ask,
         }
     }
 

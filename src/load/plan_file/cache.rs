@@ -15,7 +15,7 @@ use super::table::{Field, MOST_SECONDS, Shape, field};
 use super::walk::{Walk, seconds};
 
 /// A time.
-const TIME: Shape = Shape::Either(&[Shape::Seconds, Shape::Text]);
+pub const TIME: Shape = Shape::Either(&[Shape::Seconds, Shape::Text]);
 
 /// A step's `cache`.
 pub static CACHE: [Field; 8] = [

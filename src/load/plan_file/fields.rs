@@ -9,6 +9,7 @@ use super::afterwards::{REMEDY, UNDO};
 use super::builtin::BUILTIN;
 use super::cache::CACHE;
 use super::notify::NOTIFY;
+use super::question::APPROVAL_FIELDS;
 use super::table::{Field, Shape, field};
 
 pub const TEXTS: Shape = Shape::List(&Shape::Text);
@@ -272,7 +273,7 @@ pub static LOCK: [Field; 2] = [
 ];
 
 /// One of the file's `steps`.
-pub static STEP: [Field; 42] = [
+pub static STEP: [Field; 43] = [
     field(
         "id",
         Shape::Text,
@@ -446,6 +447,12 @@ pub static STEP: [Field; 42] = [
         "A question that a person answers before the step starts; true asks in general words.",
     ),
     field(
+        "approval",
+        Shape::Object(&APPROVAL_FIELDS),
+        "A question that waits for a person who need not be at the terminal: `quintet approve` \
+         answers it.",
+    ),
+    field(
         "priority",
         Shape::Count {
             least: i32::MIN as i64,
@@ -562,6 +569,7 @@ mod tests {
             ("budget", &BUDGET),
             ("undo", &UNDO),
             ("cache", &CACHE),
+            ("approval", &APPROVAL_FIELDS),
             ("builtin", &BUILTIN),
             ("file_exists", &builtin::FILE_EXISTS),
             ("tool_version", &builtin::TOOL_VERSION),

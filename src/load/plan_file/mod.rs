@@ -17,6 +17,7 @@ pub(in crate::load) mod cache;
 pub(in crate::load) mod fields;
 pub(in crate::load) mod header;
 pub(in crate::load) mod notify;
+mod question;
 pub(in crate::load) mod record;
 pub(in crate::load) mod schema;
 mod step;

@@ -49,11 +49,11 @@ const TAGS: usize = at(&STEP, "tags");
 const STAGE: usize = at(&STEP, "stage");
 const UI_HINTS_: usize = at(&STEP, "ui_hints");
 const ALWAYS: usize = at(&STEP, "always");
+const APPROVAL: usize = at(&STEP, "approval");
 const POOL_: usize = at(&STEP, "pool");
 const LOCKS: usize = at(&STEP, "locks");
 const RESOURCES: usize = at(&STEP, "resources");
 const CACHE: usize = at(&STEP, "cache");
-const CONFIRM: usize = at(&STEP, "confirm");
 const PRIORITY: usize = at(&STEP, "priority");
 const IDEMPOTENT: usize = at(&STEP, "idempotent");
 const EXIT_CODES: usize = at(&STEP, "exit_codes");
@@ -75,6 +75,7 @@ const POLICY: Fields = Fields::of(&[
     IDEMPOTENT,
     PRIORITY,
     EXIT_CODES,
+    APPROVAL,
     LOG,
     MAX_OUTPUT,
 ]);
@@ -154,7 +155,12 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
     }
 
     /// A text field.
-    fn boxed(&mut self, record: &Record<'_>, field: usize, path: &Path<'_>) -> Option<Box<str>> {
+    pub(super) fn boxed(
+        &mut self,
+        record: &Record<'_>,
+        field: usize,
+        path: &Path<'_>,
+    ) -> Option<Box<str>> {
         let path = Path::Field(path, STEP[field].name);
         let text = self.walk.plain(record.get(field)?, &path)?;
         Some(text.into())
@@ -419,6 +425,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
                 .get(PRIORITY)
                 .map_or(0, |node| record::number(node) as i32),
             exit_codes: self.exit_codes(record, path),
+            approval: self.approval(record, path),
             own_log: record.get(LOG).is_some()
                 && self.walk.choice(record, "log", path) == Some("own"),
             max_output: match record.get(MAX_OUTPUT) {
@@ -566,15 +573,6 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
         let name = self.walk.plain(node, path)?;
         self.place(&name, node.span());
         Some((name.into(), slots))
-    }
-
-    fn confirm(&mut self, record: &Record<'_>, id: &str, path: &Path<'_>) -> Option<Box<str>> {
-        let node = record.get(CONFIRM)?;
-        match node.bool() {
-            Some(true) => Some(format!("Run step {id}?").into()),
-            Some(false) => None,
-            None => self.boxed(record, CONFIRM, path),
-        }
     }
 
     fn cache(

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::name::check_id;
 use super::problem::{Problem, Problems, Span};
-use super::{Action, Command, Part, Plan, Policy, Program, Step, StepIx, Text};
+use super::{Part, Plan, Policy, Step, StepIx, Text};
 
 pub use names::Name;
 use names::Names;
@@ -245,13 +245,7 @@ impl Builder {
         for id in step.when.iter().flat_map(|when| when.steps()) {
             mention(id);
         }
-        match &step.action {
-            Action::Command(command) => for_each_output(texts(command), &mut mention),
-            Action::Builtin(builtin) => {
-                for_each_output(builtin.env.iter().map(|(_, text)| text), &mut mention);
-            }
-            Action::Group => {}
-        }
+        for_each_output(step.action.texts(), &mut mention);
         for id in step.cache.iter().flat_map(|cache| &cache.stale_with) {
             mention(id);
         }
@@ -259,23 +253,13 @@ impl Builder {
         let later = later.chain(step.remedy.iter().map(|remedy| &remedy.command));
         for command in later {
             // Mending a step or taking it back may of course ask what it has put out.
-            for_each_output(texts(command), &mut |id| {
+            for_each_output(command.texts(), &mut |id| {
                 if *id != *step.id {
                     mention(id);
                 }
             });
         }
     }
-}
-
-/// All texts of a command.
-fn texts(command: &Command) -> impl Iterator<Item = &Text> {
-    let argv: &[Text] = match &command.program {
-        Program::Argv(argv) => argv,
-        Program::Shell { args, .. } => args,
-    };
-    let env = command.env.iter().map(|(_, text)| text);
-    argv.iter().chain(env).chain(command.stdin.as_deref())
 }
 
 /// Calls `f` with the step of each output that the texts ask for.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::plan::graph::waits;
 use crate::plan::problem::Severity;
-use crate::plan::{About, Condition, Holds};
+use crate::plan::{About, Action, Command, Condition, Holds, Program};
 
 /// A plan in the making: each reference gets a place of its own, in the order of the calls.
 #[derive(Default)]

@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use super::Digest;
 use super::bytes::{Reader, Writer};
@@ -110,17 +111,20 @@ impl File {
 }
 
 /// Files in the order of their paths, each once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Files {
-    digest: Digest,
     files: Box<[File]>,
+    /// Found out when somebody asks: of most lists nobody does.
+    digest: OnceLock<Digest>,
 }
 
-impl Default for Files {
-    fn default() -> Self {
-        Files::new(Vec::new())
+impl PartialEq for Files {
+    fn eq(&self, other: &Files) -> bool {
+        self.files == other.files
     }
 }
+
+impl Eq for Files {}
 
 /// The bytes of the smallest file in a list.
 const LEAST: usize = 4 + 1 + 4 + 32 + 1;
@@ -131,24 +135,35 @@ impl Files {
             files.sort_by(|a, b| a.path.cmp(&b.path));
             files.dedup_by(|a, b| a.path == b.path);
         }
-        let mut hasher = blake3::Hasher::new();
-        for file in &files {
-            let path = file.path.as_os_str().as_bytes();
-            hasher.update(&(path.len() as u64).to_le_bytes());
-            hasher.update(path);
-            hasher.update(&[file.what as u8]);
-            hasher.update(&file.mode.to_le_bytes());
-            hasher.update(&file.hash);
-        }
         Files {
-            digest: hasher.finalize().into(),
             files: files.into(),
+            digest: OnceLock::new(),
         }
     }
 
     /// Which files they are, and what is in them.
     pub fn digest(&self) -> &Digest {
-        &self.digest
+        self.digest.get_or_init(|| {
+            let mut hasher = blake3::Hasher::new();
+            for file in &self.files {
+                let path = file.path.as_os_str().as_bytes();
+                hasher.update(&(path.len() as u64).to_le_bytes());
+                hasher.update(path);
+                hasher.update(&[file.what as u8]);
+                hasher.update(&file.mode.to_le_bytes());
+                hasher.update(&file.hash);
+            }
+            hasher.finalize().into()
+        })
+    }
+
+    /// The list, or the one from before, where they are the same: there may be
+    /// thousands of steps with the same long one.
+    pub fn shared_with(self, before: Option<&Arc<Files>>) -> Arc<Files> {
+        match before {
+            Some(before) if **before == self => Arc::clone(before),
+            _ => Arc::new(self),
+        }
     }
 
     /// The file at a path.

@@ -1,8 +1,8 @@
 //! Reading what is remembered: one scan for all steps of a plan.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -14,17 +14,16 @@ use crate::store::{Store, StoreError};
 
 /// What is remembered of a plan's steps.
 ///
-/// Bodies are understood when they are asked for: most runs ask for few, and
-/// several threads may ask at once.
+/// Bodies are understood when they are asked for: most runs ask for few.
 #[derive(Default)]
 pub struct Remembered {
     last: HashMap<Box<str>, Raw>,
     /// By step, and by what it depended on.
     past: HashMap<(Box<str>, Digest), Raw>,
     lists: HashMap<Digest, Vec<u8>>,
-    read: Mutex<HashMap<Digest, Arc<Files>>>,
+    read: RefCell<HashMap<Digest, Arc<Files>>>,
     /// Rows that no quintet wrote.
-    damaged: AtomicU32,
+    damaged: RefCell<u32>,
 }
 
 /// A row as it was found.
@@ -56,7 +55,7 @@ impl Remembered {
 
     /// Rows that were not believed so far, in words.
     pub fn damage(&self) -> Option<String> {
-        match self.damaged.load(Ordering::Relaxed) {
+        match *self.damaged.borrow() {
             0 => None,
             1 => Some("one step's remembered freshness cannot be read, so it runs".into()),
             n => Some(format!(
@@ -71,7 +70,7 @@ impl Remembered {
             Some(body) => match Known::from_body(body, &mut |digest| self.list(digest)) {
                 Some(known) => Some(known),
                 None => {
-                    self.damaged.fetch_add(1, Ordering::Relaxed);
+                    *self.damaged.borrow_mut() += 1;
                     return None;
                 }
             },
@@ -84,8 +83,7 @@ impl Remembered {
     }
 
     fn list(&self, digest: &Digest) -> Option<Arc<Files>> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(files) = read.get(digest) {
+        if let Some(files) = self.read.borrow().get(digest) {
             return Some(Arc::clone(files));
         }
         let mut from = Reader(self.lists.get(digest)?);
@@ -94,7 +92,7 @@ impl Remembered {
             return None;
         }
         let files = Arc::new(files);
-        read.insert(*digest, Arc::clone(&files));
+        self.read.borrow_mut().insert(*digest, Arc::clone(&files));
         Some(files)
     }
 }

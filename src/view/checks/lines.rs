@@ -84,6 +84,14 @@ impl<W: Write> Lines<W> {
                 let rest = format!(": its remedy failed: {how}");
                 self.line(plan, *check, ODD, "failed", &rest)
             }
+            Told::Undone { check, well, why } => {
+                let (word, rest) = match well {
+                    true => ("undone", format!(": {why}")),
+                    false => ("failed", format!(": its remedy cannot be undone: {why}")),
+                };
+                let style = if *well { ODD } else { BAD };
+                self.line(plan, *check, style, word, &rest)
+            }
             Told::Asked { check, question } => {
                 self.line(plan, *check, ODD, "asks", &format!(": {question}"))
             }
@@ -151,7 +159,7 @@ fn style_of(status: &Status) -> Style {
         Status::Passed { .. } | Status::Remediated { .. } => GOOD,
         Status::Fresh(_) | Status::Skipped { .. } => FAINT,
         Status::Failed { .. } => BAD,
-        Status::Warned { .. } => ODD,
+        Status::Warned { .. } | Status::Undone { .. } => ODD,
         Status::Canceled { .. } => style::of_state("canceled"),
     }
 }

@@ -175,6 +175,16 @@ impl<W: Write> Log<W> {
                     format!("The remedy of {} failed ({how})", of(*check)),
                 ),
             },
+            Told::Undone { check, well, why } => match well {
+                true => (
+                    Level::Warning,
+                    format!("The remedy of {} was undone: {why}", of(*check)),
+                ),
+                false => (
+                    Level::Error,
+                    format!("The remedy of {} cannot be undone: {why}", of(*check)),
+                ),
+            },
             Told::Asked { check, question } => {
                 (Level::Status, format!("{}: asking: {question}", of(*check)))
             }
@@ -204,6 +214,7 @@ impl<W: Write> Log<W> {
             Status::Failed { .. } => (Level::Error, format!("{name}: {said}")),
             Status::Warned { .. } => (Level::Warning, format!("{name}: {said}")),
             Status::Skipped { .. } => (Level::Skip, format!("{name}: {said}")),
+            Status::Undone { .. } => (Level::Warning, format!("{name} undone: {said}")),
             Status::Canceled { .. } => (Level::Warning, format!("{name} canceled: {said}")),
         };
         self.say(at, level, &message)

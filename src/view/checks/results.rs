@@ -15,8 +15,8 @@ struct Result<'a> {
     id: &'a str,
     name: &'a str,
     phase: Option<&'a str>,
-    /// `passed`, `remediated`, `fresh`, `failed`, `warning`, `skipped`, `canceled`;
-    /// `left_out` of one that takes no part.
+    /// `passed`, `remediated`, `undone`, `fresh`, `failed`, `warning`, `skipped`,
+    /// `canceled`; `left_out` of one that takes no part.
     status: &'static str,
     reason: Option<String>,
     attempts: u32,

@@ -41,6 +41,8 @@ pub struct Tally {
     pub skipped: u32,
     pub fresh: u32,
     pub remediated: u32,
+    /// Passed after a remedy that was undone.
+    pub undone: u32,
     pub canceled: u32,
 }
 
@@ -59,6 +61,7 @@ impl Tally {
                     tally.passed += 1;
                     tally.remediated += 1;
                 }
+                Some(Status::Undone { .. }) => tally.undone += 1,
                 Some(Status::Fresh(_)) => {
                     tally.skipped += 1;
                     tally.fresh += 1;
@@ -82,7 +85,11 @@ impl Tally {
             (self.skipped, "skipped"),
             (self.remediated, "remediated"),
         ];
-        let seldom = [(self.warned, "warned"), (self.canceled, "canceled")];
+        let seldom = [
+            (self.undone, "undone"),
+            (self.warned, "warned"),
+            (self.canceled, "canceled"),
+        ];
         let seldom = seldom.into_iter().filter(|(n, _)| *n > 0);
         let said = always.into_iter().chain(seldom);
         let said: Vec<String> = said.map(|(n, word)| format!("{n} {word}")).collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{not_here, phase, validated};
 use crate::plan::{Action, StepIx, Verdict};
 use crate::run::took::took;
-use crate::run::{Event, Fresh, Kind, Outcome, Reason, Role, RunState, StepState};
+use crate::run::{Event, Fresh, Kind, Outcome, Reason, Role, RunState, StepState, UndoState};
 use crate::view::log_file::last_words;
 use crate::view::words;
 
@@ -41,6 +41,12 @@ pub enum Told {
         well: bool,
         how: String,
     },
+    /// Its remedy was undone, or could not be.
+    Undone {
+        check: StepIx,
+        well: bool,
+        why: String,
+    },
     Asked {
         check: StepIx,
         question: String,
@@ -61,6 +67,9 @@ pub enum Told {
     },
 }
 
+/// Why a remedy is undone.
+const WITHOUT_USE: &str = "the run failed all the same";
+
 /// How a check ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Status {
@@ -71,6 +80,10 @@ pub enum Status {
     /// It failed, its remedy helped, and it passed.
     Remediated {
         took: String,
+    },
+    /// It passed after its remedy, but that was undone: the run failed all the same.
+    Undone {
+        why: String,
     },
     Fresh(Fresh),
     /// It failed, and that fails the run.
@@ -95,6 +108,7 @@ impl Status {
         match self {
             Status::Passed { .. } => "passed",
             Status::Remediated { .. } => "remediated",
+            Status::Undone { .. } => "undone",
             Status::Fresh(_) => "fresh",
             Status::Failed { .. } => "failed",
             Status::Warned { .. } => "warning",
@@ -114,6 +128,7 @@ impl Status {
             Status::Fresh(fresh) => validated(fresh),
             Status::Failed { why }
             | Status::Warned { why }
+            | Status::Undone { why }
             | Status::Skipped { why }
             | Status::Canceled { why } => why.clone(),
         }
@@ -127,7 +142,7 @@ pub struct Tale {
     begun: BTreeSet<StepIx>,
     /// Checks whose remedy ended well.
     mended: BTreeSet<StepIx>,
-    /// The last line that each failed attempt of a check wrote.
+    /// The last line that a check wrote when it failed, or its remedy.
     last_words: BTreeMap<StepIx, Box<str>>,
 }
 
@@ -173,6 +188,9 @@ impl Tale {
         };
         Some(match (outcome, reason.as_deref()) {
             (Outcome::Succeeded, Some(Reason::Fresh(fresh))) => Status::Fresh(fresh.clone()),
+            (Outcome::Succeeded, _) if *record.undo() == UndoState::Undone => Status::Undone {
+                why: WITHOUT_USE.to_owned(),
+            },
             (Outcome::Succeeded, _) if self.mended.contains(&check) => Status::Remediated { took },
             (Outcome::Succeeded, _) => Status::Passed {
                 took,
@@ -208,10 +226,14 @@ impl Tale {
             }
             Kind::StepFinished { attempt, end } if attempt.role == Role::Remedy => {
                 let (check, well) = (attempt.step, end.verdict != Verdict::Failure);
+                let mut how = words::ended(end);
                 if well {
                     self.mended.insert(check);
+                } else if let Some(said) = last_words(end) {
+                    // Why the remedy failed says more than why the check did.
+                    how = format!("{how}: {said}");
+                    self.last_words.insert(check, said.into());
                 }
-                let how = words::ended(end);
                 Some(Told::Mended { check, well, how })
             }
             // That an attempt ended well is told here; of one that did not, what
@@ -230,6 +252,18 @@ impl Tale {
                 let status = self.status(run, check)?;
                 is_told(run, check, &status).then_some(Told::Settled { check, status })
             }
+            Kind::StepUndone {
+                step,
+                undone,
+                reason,
+            } => Some(Told::Undone {
+                check: *step,
+                well: *undone,
+                why: match undone {
+                    true => WITHOUT_USE.to_owned(),
+                    false => reason.to_string(),
+                },
+            }),
             Kind::StepAsked { step, question } => Some(Told::Asked {
                 check: *step,
                 question: question.clone(),
@@ -281,6 +315,7 @@ impl Told {
             | Told::FailedOnce { check, .. }
             | Told::Mending { check }
             | Told::Mended { check, .. }
+            | Told::Undone { check, .. }
             | Told::Asked { check, .. }
             | Told::Answered { check, .. }
             | Told::Settled { check, .. } => Some(*check),
