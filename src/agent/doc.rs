@@ -56,9 +56,10 @@ pub fn write(
     name: &str,
     command: &[String],
     record: &TaskRecord,
-) -> Result<Vec<String>, String> {
-    let failed =
-        |path: &Path, error: &io::Error| format!("{} cannot be written: {error}", path.display());
+) -> Result<[String; 2], String> {
+    let failed = |path: &Path, error: &io::Error| {
+        format!("{} cannot be read or written: {error}", path.display())
+    };
     let pages = dir.join("docs/tasks");
     fs::create_dir_all(&pages).map_err(|error| failed(&pages, &error))?;
     let page = pages.join(format!("{name}.md"));
@@ -74,9 +75,7 @@ pub fn write(
     if after != before {
         replace(&readme, &after).map_err(|error| failed(&readme, &error))?;
     }
-    Ok([page, readme]
-        .map(|path| path.to_string_lossy().into_owned())
-        .into())
+    Ok([page, readme].map(|path| path.to_string_lossy().into_owned()))
 }
 
 /// Whoever looks sees all of the text or what was there before. A link stays one.
@@ -86,6 +85,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     beside.push(format!(".{}.tmp", std::process::id()));
     let beside = PathBuf::from(beside);
     let written = File::create(&beside).and_then(|mut file| {
+        // It stays open to those to whom it was.
         if let Ok(found) = fs::metadata(&path) {
             file.set_permissions(found.permissions())?;
         }

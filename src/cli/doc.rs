@@ -1,8 +1,7 @@
 //! `quintet doc generate`: a task's page, and its section of the README, in the
 //! task's own repository.
 
-use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,8 +9,8 @@ use super::error::{Failure, Kind};
 use super::global::Global;
 use super::output;
 use super::task::{self, Deed, Subject};
+use crate::agent::write_documents;
 use crate::view::escape::clean;
-use crate::view::task_page;
 
 /// Document what tasks of the configuration made
 #[derive(Debug, clap::Args)]
@@ -74,38 +73,8 @@ fn write(dir: &Path, subject: &Subject) -> Result<String, Failure> {
         );
         return Err(Failure::new(Kind::Usage, message));
     }
-    let (name, record) = (&subject.name, subject.now());
     let command = &subject.task.program.command;
-    let pages = dir.join("docs/tasks");
-    fs::create_dir_all(&pages).map_err(|error| refused(&pages, &error))?;
-    let page = pages.join(format!("{name}.md"));
-    put(&page, &task_page::page(name, command, &record))?;
-    let readme = dir.join("README.md");
-    let before = match fs::read_to_string(&readme) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(refused(&readme, &error)),
-    };
-    let section = task_page::section(name, command, &record);
-    let after = task_page::with_section(&before, name, &section);
-    if after != before {
-        put(&readme, &after)?;
-    }
-    Ok(page.to_string_lossy().into_owned())
-}
-
-/// Writes a file of the repository, and leaves it to those to whom it was open.
-fn put(path: &Path, text: &str) -> Result<(), Failure> {
-    let before = fs::metadata(path).map(|found| found.permissions()).ok();
-    output::write_whole(path, text.as_bytes())
-        .and_then(|()| match before {
-            Some(permissions) => fs::set_permissions(path, permissions),
-            None => Ok(()),
-        })
-        .map_err(|error| refused(path, &error))
-}
-
-fn refused(path: &Path, error: &io::Error) -> Failure {
-    let message = format!("{} cannot be read or written: {error}", path.display());
-    Failure::new(Kind::Run, message)
+    let written = write_documents(dir, &subject.name, command, &subject.now());
+    let [page, _] = written.map_err(|why| Failure::new(Kind::Run, why))?;
+    Ok(page)
 }
