@@ -156,8 +156,7 @@ fn o24_an_agent_that_nobody_knows_is_refused_before_anything_runs() {
             "agents.Mine: \"command\" is missing: only the built-in agents need none",
             "orchestrations.o: there is no agent \"PlanerAgent\"",
             "orchestrations.p: expected one of \"agents\" and \"steps\"",
-            "orchestrations.p: there is no agent, or a group has none",
-            "orchestrations.q: there is no agent, or a group has none",
+            "orchestrations.q: a group has no agent",
         ]
     );
 }
@@ -181,4 +180,38 @@ fn o5_a_job_is_a_plan_of_one_step() {
     assert!(config.job_plan("port", &request()).is_none());
     let built = config.task_plan("port", &request()).expect("a task").plan;
     assert_eq!(built.metadata[TASK], "port");
+}
+
+/// O22, O24: an agent may take part more than once, and each time is a step.
+#[test]
+fn o22_each_part_of_an_agent_is_a_step_that_needs_the_group_before() {
+    let text = format!(
+        "{GOOD}[orchestrations.long]\nsteps = [[\"Critic\"], \
+         {{ loop = [\"Critic\", \"Critic\"], max_rounds = 20 }}, [\"Critic\"]]\n"
+    );
+    // Twice in one round would be two steps of one name.
+    let (config, _) = read_text(&text).expect("it is good");
+    let asked = Asked {
+        program: "/bin/quintet".into(),
+        ..Asked::default()
+    };
+    let plan = config.orchestration_plan("long", &asked, &request());
+    let refused = plan
+        .expect("it is there")
+        .expect_err("two steps of one name");
+    assert!(
+        refused.contains("two steps have the id \"2/r1/Critic\""),
+        "{refused}"
+    );
+
+    let text = text.replace("[\"Critic\", \"Critic\"]", "[\"Critic\"]");
+    let (config, _) = read_text(&text).expect("it is good");
+    let plan = config.orchestration_plan("long", &asked, &request());
+    let plan = plan.expect("it is there").expect("it is good").plan;
+    assert_eq!(plan.steps.len(), 1 + 20 + 1 + 1);
+    let last = plan.steps.last().expect("the last");
+    assert_eq!(
+        (&*last.id, &*plan[last.needs[0]].id),
+        ("3/Critic", "2/gate")
+    );
 }
