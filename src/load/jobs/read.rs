@@ -316,6 +316,15 @@ impl Walk<'_, '_> {
         let record = self.record(node, &LOOP, &path);
         let items = record.named("loop").into_iter().flat_map(Node::items);
         let groups: Vec<Group> = items.map(|item| self.group(item, &path, agents)).collect();
+        let all: Vec<&String> = groups.iter().flatten().collect();
+        let twice = all
+            .iter()
+            .enumerate()
+            .find(|(n, name)| all[..*n].contains(name));
+        if let Some((_, name)) = twice {
+            let message = format!("{} is twice in one round", quoted(name));
+            self.refuse(&path, message, node.span());
+        }
         if groups.last().is_none_or(|last| last.len() != 1) {
             let message = "a loop ends with the one agent that reviews its rounds";
             self.refuse(&path, message, node.span());

@@ -190,22 +190,15 @@ fn o22_each_part_of_an_agent_is_a_step_that_needs_the_group_before() {
          {{ loop = [\"Critic\", \"Critic\"], max_rounds = 20 }}, [\"Critic\"]]\n"
     );
     // Twice in one round would be two steps of one name.
+    let twice = "orchestrations.long.steps: \"Critic\" is twice in one round";
+    assert_eq!(refused(&text), [twice]);
+
+    let text = text.replace("[\"Critic\", \"Critic\"]", "[\"Critic\"]");
     let (config, _) = read_text(&text).expect("it is good");
     let asked = Asked {
         program: "/bin/quintet".into(),
         ..Asked::default()
     };
-    let plan = config.orchestration_plan("long", &asked, &request());
-    let refused = plan
-        .expect("it is there")
-        .expect_err("two steps of one name");
-    assert!(
-        refused.contains("two steps have the id \"2/r1/Critic\""),
-        "{refused}"
-    );
-
-    let text = text.replace("[\"Critic\", \"Critic\"]", "[\"Critic\"]");
-    let (config, _) = read_text(&text).expect("it is good");
     let plan = config.orchestration_plan("long", &asked, &request());
     let plan = plan.expect("it is there").expect("it is good").plan;
     assert_eq!(plan.steps.len(), 1 + 20 + 1 + 1);
