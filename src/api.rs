@@ -34,10 +34,10 @@ use crate::engine::{Again, Answers, Audience, Ended, Held, Question, Refused, Se
 use crate::exec::process::Zygote;
 use crate::load::{self, Refusal, Request};
 use crate::paths::{StateDir, Unusable};
+use crate::plan::Plan;
 use crate::plan::graph::Graph;
 use crate::plan::problem::Problem;
 use crate::plan::select::{self, Range, SelectError, Selection};
-use crate::plan::Plan;
 use crate::run::trace::Tracing;
 use crate::run::{Event, RunState, StepRecord};
 use crate::store::{Counted, Durability, NoSuchRun, RunFilter, RunRow, Store, StoreError, logs};
