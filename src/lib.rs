@@ -13,9 +13,11 @@
 //! - [`engine`]: the one loop that joins the four above
 //! - [`view`]: what people and programs see; folds over events
 //! - [`notify`]: carries messages to whoever a plan wants told
+//! - [`agent`]: what agents do, each attempt in a process of its own
 //! - [`cli`]: one verb, one file
 //! - [`Quintet`]: the product as a library
 
+pub mod agent;
 mod api;
 pub mod cli;
 pub mod engine;

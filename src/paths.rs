@@ -8,6 +8,7 @@
 //! This file does not know what the store's files hold.
 
 pub mod filesystem;
+mod jobs;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -15,6 +16,8 @@ use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+pub use jobs::{config_files, older_state};
 
 /// Whose conventions decide where state belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,10 +134,12 @@ impl Unusable {
 /// ```text
 /// quintet.db      the store
 /// runs/RUN-ID/    what belongs to one run: events.jsonl, output of its steps
+/// runs/JOB/       records of a job's runs, for people and other programs
+/// tasks/          records of tasks, likewise
 /// locks/          named locks, pools and resources
 /// cache.key       what values of variables are hashed with
 /// objects/        what steps made, by content, where it is to be put back
-/// logs/           log files that plans ask for at places that cannot be written
+/// logs/           quintet.log; log files that plans ask for at places that cannot be written
 /// ```
 ///
 /// A symbolic link may lead to it, but nothing inside it may be one.
@@ -223,6 +228,11 @@ impl StateDir {
     /// The directory of one run. The id is one that quintet made.
     pub fn run(&self, run_id: &str) -> PathBuf {
         self.root.join("runs").join(run_id)
+    }
+
+    /// The directory of records of tasks. It is made when there is one.
+    pub fn tasks(&self) -> PathBuf {
+        self.root.join("tasks")
     }
 
     /// The directory of named locks, pools and resources.

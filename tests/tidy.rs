@@ -18,6 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["plan", "run", "exec", "store", "paths"]),
     ("notify", &["plan", "run", "view"]),
     ("paths", &[]),
+    ("agent", &["plan", "view"]),
 ];
 
 /// What a pure room must never name: it would make its answers depend on

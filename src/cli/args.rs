@@ -7,7 +7,7 @@
 use std::ffi::{OsStr, OsString};
 
 /// Options for all verbs that take their value from the next argument.
-const WITH_VALUE: &[&str] = &["--state-dir", "--color"];
+const WITH_VALUE: &[&str] = &["--state-dir", "--color", "--config"];
 
 /// Puts `run` before the first argument that is neither an option nor a verb,
 /// if it names something that `exists`.

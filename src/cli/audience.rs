@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
 
+use super::echo::Echo;
 use super::error::warn;
 use super::log_file;
 use super::notify::Notifier;
+use super::orchestration_record::Record;
 use super::output::LinesToPeople;
 use crate::engine::{Answers, Audience, Clock, Ended, Held, Question};
 use crate::paths::StateDir;
@@ -37,6 +39,8 @@ pub struct Manner {
     pub quiet: bool,
     /// People are shown what happens, and how it ended. Else somebody else does that.
     pub shows: bool,
+    /// What the run's step writes is shown as it comes, and so no board is drawn.
+    pub echo: bool,
 }
 
 /// The views of one run.
@@ -56,6 +60,9 @@ pub struct Watcher {
     waiting: VecDeque<Event>,
     plan: Option<Arc<Plan>>,
     run_id: String,
+    /// The record of an orchestration.
+    record: Record,
+    echo: Option<Echo>,
     /// One person answers one question at a time.
     terminal: Arc<Mutex<()>>,
 }
@@ -84,13 +91,15 @@ impl Watcher {
             waiting: VecDeque::new(),
             plan: None,
             run_id: String::new(),
+            record: Record::default(),
+            echo: None,
             terminal: Arc::default(),
         }
     }
 
     /// Whether people see the live board, and not lines or nothing.
     fn draws(&self) -> bool {
-        let wants_lines = self.manner.json || is_continuous_integration();
+        let wants_lines = self.manner.json || self.manner.echo || is_continuous_integration();
         self.manner.shows && !self.manner.quiet && !wants_lines && std::io::stderr().is_terminal()
     }
 
@@ -125,6 +134,9 @@ impl Watcher {
 
     /// Tells how the run ended.
     pub fn sum_up(&mut self, ended: &Ended) {
+        if let Some(echo) = self.echo.take() {
+            echo.end(&self.state, ended);
+        }
         self.notifier.ended(ended);
         // Taking the progress down leaves the terminal to the summary.
         self.people = People::Nothing;
@@ -144,6 +156,9 @@ impl Watcher {
 impl Audience for Watcher {
     fn begins(&mut self, run_id: &str) {
         self.run_id = run_id.to_owned();
+        if self.manner.echo {
+            self.echo = Some(Echo::begin(self.state.run(run_id)));
+        }
         if self.manner.json {
             let stdout: Box<dyn Write> = Box::new(std::io::stdout().lock());
             self.programs = Some(Jsonl::new(stdout, run_id));
@@ -168,6 +183,7 @@ impl Audience for Watcher {
             self.waiting.push_back(event.clone());
         }
         self.notifier.event(run, event);
+        self.record.event(&self.state, &self.run_id, run, event);
         let begins = matches!(self.people, People::NotYet);
         if let Kind::RunStarted { .. } = event.kind {
             let _ = notices::at_start(run, self.manner.quiet, &mut anstream::stderr());

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use super::audience::{Manner, Watcher};
 use super::error::{Failure, Kind};
 use super::global::Global;
-use super::{after, boot, otlp, target};
+use super::{after, boot, kept, otlp, target};
 use crate::engine::{Audience, Ended, Session, Signals};
 use crate::exec::process::Zygote;
 use crate::paths::StateDir;
@@ -71,6 +71,7 @@ impl Args {
             yes: self.yes,
             quiet: global.quiet,
             shows: true,
+            echo: false,
         }
     }
 }
@@ -81,7 +82,9 @@ impl Args {
 /// The run could not be begun, or not be driven to its end.
 pub fn begin(begun: Begun, args: &Args, global: &Global) -> Result<ExitCode, Failure> {
     let state = global.state()?;
-    let mut watcher = Watcher::new(args.manner(global), state.clone(), begun.secrets.clone());
+    let mut manner = args.manner(global);
+    manner.echo = kept::is_build(&begun.plan) && !args.json && !args.after.pass_thru;
+    let mut watcher = Watcher::new(manner, state.clone(), begun.secrets.clone());
     watched(begun, args, global, &state, &mut watcher, Watcher::sum_up)
 }
 
@@ -126,9 +129,11 @@ pub fn watched<A: Audience>(
         tracing: otlp.tracing(),
         audience,
     };
+    kept::begins(&plan, state, global);
     let ended = session.begin(plan)?;
     sum_up(audience, &ended);
     args.after.deliver(&ended, state, args.json);
+    kept::ended(&ended, state, args.json || args.after.pass_thru, global);
     boot::settle(&next_boot, &ended, global);
     otlp.send_run(&ended, state);
     let code = ExitCode::from(ended.exit_code as u8);

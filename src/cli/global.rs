@@ -19,6 +19,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 
+    /// Read the configuration of jobs and tasks from this file
+    ///
+    /// Else it is quintet/config.toml in $XDG_CONFIG_HOME or ~/.config, then
+    /// orchastration/config.toml there. Without any, nothing is configured.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
     /// Colour the output
     ///
     /// `auto` colours a terminal. NO_COLOR and CLICOLOR_FORCE are respected.

@@ -1,4 +1,5 @@
-//! `quintet list`: what there is: the steps of a target, or the recent runs.
+//! `quintet list`: what there is: the steps of a target, the configured jobs, or the
+//! recent runs.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,12 +7,14 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Command, FromArgMatches};
 use serde_json::{Value, json};
 
+use super::config;
 use super::error::Failure;
 use super::global::Global;
 use super::listing;
 use super::output;
 use super::runs;
 use super::target::Target;
+use crate::load::jobs::Config;
 use crate::plan::Plan;
 use crate::store::RunFilter;
 use crate::view::escape::clean;
@@ -22,10 +25,11 @@ use crate::view::words;
 /// So many runs are recent.
 const RECENT: u32 = 10;
 
-/// List the steps of a target, or the recent runs
+/// List the steps of a target, the configured jobs, or the recent runs
 ///
 /// With a target it lists the steps that a run would have, under their groups;
-/// a selection narrows them. Without one it lists the newest runs.
+/// a selection narrows them. Without one it lists the jobs of the configuration;
+/// where there is no configuration, the newest runs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -93,9 +97,47 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
                 _ => steps(&plan, args.json)?,
             }
         }
+        None if config::file(global)?.is_some() => {
+            jobs(&config::read(global)?, args.json)?;
+        }
         None => recent(global, args.json)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the jobs of a configuration to stdout, sorted by name (O4).
+fn jobs(config: &Config, json: bool) -> Result<(), Failure> {
+    let mut out = output::results();
+    if json {
+        let jobs = config.jobs.iter().map(|(name, job)| {
+            json!({
+                "name": name,
+                "description": job.description,
+                "command": job.program.command,
+            })
+        });
+        writeln!(out, "{:#}", jobs.collect::<Value>())?;
+    } else if config.jobs.is_empty() {
+        writeln!(out, "{NO_JOBS}")?;
+    }
+    for (name, job) in config.jobs.iter().filter(|_| !json) {
+        described(&mut out, name, &job.description)?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Said where a list of jobs would be.
+const NO_JOBS: &str = "no jobs configured";
+
+/// A line with a name and what it is for.
+///
+/// # Errors
+/// The stream does not take it.
+pub fn described(out: &mut impl Write, name: &str, description: &str) -> std::io::Result<()> {
+    match description {
+        "" => writeln!(out, "{}", clean(name)),
+        _ => writeln!(out, "{} - {}", clean(name), clean(description)),
+    }
 }
 
 fn recent(global: &Global, json: bool) -> Result<(), Failure> {
@@ -107,6 +149,11 @@ fn recent(global: &Global, json: bool) -> Result<(), Failure> {
         Some(store) => runs::list(&store, &filter)?,
         None => Vec::new(),
     };
+    if listed.is_empty() && !json {
+        let mut out = output::results();
+        writeln!(out, "{NO_JOBS}")?;
+        out.flush()?;
+    }
     runs::show(global, &listed, json)
 }
 

@@ -4,43 +4,62 @@
 //! does it. Adding one is that file and its line in the table of [`verbs!`].
 //! What several verbs share stands beside them: where the state is (`global`),
 //! how a target becomes a plan (`target`), or a sequence does (`folder`, `values`,
-//! `playbook`, `powershell`), how a run begins (`begin`), by which plan it goes on (`replan`),
+//! `playbook`, `powershell`), which jobs and tasks are configured (`config`, `task`), what is
+//! kept of them beside the store (`kept`, `records`, `journal`), how a run begins (`begin`), by which plan it goes on (`replan`),
 //! and at which boot (`boot`), which run is meant where none is named (`waiting`),
-//! who watches a run (`audience`), what is done once it has ended (`after`), where its
+//! who watches a run (`audience`, `echo`), what is done once it has ended (`after`), where its
 //! spans go (`otlp`), how a recorded run is found and followed (`recorded`, `follow`), where results go
 //! (`output`), what is listed of a plan (`listing`), how errors become words and
 //! exit codes (`error`).
 
 mod after;
+mod agent;
+mod agent_step;
 mod approve;
 mod args;
 mod audience;
 mod begin;
 mod boot;
+mod build;
 mod cache;
 mod cancel;
 mod check;
 mod completions;
+mod config;
+mod digest;
+mod doc;
+mod echo;
 mod error;
 mod events;
 mod folder;
 mod follow;
 mod freshness;
+mod git;
 mod global;
 mod graph;
+mod hash;
+mod history;
+mod job_status;
+mod journal;
+mod kept;
 mod list;
 mod listing;
 mod log_file;
 mod logs;
 mod metrics;
 mod notify;
+mod orchestration;
+mod orchestration_record;
+mod orchestration_run;
 mod otlp;
 mod output;
 mod plan;
+mod plan_task;
 mod playbook;
 mod powershell;
 mod prune;
 mod recorded;
+mod records;
 mod replan;
 mod report;
 mod resume;
@@ -50,6 +69,7 @@ mod seq;
 mod show;
 mod status;
 mod target;
+mod task;
 mod trace;
 mod validate;
 mod values;
@@ -173,6 +193,13 @@ verbs! {
     Graph => graph,
     List => list,
     Show => show,
+    Hash => hash,
+    History => history,
+    Build => build,
+    Doc => doc,
+    Git => git,
+    Agent => agent,
+    Orchestration => orchestration,
     Cache => cache,
     Prune => prune,
     Completions => completions,

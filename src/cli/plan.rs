@@ -1,4 +1,4 @@
-//! `quintet plan`: what would happen?
+//! `quintet plan`: what would happen? And the tasks that are planned.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::error::Failure;
 use super::global::Global;
 use super::target::Target;
-use super::{freshness, output};
+use super::{freshness, output, plan_task};
 use crate::plan::Plan;
 use crate::run::Usual;
 use crate::view::preview::Preview;
@@ -14,8 +14,24 @@ use crate::view::preview::Preview;
 /// Show what a run would do, and why, without doing any of it
 ///
 /// Nothing is started and nothing is written but the answer.
+///
+/// `list`, `create` and `status` are about the tasks of the configuration instead; a
+/// target that is called so is ./list.
 #[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  $ quintet plan release.json
+  $ quintet plan list
+  $ quintet plan create port-parser
+  $ quintet plan status port-parser"
+)]
 pub struct Args {
+    #[command(subcommand)]
+    tasks: Option<plan_task::Verb>,
+
     #[command(flatten)]
     target: Target,
 
@@ -28,6 +44,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
+    if let Some(verb) = args.tasks {
+        return plan_task::run(verb, global);
+    }
     let ready = args.target.ready(global, args.json)?;
     let mut ready = ready.for_looking(global, args.json);
     args.anew.apply(&mut ready.plan);

@@ -8,7 +8,7 @@ use super::audience::{Manner as Show, Watcher};
 use super::error::{Failure, Kind, warn};
 use super::global::Global;
 use super::waiting::{self, Meant};
-use super::{after, boot, otlp, replan, target};
+use super::{after, boot, kept, otlp, replan, target};
 use crate::engine::{Again, Session, Signals};
 use crate::exec::process::Zygote;
 use crate::load;
@@ -154,6 +154,7 @@ pub fn drive(
         yes: manner.yes,
         quiet: global.quiet,
         shows: true,
+        echo: false,
     };
     let secrets: BTreeMap<String, String> = manner.secrets.iter().cloned().collect();
     let mut watcher = Watcher::new(show, state.clone(), secrets.clone());
@@ -172,6 +173,8 @@ pub fn drive(
     let ended = session.resume(run_id, again)?;
     watcher.sum_up(&ended);
     manner.after.deliver(&ended, &state, manner.json);
+    let programs = manner.json || manner.after.pass_thru;
+    kept::ended(&ended, &state, programs, global);
     boot::settle(&boot::Next::default(), &ended, global);
     otlp.send_run(&ended, &state);
     Ok(ExitCode::from(ended.exit_code as u8))

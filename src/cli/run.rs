@@ -9,10 +9,13 @@ use super::target::Target;
 use super::{freshness, plan};
 use crate::exec::process::Zygote;
 
-/// Run a target: a plan file, a tree of phases, or a folder of numbered scripts
+/// Run a target: a plan file, a tree of phases, a folder of numbered scripts, or a job
 ///
 /// Prints the run's id on stdout and what happens on stderr. Ctrl-C stops the run
 /// with grace, a second one at once; `quintet resume` goes on with it.
+///
+/// A job is a name in the configuration (`quintet list` lists them), unless there is
+/// a file or folder of that name.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,6 +23,7 @@ Examples:
   quintet run nightly.yaml tag:db --skip-tag slow
   quintet run install --phase config/hardware
   quintet run merge.json --from git_fetch --json
+  quintet run nightly-backup
   quintet run tests.toml --report junit=report.xml")]
 pub struct Args {
     #[command(flatten)]

@@ -5,22 +5,25 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use console::{Term, truncate_str};
+use serde_json::{Value, json};
 
 use super::error::Failure;
 use super::follow::{Follower, News};
 use super::global::Global;
+use super::job_status::{self, JobStatus};
 use super::output;
 use super::recorded::Recorded;
 use super::runs;
-use crate::store::Store;
+use crate::store::{RunFilter, Store};
 use crate::view::phases::{document, lines};
 use crate::view::status::{self, Subject};
 use crate::view::timeline::Timeline;
 
 /// Show how a run stands: each step, its attempts, and what it waits for
 ///
-/// Without RUN it is the newest run, followed by the other runs that go on now.
-/// RUN is a run's id, the beginning or end of one, or `last`.
+/// Without RUN it is the newest run, followed by the other runs that go on now and,
+/// where jobs are configured, by the last run of each. RUN is a run's id, the
+/// beginning or end of one, or `last`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  $ quintet status\n  $ quintet status x7k2 --watch\n  $ quintet status last --format tree\n  $ quintet status last --format tree --json | jq '.. | .errors? // empty | .[]'\n  $ quintet status last --json | jq .progress_pct"
@@ -51,13 +54,37 @@ enum Format {
 }
 
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
+    let jobs = match args.run.is_none() && !args.watch {
+        true => job_status::of_all(global)?,
+        false => Vec::new(),
+    };
+    if !jobs.is_empty() && nothing_was_run(global)? {
+        let mut out = output::results();
+        match args.is_json() {
+            true => writeln!(out, "{:#}", json!({ "jobs": job_status::json(&jobs) }))?,
+            false => job_status::text(&jobs, &mut out)?,
+        }
+        out.flush()?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let store = global.store()?;
     let recorded = Recorded::find(&store, args.run.as_deref().unwrap_or("last"))?;
     match args.watch {
         true => args.watch(&store, recorded)?,
-        false => args.once(&store, &recorded)?,
+        false => args.once(&store, &recorded, &jobs)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn nothing_was_run(global: &Global) -> Result<bool, Failure> {
+    let newest = RunFilter {
+        limit: Some(1),
+        ..RunFilter::default()
+    };
+    Ok(match global.store_if_any()? {
+        Some(store) => store.runs(&newest)?.is_empty(),
+        None => true,
+    })
 }
 
 impl Args {
@@ -65,14 +92,35 @@ impl Args {
         self.json || self.format == Format::Json
     }
 
-    fn once(&self, store: &Store, recorded: &Recorded) -> Result<(), Failure> {
+    fn once(&self, store: &Store, recorded: &Recorded, jobs: &[JobStatus]) -> Result<(), Failure> {
         let subject = recorded.subject(store, output::now())?;
         let mut out = output::results();
+        if !jobs.is_empty() && self.is_json() && self.format != Format::Tree {
+            let mut json = self.json(store, recorded, subject)?;
+            json["jobs"] = job_status::json(jobs);
+            writeln!(out, "{json:#}")?;
+            return Ok(out.flush()?);
+        }
         self.show(store, recorded, subject, &mut out)?;
         if self.run.is_none() && !self.is_json() {
             others(store, recorded.run_id(), &mut out)?;
         }
+        if !jobs.is_empty() && !self.is_json() {
+            writeln!(out, "\njobs")?;
+            job_status::text(jobs, &mut out)?;
+        }
         Ok(out.flush()?)
+    }
+
+    fn json(
+        &self,
+        store: &Store,
+        recorded: &Recorded,
+        subject: Subject<'_>,
+    ) -> Result<Value, Failure> {
+        let timeline = Timeline::of(&recorded.events);
+        let active = crate::view::runs::json(&runs::active(store)?, subject.now);
+        Ok(status::json(subject, &timeline, active))
     }
 
     fn show(
@@ -85,9 +133,7 @@ impl Args {
         if self.is_json() && self.format == Format::Tree {
             document::of(subject, &recorded.events, &output::zone()).write(self.watch, out)?;
         } else if self.is_json() {
-            let timeline = Timeline::of(&recorded.events);
-            let active = crate::view::runs::json(&runs::active(store)?, subject.now);
-            let json = status::json(subject, &timeline, active);
+            let json = self.json(store, recorded, subject)?;
             match self.watch {
                 true => writeln!(out, "{json}")?,
                 false => writeln!(out, "{json:#}")?,

@@ -6,8 +6,10 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
+use super::config;
 use super::error::{Failure, Kind};
 use super::global::Global;
+use crate::load::jobs::{Config, check_name};
 use crate::load::{self, Loaded, Refusal, Request, Unmet};
 use crate::plan::Plan;
 use crate::plan::graph::Graph;
@@ -19,7 +21,7 @@ use crate::view::diagnostic;
 #[derive(Debug, clap::Args)]
 pub struct Target {
     /// A plan file or a file of checks (JSON, TOML, YAML or PowerShell data), a tree of
-    /// phases, or a folder of numbered scripts
+    /// phases, a folder of numbered scripts, or a job of the configuration
     #[arg(default_value = ".")]
     pub target: PathBuf,
 
@@ -134,7 +136,36 @@ impl Target {
     pub fn ready(&self, global: &Global, json: bool) -> Result<Ready, Failure> {
         let request = self.request()?;
         let select = |plan: &mut Plan| self.select(plan);
-        loaded(load::load(&self.target, &request), select, global, json)
+        let found = match self.job(global)? {
+            Some((config, name)) => Ok(config.job_plan(&name, &request).expect("it has this job")),
+            None => load::load(&self.target, &request),
+        };
+        loaded(found, select, global, json)
+    }
+
+    /// The configuration that has a job of the target's name. Whatever is at such a
+    /// path comes first: what a command line means must not change with a file that
+    /// is somewhere else.
+    fn job(&self, global: &Global) -> Result<Option<(Config, String)>, Failure> {
+        let name = match self.target.to_str() {
+            Some(name) if check_name(name).is_ok() && !self.target.exists() => name,
+            _ => return Ok(None),
+        };
+        let extension = self
+            .target
+            .extension()
+            .and_then(|extension| extension.to_str());
+        let asked = global.config.is_some();
+        if !asked && matches!(extension, Some("json" | "toml" | "yaml" | "yml" | "psd1")) {
+            // A plan file that is not there; the configuration may be as wrong as it likes.
+            return Ok(None);
+        }
+        if config::file(global)?.is_none() {
+            return Ok(None);
+        }
+        let config = config::read(global)?;
+        config::named(&config.jobs, "file, folder or job", name)?;
+        Ok(Some((config, name.to_owned())))
     }
 
     fn request(&self) -> Result<Request, Failure> {

@@ -11,6 +11,7 @@
 pub mod checks;
 pub mod document;
 mod facts;
+pub mod jobs;
 pub mod phases;
 pub mod plan_file;
 pub mod playbook;

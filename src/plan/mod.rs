@@ -8,6 +8,7 @@
 //! This room is pure. It does not know files, processes, threads, clocks,
 //! the environment or chance, and a test (`tests/tidy.rs`) keeps it so.
 
+pub mod agent;
 pub mod build;
 pub mod builtin;
 mod cache;

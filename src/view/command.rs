@@ -23,6 +23,14 @@ pub fn of_command(command: &Command) -> Shown<'_> {
     Shown::Command(command)
 }
 
+/// A program and its arguments on one line.
+pub fn of_words(given: &[String]) -> String {
+    let texts: Vec<Text> = given.iter().map(|word| Text::from(word.as_str())).collect();
+    let mut shown = String::new();
+    words(&texts, "", &mut shown);
+    shown
+}
+
 /// See [`of_action`].
 #[derive(Clone, Copy)]
 pub enum Shown<'a> {

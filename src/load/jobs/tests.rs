@@ -1,0 +1,184 @@
+//! What a configuration may say, and what is said of one that is wrong.
+
+use std::time::Duration;
+
+use super::config::{Repo, TaskStatus};
+use super::*;
+use crate::load::Request;
+use crate::plan::{Action, Program, Text};
+
+const GOOD: &str = r#"
+[logging]
+level = "warn"
+
+[hash]
+algorithm = "blake3"
+
+[jobs.sample]
+description = "Says something"
+command = ["echo", "$HOME", "${NAME}"]
+working_dir = "sub"
+timeout_seconds = 1.5
+env = { GREETING = "hello", DEPTH = 3 }
+
+[tasks.port]
+description = "Ports it"
+repo = "external"
+working_dir = "/srv/port"
+command = ["make"]
+outputs = ["out/port"]
+documents = ["README.md"]
+
+[agents.PlannerAgent]
+
+[agents.Critic]
+command = ["critic", "--json"]
+capabilities = ["finds fault"]
+
+[orchestrations.line]
+agents = ["PlannerAgent", "Critic"]
+description = "One by one"
+
+[orchestrations.fan]
+steps = [["PlannerAgent"], ["BuilderAgent", "Critic"], ["DocAgent"]]
+"#;
+
+fn read_text(text: &str) -> Result<(Config, Vec<Problem>), Refusal> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, text).expect("written");
+    read(&path)
+}
+
+fn request() -> Request {
+    Request {
+        cwd: "/here".into(),
+        ..Request::default()
+    }
+}
+
+fn messages(problems: &[Problem]) -> Vec<&str> {
+    problems.iter().map(|p| p.message.as_str()).collect()
+}
+
+#[track_caller]
+fn refused(text: &str) -> Vec<String> {
+    let refusal = read_text(text).expect_err("it is refused");
+    let all = messages(&refusal.problems).into_iter();
+    all.map(str::to_owned).collect()
+}
+
+/// O3.
+#[test]
+fn o3_everything_the_file_says_is_read() {
+    let (config, warnings) = read_text(GOOD).expect("it is good");
+    assert_eq!(messages(&warnings), [""; 0]);
+    assert_eq!(config.log_level, config::LogLevel::Warn);
+    assert_eq!(config.algorithm, Some("blake3"));
+    let job = &config.jobs["sample"];
+    assert_eq!(job.program.timeout, Some(Duration::from_millis(1500)));
+    assert_eq!(job.program.env[1], ("DEPTH".into(), "3".into()));
+    assert_eq!(job.program.source.line, 8);
+    let task = &config.tasks["port"];
+    assert_eq!(
+        (task.repo, task.status),
+        (Repo::External, TaskStatus::Planned)
+    );
+    assert_eq!(task.outputs, ["out/port"]);
+    assert!(config.agents["PlannerAgent"].program.command.is_empty());
+    assert_eq!(config.orchestrations["line"].groups().count(), 2);
+    assert_eq!(
+        *config.orchestrations["fan"].groups().nth(1).expect("three"),
+        ["BuilderAgent", "Critic"]
+    );
+}
+
+/// O3.
+#[test]
+fn o3_unknown_keys_are_warnings_with_their_place() {
+    let text = "colour = 1\n[jobs.a]\ncommand = [\"true\"]\nworkdir = \"/\"\n[jobs.b]\ncommand = [\"true\"]\nx-note = 1\n";
+    let (config, warnings) = read_text(text).expect("it is good all the same");
+    assert_eq!(
+        messages(&warnings),
+        [
+            "the unknown key \"colour\" has no effect",
+            "jobs.a: the unknown key \"workdir\" has no effect"
+        ]
+    );
+    let (place, _) = warnings[1].at.as_ref().expect("a place");
+    assert_eq!(config.sources.place(*place).line, 4);
+}
+
+/// O11.
+#[test]
+fn o11_everything_that_is_wrong_with_tasks_is_said_at_once() {
+    let text = r#"
+[tasks.a]
+repo = "mine"
+working_dir = "here"
+command = []
+[tasks.b]
+description = "nothing else"
+[jobs.c]
+command = [""]
+"#;
+    assert_eq!(
+        refused(text),
+        [
+            "tasks.a.repo: expected one of orchastration, external, found \"mine\"",
+            "tasks.a.working_dir: \"here\" is not absolute",
+            "tasks.a.command: names no program",
+            "tasks.b: \"repo\" is missing",
+            "tasks.b: \"working_dir\" is missing",
+            "tasks.b: \"command\" is missing",
+            "jobs.c.command: names no program",
+        ]
+    );
+}
+
+/// O31.
+#[test]
+fn o31_a_name_that_leads_elsewhere_is_refused() {
+    for name in ["../x", "a/b", "a\\nb", ".."] {
+        let text = format!("[jobs.\"{name}\"]\ncommand = [\"true\"]\n");
+        assert_eq!(refused(&text).len(), 1, "{name}");
+    }
+}
+
+/// O24.
+#[test]
+fn o24_an_agent_that_nobody_knows_is_refused_before_anything_runs() {
+    let text = "[agents.Mine]\n[orchestrations.o]\nagents = [\"PlanerAgent\"]\n\
+                [orchestrations.p]\n[orchestrations.q]\nsteps = [[]]\n";
+    assert_eq!(
+        refused(text),
+        [
+            "agents.Mine: \"command\" is missing: only the built-in agents need none",
+            "orchestrations.o: there is no agent \"PlanerAgent\"",
+            "orchestrations.p: expected one of \"agents\" and \"steps\"",
+            "orchestrations.p: there is no agent, or a group has none",
+            "orchestrations.q: there is no agent, or a group has none",
+        ]
+    );
+}
+
+/// O5: what a job says is passed on as it is, and no shell reads it.
+#[test]
+fn o5_a_job_is_a_plan_of_one_step() {
+    let (config, _) = read_text(GOOD).expect("it is good");
+    let plan = config.job_plan("sample", &request()).expect("a job").plan;
+    let [step] = &plan.steps[..] else {
+        panic!("one step")
+    };
+    let Action::Command(command) = &step.action else {
+        panic!("a command")
+    };
+    let words = ["echo", "$HOME", "${NAME}"].map(Text::from);
+    assert_eq!(command.program, Program::Argv(words.into()));
+    assert_eq!(&*command.cwd, "/here/sub");
+    assert_eq!(step.policy.timeout, Some(Duration::from_millis(1500)));
+    assert_eq!(plan.metadata[JOB], "sample");
+    assert!(config.job_plan("port", &request()).is_none());
+    let built = config.task_plan("port", &request()).expect("a task").plan;
+    assert_eq!(built.metadata[TASK], "port");
+}
