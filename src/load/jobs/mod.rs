@@ -30,8 +30,14 @@ pub use name::check as check_name;
 pub fn read(path: &Path) -> Result<(Config, Vec<Problem>), Refusal> {
     let name = path.display().to_string();
     let text = super::read_file(path, &name)?;
+    let (mut config, warnings) = read_text(&name, text)?;
+    config.path = Some(path.to_owned());
+    Ok((config, warnings))
+}
+
+fn read_text(name: &str, text: String) -> Result<(Config, Vec<Problem>), Refusal> {
     let mut sources = Sources::default();
-    let file = sources.add(&name, text);
+    let file = sources.add(name, text);
     let mut found = Vec::new();
     let text = sources.text(file);
     // Whatever the file is called: that is how it is documented.
@@ -48,7 +54,6 @@ pub fn read(path: &Path) -> Result<(Config, Vec<Problem>), Refusal> {
     let sound = problems.iter().all(|p| p.severity == Severity::Warning);
     match config.filter(|_| sound) {
         Some(mut config) => {
-            config.path = Some(path.to_owned());
             config.sources = sources;
             Ok((config, problems))
         }
