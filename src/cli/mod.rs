@@ -120,6 +120,12 @@ struct Verb {
     read: fn(&ArgMatches) -> Result<Deed, clap::Error>,
 }
 
+impl Verb {
+    fn described(&self) -> Command {
+        (self.describe)(Command::new(self.name))
+    }
+}
+
 /// A verb with its arguments, to be done.
 type Deed = Box<dyn FnOnce(&Global) -> Result<ExitCode, Failure>>;
 
@@ -172,8 +178,16 @@ verbs! {
 
 /// The command line as clap knows it.
 fn command() -> Command {
-    let verb = |verb: &Verb| (verb.describe)(Command::new(verb.name));
-    Cli::command().subcommands(VERBS.iter().map(verb))
+    Cli::command().subcommands(VERBS.iter().map(Verb::described))
+}
+
+/// The same for a command line that names a verb: what is said of the others would
+/// cost each run time, and each supervisor the memory that it is forked with.
+fn command_of(verb: Option<&Verb>) -> Command {
+    match verb {
+        Some(verb) => Cli::command().subcommand(verb.described()),
+        None => command(),
+    }
 }
 
 /// What the arguments ask for.
@@ -188,8 +202,8 @@ fn parse(command: Command, args: Vec<OsString>) -> Result<(Global, Deed), clap::
 
 /// The whole program, with its arguments given.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let command = command();
-    let is_verb = |word: &str| command.find_subcommand(word).is_some();
+    let verb = |word: &str| VERBS.iter().find(|verb| verb.name == word);
+    let is_verb = |word: &str| verb(word).is_some() || word == powershell::COMMAND;
     // A plan file that is not there is told as such, not as an unknown verb.
     let exists = |path: &OsStr| {
         let extension = Path::new(path).extension().and_then(OsStr::to_str);
@@ -197,7 +211,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let args = powershell::rewritten(args.into_iter().collect());
     let args = args::with_default_verb(args, &is_verb, &exists);
-    let (global, deed) = match parse(command, args) {
+    let named = args::first_word(&args).and_then(|at| verb(args[at].to_str()?));
+    let (global, deed) = match parse(command_of(named), args) {
         Ok(asked) => asked,
         Err(usage) => {
             // Help and version are no errors and go to stdout, with code 0.
