@@ -16,20 +16,26 @@ pub fn with_default_verb(
     is_verb: &dyn Fn(&str) -> bool,
     exists: &dyn Fn(&OsStr) -> bool,
 ) -> Vec<OsString> {
-    let mut at = 1;
-    while let Some(arg) = args.get(at) {
-        match arg.to_str() {
-            Some("--") => return args,
-            Some(option) if WITH_VALUE.contains(&option) => at += 2,
-            Some(option) if option.starts_with('-') => at += 1,
-            Some(word) if is_verb(word) => return args,
-            _ => break,
+    if let Some(at) = first_word(&args) {
+        let word = &args[at];
+        if !word.to_str().is_some_and(is_verb) && exists(word) {
+            args.insert(at, "run".into());
         }
     }
-    if args.get(at).is_some_and(|arg| exists(arg)) {
-        args.insert(at, "run".into());
-    }
     args
+}
+
+/// The first argument that is no option: where it is.
+pub fn first_word(args: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match args.get(at)?.to_str() {
+            Some("--") => return None,
+            Some(option) if WITH_VALUE.contains(&option) => at += 2,
+            Some(option) if option.starts_with('-') => at += 1,
+            _ => return Some(at),
+        }
+    }
 }
 
 #[cfg(test)]

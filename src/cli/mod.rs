@@ -1,11 +1,11 @@
 //! The command line: one verb, one file.
 //!
 //! A verb's file holds its arguments with their help, and the function that
-//! does it. Adding one is that file and its line in the table of [`verbs!`].
+//! does it. Adding one is that file and its line in the table [`VERBS`].
 //! What several verbs share stands beside them: where the state is (`global`),
 //! how a target becomes a plan (`target`), or a sequence does (`folder`, `values`,
-//! `playbook`, `powershell`), which jobs and tasks are configured (`config`, `task`), what is
-//! kept of them beside the store (`kept`, `records`, `journal`), how a run begins (`begin`), by which plan it goes on (`replan`),
+//! `playbook`, `powershell`), which jobs and tasks are configured (`config`, `task`), what
+//! is kept of them beside the store (`kept`, `records`, `journal`), how a run begins (`begin`), by which plan it goes on (`replan`),
 //! and at which boot (`boot`), which run is meant where none is named (`waiting`),
 //! who watches a run (`audience`, `echo`), what is done once it has ended (`after`), where its
 //! spans go (`otlp`), how a recorded run is found and followed (`recorded`, `follow`), where results go
@@ -80,8 +80,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 
 use error::Failure;
 use global::Global;
@@ -92,12 +91,11 @@ use global::Global;
 /// retries, timeouts, locks and rollback. Every event is recorded; a run that was
 /// killed is resumed where it was, and can say why anything in it happened.
 #[derive(Debug, Parser)]
-#[command(name = "quintet", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = "quintet", version, after_help = AFTER_HELP, disable_help_subcommand = true,
+    subcommand_required = true, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     global: Global,
-    #[command(subcommand)]
-    verb: Verb,
 }
 
 const AFTER_HELP: &str = "\
@@ -114,101 +112,105 @@ Exit codes:
   130  canceled or interrupted
   143  terminated";
 
-/// Makes the table of verbs from its lines: a name and its file's module.
-///
-/// Each verb describes itself when it is its turn. What clap would derive for all
-/// of them is one function with everything any of them needs on the stack at once,
-/// and that is not much where it is limited.
-macro_rules! verbs {
-    ($($verb:ident => $module:ident,)*) => {
-        #[derive(Debug)]
-        enum Verb {
-            $($verb($module::Args),)*
-        }
-
-        /// Each verb's name, and what adds its options and its help.
-        const VERBS: &[(&str, fn(Command) -> Command)] =
-            &[$((stringify!($module), <$module::Args as Args>::augment_args),)*];
-
-        impl Verb {
-            fn run(self, global: &Global) -> Result<ExitCode, Failure> {
-                match self {
-                    $(Verb::$verb(args) => $module::run(args, global),)*
-                }
-            }
-        }
-
-        impl FromArgMatches for Verb {
-            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-                let (name, matches) = matches.subcommand().unwrap_or(("", matches));
-                match name {
-                    $(stringify!($module) => {
-                        FromArgMatches::from_arg_matches(matches).map(Verb::$verb)
-                    })*
-                    _ => Err(clap::Error::new(ErrorKind::MissingSubcommand)),
-                }
-            }
-
-            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-                *self = Verb::from_arg_matches(matches)?;
-                Ok(())
-            }
-        }
-    };
+/// A verb, in the words of its file.
+struct Verb {
+    name: &'static str,
+    /// Adds its help and its arguments.
+    ///
+    /// One function for each verb, where deriving would make one for all of them:
+    /// that keeps every verb's description on the stack at once in a build for
+    /// debugging, a quarter of a MiB and more with each verb.
+    describe: fn(Command) -> Command,
+    /// Makes its arguments of what was parsed.
+    read: fn(&ArgMatches) -> Result<Deed, clap::Error>,
 }
 
-impl Subcommand for Verb {
-    fn augment_subcommands(command: Command) -> Command {
-        let verbs = VERBS.iter();
-        command.subcommands(verbs.map(|(name, describe)| describe(Command::new(*name))))
+impl Verb {
+    fn described(&self) -> Command {
+        (self.describe)(Command::new(self.name))
     }
+}
 
-    fn augment_subcommands_for_update(command: Command) -> Command {
-        Verb::augment_subcommands(command)
-    }
+/// A verb with its arguments, to be done.
+type Deed = Box<dyn FnOnce(&Global) -> Result<ExitCode, Failure>>;
 
-    fn has_subcommand(name: &str) -> bool {
-        VERBS.iter().any(|(known, _)| *known == name)
-    }
+/// Makes the table of verbs from its lines: a verb and its file have one name.
+macro_rules! verbs {
+    ($($verb:ident,)*) => {
+        static VERBS: &[Verb] = &[
+            $(Verb {
+                name: stringify!($verb),
+                describe: <$verb::Args as clap::Args>::augment_args,
+                read: |matches| {
+                    let args = $verb::Args::from_arg_matches(matches)?;
+                    Ok(Box::new(move |global| $verb::run(args, global)))
+                },
+            },)*
+        ];
+    };
 }
 
 // In the order in which help lists them.
 verbs! {
-    Run => run,
-    Seq => seq,
-    Check => check,
-    Plan => plan,
-    Validate => validate,
-    Resume => resume,
-    Cancel => cancel,
-    Approve => approve,
-    Runs => runs,
-    Status => status,
-    Logs => logs,
-    Events => events,
-    Why => why,
-    Report => report,
-    Metrics => metrics,
-    Trace => trace,
-    Graph => graph,
-    List => list,
-    Show => show,
-    Hash => hash,
-    History => history,
-    Build => build,
-    Doc => doc,
-    Git => git,
-    Agent => agent,
-    Orchestration => orchestration,
-    Cache => cache,
-    Prune => prune,
-    Completions => completions,
+    run,
+    seq,
+    check,
+    plan,
+    validate,
+    resume,
+    cancel,
+    approve,
+    runs,
+    status,
+    logs,
+    events,
+    why,
+    report,
+    metrics,
+    trace,
+    graph,
+    list,
+    show,
+    hash,
+    history,
+    build,
+    doc,
+    git,
+    agent,
+    orchestration,
+    cache,
+    prune,
+    completions,
+}
+
+/// The command line as clap knows it.
+fn command() -> Command {
+    Cli::command().subcommands(VERBS.iter().map(Verb::described))
+}
+
+/// The same for a command line that names a verb: what is said of the others would
+/// cost each run time, and each supervisor the memory that it is forked with.
+fn command_of(verb: Option<&Verb>) -> Command {
+    match verb {
+        Some(verb) => Cli::command().subcommand(verb.described()),
+        None => command(),
+    }
+}
+
+/// What the arguments ask for.
+fn parse(command: Command, args: Vec<OsString>) -> Result<(Global, Deed), clap::Error> {
+    let matches = command.try_get_matches_from(args)?;
+    let Cli { global } = Cli::from_arg_matches(&matches)?;
+    let (name, arguments) = matches.subcommand().expect("a verb is required");
+    let verb = VERBS.iter().find(|verb| verb.name == name);
+    let deed = (verb.expect("clap knows the table's verbs only").read)(arguments)?;
+    Ok((global, deed))
 }
 
 /// The whole program, with its arguments given.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let command = Cli::command();
-    let is_verb = |word: &str| command.find_subcommand(word).is_some();
+    let verb = |word: &str| VERBS.iter().find(|verb| verb.name == word);
+    let is_verb = |word: &str| verb(word).is_some() || word == powershell::COMMAND;
     // A plan file that is not there is told as such, not as an unknown verb.
     let exists = |path: &OsStr| {
         let extension = Path::new(path).extension().and_then(OsStr::to_str);
@@ -216,11 +218,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let args = powershell::rewritten(args.into_iter().collect());
     let args = args::with_default_verb(args, &is_verb, &exists);
-    let parsed = command
-        .try_get_matches_from(args)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
+    let named = args::first_word(&args).and_then(|at| verb(args[at].to_str()?));
+    let (global, deed) = match parse(command_of(named), args) {
+        Ok(asked) => asked,
         Err(usage) => {
             // Help and version are no errors and go to stdout, with code 0.
             let code = usage.exit_code() as u8;
@@ -228,8 +228,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    cli.global.choose_colours();
-    match cli.verb.run(&cli.global) {
+    global.choose_colours();
+    match deed(&global) {
         Ok(code) => code,
         Err(failure) => failure.report(),
     }
@@ -241,12 +241,12 @@ mod tests {
 
     #[test]
     fn the_tree_of_verbs_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn every_verb_begins_its_help_with_an_imperative_and_shows_examples_that_parse() {
-        for verb in Cli::command().get_subcommands_mut() {
+        for verb in command().get_subcommands_mut() {
             let name = verb.get_name().to_owned();
             let about = verb
                 .get_about()
@@ -263,7 +263,7 @@ mod tests {
                 .filter_map(|line| line.trim().strip_prefix("$ "));
             for line in lines {
                 let line = line.split(['|', '>']).next().unwrap_or(line);
-                let parsed = Cli::command().try_get_matches_from(line.split_whitespace());
+                let parsed = command().try_get_matches_from(line.split_whitespace());
                 assert!(parsed.is_ok(), "{line}: {parsed:?}");
             }
         }

@@ -19,7 +19,7 @@ use crate::load::jobs::config::Stage;
 Examples:
   $ quintet orchestration list
   $ quintet orchestration list --json
-  $ quintet orchestration run port --goal 'Port the parser' --task parser
+  $ quintet orchestration run port --goal robust --task parser
   $ quintet orchestration run port --dry-run"
 )]
 pub struct Args {

@@ -607,7 +607,7 @@ fn what_cannot_be_read_is_not_fresh_and_fails_nothing() {
     let project = Project::new(inputs(&["in"]));
     project.write("in/a", "1");
     project.run();
-    fs::set_permissions(project.at("in"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(project.at("in"), fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read_dir(project.at("in")).is_ok() {
         eprintln!("skipped: nothing is unreadable for root");
         return;

@@ -61,8 +61,7 @@ pub static JOB: [Field; 5] = [
     field("env", ENV, "Environment, over that of the program."),
 ];
 
-/// Whether a task's own fields are there is checked by itself, so that a task is
-/// told of all that it lacks.
+/// The required ones are what the documents ask of a task.
 pub static TASK: [Field; 9] = [
     field(
         "repo",

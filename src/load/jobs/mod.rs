@@ -32,15 +32,22 @@ pub use orchestration::{Asked, ORCHESTRATION};
 pub fn read(path: &Path) -> Result<(Config, Vec<Problem>), Refusal> {
     let name = path.display().to_string();
     let text = super::read_file(path, &name)?;
+    let folder = path.parent().unwrap_or(path);
+    let (mut config, warnings) = read_text(&name, folder, text)?;
+    config.path = Some(path.to_owned());
+    Ok((config, warnings))
+}
+
+/// Files that it names are seen from `folder`.
+fn read_text(name: &str, folder: &Path, text: String) -> Result<(Config, Vec<Problem>), Refusal> {
     let mut sources = Sources::default();
-    let file = sources.add(&name, text);
+    let file = sources.add(name, text);
     let mut found = Vec::new();
     let text = sources.text(file);
     // Whatever the file is called: that is how it is documented.
     let document = document::parse(text, Format::Toml, file, &mut found);
     let mut problems = Problems::default();
     problems.extend(found);
-    let folder = path.parent().unwrap_or(path);
     let config = document.map(|document| {
         let locator = Locator::new(text, file);
         read::read(document.root(), folder, locator, &mut problems)
@@ -53,7 +60,6 @@ pub fn read(path: &Path) -> Result<(Config, Vec<Problem>), Refusal> {
     let sound = problems.iter().all(|p| p.severity == Severity::Warning);
     match config.filter(|_| sound) {
         Some(mut config) => {
-            config.path = Some(path.to_owned());
             config.sources = sources;
             Ok((config, problems))
         }

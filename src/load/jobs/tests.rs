@@ -43,11 +43,8 @@ description = "One by one"
 steps = [["PlannerAgent"], ["BuilderAgent", "Critic"], ["DocAgent"]]
 "#;
 
-fn read_text(text: &str) -> Result<(Config, Vec<Problem>), Refusal> {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("config.toml");
-    std::fs::write(&path, text).expect("written");
-    read(&path)
+fn parsed(text: &str) -> Result<(Config, Vec<Problem>), Refusal> {
+    read_text("config.toml", Path::new("/"), text.to_owned())
 }
 
 fn request() -> Request {
@@ -63,7 +60,7 @@ fn messages(problems: &[Problem]) -> Vec<&str> {
 
 #[track_caller]
 fn refused(text: &str) -> Vec<String> {
-    let refusal = read_text(text).expect_err("it is refused");
+    let refusal = parsed(text).expect_err("it is refused");
     let all = messages(&refusal.problems).into_iter();
     all.map(str::to_owned).collect()
 }
@@ -71,7 +68,7 @@ fn refused(text: &str) -> Vec<String> {
 /// O3.
 #[test]
 fn o3_everything_the_file_says_is_read() {
-    let (config, warnings) = read_text(GOOD).expect("it is good");
+    let (config, warnings) = parsed(GOOD).expect("it is good");
     assert_eq!(messages(&warnings), [""; 0]);
     assert_eq!(config.log_level, config::LogLevel::Warn);
     assert_eq!(config.algorithm, Some("blake3"));
@@ -97,7 +94,7 @@ fn o3_everything_the_file_says_is_read() {
 #[test]
 fn o3_unknown_keys_are_warnings_with_their_place() {
     let text = "colour = 1\n[jobs.a]\ncommand = [\"true\"]\nworkdir = \"/\"\n[jobs.b]\ncommand = [\"true\"]\nx-note = 1\n";
-    let (config, warnings) = read_text(text).expect("it is good all the same");
+    let (config, warnings) = parsed(text).expect("it is good all the same");
     assert_eq!(
         messages(&warnings),
         [
@@ -164,7 +161,7 @@ fn o24_an_agent_that_nobody_knows_is_refused_before_anything_runs() {
 /// O5: what a job says is passed on as it is, and no shell reads it.
 #[test]
 fn o5_a_job_is_a_plan_of_one_step() {
-    let (config, _) = read_text(GOOD).expect("it is good");
+    let (config, _) = parsed(GOOD).expect("it is good");
     let plan = config.job_plan("sample", &request()).expect("a job").plan;
     let [step] = &plan.steps[..] else {
         panic!("one step")
@@ -194,7 +191,7 @@ fn o22_each_part_of_an_agent_is_a_step_that_needs_the_group_before() {
     assert_eq!(refused(&text), [twice]);
 
     let text = text.replace("[\"Critic\", \"Critic\"]", "[\"Critic\"]");
-    let (config, _) = read_text(&text).expect("it is good");
+    let (config, _) = parsed(&text).expect("it is good");
     let asked = Asked {
         program: "/bin/quintet".into(),
         ..Asked::default()
@@ -207,4 +204,14 @@ fn o22_each_part_of_an_agent_is_a_step_that_needs_the_group_before() {
         (&*last.id, &*plan[last.needs[0]].id),
         ("3/Critic", "2/gate")
     );
+}
+
+/// Whatever is left of a file is read or refused, and nothing worse.
+#[test]
+fn a_file_that_was_cut_or_damaged_does_no_harm() {
+    for end in 0..GOOD.len() {
+        let _ = parsed(&GOOD[..end]);
+        let damaged = format!("{}\u{1b}{}", &GOOD[..end], &GOOD[end + 1..]);
+        assert!(parsed(&damaged).is_err(), "{damaged}");
+    }
 }
