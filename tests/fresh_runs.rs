@@ -193,3 +193,24 @@ fn a_recent_failure_is_told_again_where_the_plan_wants_that() {
         .file_is("log", "ran\nran\n")
         .run();
 }
+
+/// A remedy that makes the inputs what they were when the step last succeeded: it
+/// has failed since, ran again, and is fresh by that.
+#[test]
+fn e10_what_a_remedy_made_as_it_was_is_fresh_again() {
+    let text = json!({
+        "plan_id": "AS_BEFORE",
+        "steps": [{ "id": "venv", "command": "test", "args": ["-e", "cfg"],
+            "cache": { "ttl": "1h", "inputs": ["cfg"] },
+            "remedy": { "command": "echo same >cfg", "shell": true } }],
+    });
+    let test = Test::new().file("plan.json", text.to_string());
+    for _ in 0..3 {
+        test.quintet(&["run", "plan.json"])
+            .stderr_has("1 remedied")
+            .run();
+        test.quintet(&["run", "plan.json"]).run();
+        assert_eq!(fresh(&test), 1);
+        fs::remove_file(test.path("work/cfg")).unwrap();
+    }
+}

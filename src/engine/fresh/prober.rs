@@ -285,10 +285,13 @@ impl Work {
         silently: bool,
     ) -> Freshness {
         let looked = self.looker.looked(&self.plan, step, identity, now);
-        // What is fresh does not run, unless it goes by other steps as well.
+        // What is fresh does not run, unless it goes by other steps as well, or was
+        // stale when it was asked about before: then it has failed since, and what
+        // mended it may have made everything as it was.
         let cache = self.plan[step].cache.as_ref();
         let goes_by_others = cache.is_some_and(|cache| !cache.stale_with.is_empty());
-        let may_run = goes_by_others || !matches!(looked.freshness, Freshness::Fresh(_));
+        let is_fresh = matches!(looked.freshness, Freshness::Fresh(_));
+        let may_run = goes_by_others || !is_fresh || self.before.contains_key(&step);
         match looked.print.filter(|_| may_run || silently) {
             Some(print) => _ = self.before.insert(step, print),
             None => _ = self.before.remove(&step),
