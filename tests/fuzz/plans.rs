@@ -384,6 +384,15 @@ fn meaning(plan: Plan) -> String {
     plan.to_json()
 }
 
+fn has_exponents(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.to_string().contains('e'),
+        Value::Array(all) => all.iter().any(has_exponents),
+        Value::Object(all) => all.values().any(has_exponents),
+        _ => false,
+    }
+}
+
 proptest! {
     #![proptest_config(crate::cases(300))]
 
@@ -433,7 +442,11 @@ proptest! {
         let json = json.map(meaning);
         prop_assert_eq!(&json, &other.map(meaning));
         prop_assert_eq!(&json, &yaml.map(meaning));
-        if let Ok(toml) = toml::to_string(&document) {
+        // TOML is written without exponents, and some fields take a number as it is
+        // written.
+        if let Ok(toml) = toml::to_string(&document)
+            && !has_exponents(&document)
+        {
             prop_assert_eq!(&json, &judge("a.toml", &toml).map(meaning));
         }
     }
