@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::error::Failure;
@@ -24,12 +23,7 @@ pub struct Args {
 pub fn run(args: Args, _: &Global) -> Result<ExitCode, Failure> {
     // The generator does not expect a stream that can fail.
     let mut script = Vec::new();
-    clap_complete::generate(
-        args.shell,
-        &mut super::Cli::command(),
-        "quintet",
-        &mut script,
-    );
+    clap_complete::generate(args.shell, &mut super::command(), "quintet", &mut script);
     let mut out = output::results();
     out.write_all(&script)?;
     out.flush()?;
