@@ -283,11 +283,8 @@ fn a_collector_that_fails_or_is_not_there_is_one_warning() {
     let test = Test::new().file("plan.yaml", "steps: [{id: a, command: 'true'}]");
     let failing = Collector::answering(Some("503 Service Unavailable"));
     let silent = Collector::answering(None);
-    // Nobody listens there any more.
-    let gone = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
+    // Nobody listens there: a free port of our own might soon be another test's.
+    let gone = "http://127.0.0.1:1".to_owned();
     for url in [failing.url, silent.url, gone, "nonsense".into()] {
         let done = test
             .quintet(&["run", "plan.yaml"])
