@@ -52,9 +52,6 @@ enum Asked {
         step: StepIx,
         identity: Identity,
         now: Millis,
-        /// Nobody wants an answer, only that it is known what was there before
-        /// the attempt that comes.
-        silently: bool,
     },
     Succeeded {
         step: StepIx,
@@ -99,25 +96,14 @@ impl Prober {
     }
 
     /// Asks about a step that has a cache, by what it would run. `now` is the
-    /// wall clock's.
+    /// wall clock's. A step may be asked about again before a further attempt,
+    /// where what it depends on may have changed since: a remedy did its work. What
+    /// counts is what is there before the attempt that succeeds.
     pub fn probe(&self, step: StepIx, identity: Identity, now: Millis) {
         self.say(Asked::Probe {
             step,
             identity,
             now,
-            silently: false,
-        });
-    }
-
-    /// Another attempt follows, and what the step depends on may have changed
-    /// since it was asked about: a remedy did its work. What counts is what is
-    /// there before the attempt that succeeds.
-    pub fn again(&self, step: StepIx, identity: Identity, now: Millis) {
-        self.say(Asked::Probe {
-            step,
-            identity,
-            now,
-            silently: true,
         });
     }
 
@@ -256,12 +242,8 @@ impl Work {
                     step,
                     identity,
                     now,
-                    silently,
                 } => {
-                    let found = self.probe(step, identity, now, silently);
-                    if !silently {
-                        answers.push((step, found));
-                    }
+                    answers.push((step, self.probe(step, identity, now)));
                     if answers.len() == ENOUGH {
                         answer(std::mem::take(&mut answers));
                     }
@@ -277,13 +259,7 @@ impl Work {
         }
     }
 
-    fn probe(
-        &mut self,
-        step: StepIx,
-        identity: Identity,
-        now: Millis,
-        silently: bool,
-    ) -> Freshness {
+    fn probe(&mut self, step: StepIx, identity: Identity, now: Millis) -> Freshness {
         let looked = self.looker.looked(&self.plan, step, identity, now);
         // What is fresh does not run, unless it goes by other steps as well, or was
         // stale when it was asked about before: then it has failed since, and what
@@ -292,7 +268,7 @@ impl Work {
         let goes_by_others = cache.is_some_and(|cache| !cache.stale_with.is_empty());
         let is_fresh = matches!(looked.freshness, Freshness::Fresh(_));
         let may_run = goes_by_others || !is_fresh || self.before.contains_key(&step);
-        match looked.print.filter(|_| may_run || silently) {
+        match looked.print.filter(|_| may_run) {
             Some(print) => _ = self.before.insert(step, print),
             None => _ = self.before.remove(&step),
         }

@@ -568,7 +568,7 @@ fn what_is_there_before_the_last_attempt_counts() {
     prober.failed(step(), project.now, "exit 1".into());
     project.write("in", "2");
     prober.something_ran();
-    prober.again(step(), project.identity(), project.now);
+    prober.probe(step(), project.identity(), project.now);
     prober.succeeded(step(), project.now, BTreeMap::new());
     assert_eq!(prober.finish(), [""; 0]);
     project.is_fresh();

@@ -14,21 +14,27 @@ const TIMEOUT: usize = at(&STEP, "timeout_sec");
 const REMEDY_: usize = at(&STEP, "remedy");
 const UNDO_: usize = at(&STEP, "undo");
 
+// What both say alike of their programs.
+const COMMAND: Field = field(
+    "command",
+    Shape::Text,
+    "The program; with \"shell\": true a script for /bin/sh.",
+)
+.required();
+const ARGS: Field = field("args", WORDS, "The program's arguments.");
+const SHELL: Field = field("shell", Shape::Bool, "The command is a script for /bin/sh.");
+const CWD: Field = field(
+    "cwd",
+    Shape::Text,
+    "The working directory; the step's where it is left out.",
+);
+
 /// A step's `undo`.
 pub static UNDO: [Field; 7] = [
-    field(
-        "command",
-        Shape::Text,
-        "The program; with \"shell\": true a script for /bin/sh.",
-    )
-    .required(),
-    field("args", WORDS, "The program's arguments."),
-    field("shell", Shape::Bool, "The command is a script for /bin/sh."),
-    field(
-        "cwd",
-        Shape::Text,
-        "The working directory; the step's where it is left out.",
-    ),
+    COMMAND,
+    ARGS,
+    SHELL,
+    CWD,
     field(
         "env",
         ENV,
@@ -49,19 +55,10 @@ pub static UNDO: [Field; 7] = [
 
 /// A step's `remedy`.
 pub static REMEDY: [Field; 10] = [
-    field(
-        "command",
-        Shape::Text,
-        "The program; with \"shell\": true a script for /bin/sh.",
-    )
-    .required(),
-    field("args", WORDS, "The program's arguments."),
-    field("shell", Shape::Bool, "The command is a script for /bin/sh."),
-    field(
-        "cwd",
-        Shape::Text,
-        "The working directory; the step's where it is left out.",
-    ),
+    COMMAND,
+    ARGS,
+    SHELL,
+    CWD,
     field(
         "env",
         ENV,
