@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use super::error::{Failure, Kind};
 use super::global::Global;
-use super::recorded::Recorded;
 use crate::engine::Clock;
 use crate::paths::StateDir;
 use crate::run::StepState;
 use crate::store::{Request, Store, What};
+use crate::view::recorded::Recorded;
 
 /// Answer what a step asks before it runs
 ///

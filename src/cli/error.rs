@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use crate::engine::{EngineError, Refused};
 use crate::paths::{NoHome, Unusable};
 use crate::store::{NoSuchRun, StoreError};
+use crate::view::recorded::Unread;
 
 /// What kind of failure it is; the kind decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +153,27 @@ impl From<NoSuchRun> for Failure {
 }
 
 /// An error of our own output.
+impl From<Unread> for Failure {
+    fn from(error: Unread) -> Self {
+        match error {
+            Unread::Run(error) => error.into(),
+            Unread::Store(error) => error.into(),
+            Unread::Contradiction { .. } => Failure::new(Kind::Store, error),
+            Unread::NoStep {
+                ref run_id,
+                ref nearest,
+                ..
+            } => {
+                let hint = match nearest {
+                    Some(other) => format!("did you mean {other}?"),
+                    None => format!("`quintet status {run_id}` lists them"),
+                };
+                Failure::new(Kind::Usage, &error).hint(hint)
+            }
+        }
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {

@@ -8,10 +8,10 @@ use super::error::Failure;
 use super::follow::{Follower, News};
 use super::global::Global;
 use super::output;
-use super::recorded::Recorded;
 use crate::run::{Event, Seq};
 use crate::view::events::line;
 use crate::view::jsonl::Jsonl;
+use crate::view::recorded::Recorded;
 
 /// Show everything that happened to a run, in order
 ///

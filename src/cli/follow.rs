@@ -8,8 +8,8 @@
 use std::time::{Duration, Instant};
 
 use super::error::Failure;
-use super::recorded::Recorded;
 use crate::store::Store;
+use crate::view::recorded::Recorded;
 
 /// How often the store is asked whether anybody has written.
 const LOOK: Duration = Duration::from_millis(50);

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use super::error::Failure;
 use super::global::Global;
 use super::output;
-use super::recorded::Recorded;
 use super::target::Target;
 use crate::view::graph::{self, Drawing};
+use crate::view::recorded::Recorded;
 use crate::view::tree::Rails;
 
 /// Draw the graph of a target or of a run

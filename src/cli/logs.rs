@@ -18,7 +18,6 @@ use super::error::{self, Failure};
 use super::follow::{Follower, News};
 use super::global::Global;
 use super::output;
-use super::recorded::Recorded;
 use crate::exec::process::live_output;
 use crate::paths::StateDir;
 use crate::plan::StepIx;
@@ -27,6 +26,7 @@ use crate::store::Store;
 use crate::store::logs::{FAR, Log, PIECE};
 use crate::view::escape::Printable;
 use crate::view::log::{Form, Label, whole_characters};
+use crate::view::recorded::Recorded;
 use crate::view::words;
 
 /// What is read at once of an attempt that runs. Each piece costs a look for

@@ -8,7 +8,7 @@
 //! is kept of them beside the store (`kept`, `records`, `journal`), how a run begins (`begin`), by which plan it goes on (`replan`),
 //! and at which boot (`boot`), which run is meant where none is named (`waiting`),
 //! who watches a run (`audience`, `echo`), what is done once it has ended (`after`), where its
-//! spans go (`otlp`), how a recorded run is found and followed (`recorded`, `follow`), where results go
+//! spans go (`otlp`), how a recorded run is followed (`follow`), where results go
 //! (`output`), what is listed of a plan (`listing`), how errors become words and
 //! exit codes (`error`).
 
@@ -58,7 +58,6 @@ mod plan_task;
 mod playbook;
 mod powershell;
 mod prune;
-mod recorded;
 mod records;
 mod replan;
 mod report;

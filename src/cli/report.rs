@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::output;
-use super::recorded::Recorded;
 use crate::paths::StateDir;
 use crate::store::logs;
+use crate::view::recorded::Recorded;
 use crate::view::result::{self, RunResult};
 use crate::view::{github, junit, markdown, summary};
 

@@ -12,10 +12,10 @@ use super::follow::{Follower, News};
 use super::global::Global;
 use super::job_status::{self, JobStatus};
 use super::output;
-use super::recorded::Recorded;
 use super::runs;
 use crate::store::{RunFilter, Store};
 use crate::view::phases::{document, lines};
+use crate::view::recorded::Recorded;
 use crate::view::status::{self, Subject};
 use crate::view::timeline::Timeline;
 

@@ -7,7 +7,7 @@ use super::error::{Failure, Kind};
 use super::global::Global;
 use super::otlp::Otlp;
 use super::output;
-use super::recorded::Recorded;
+use crate::view::recorded::Recorded;
 use crate::view::trace::{self, Spans};
 
 /// Print a run as spans of OpenTelemetry, or send them to a collector

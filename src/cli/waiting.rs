@@ -6,10 +6,10 @@
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::output;
-use super::recorded::Recorded;
 use crate::engine::may_have_restarted;
 use crate::exec::process::boot_id;
 use crate::store::{RunFilter, RunRow, Store, StoredState};
+use crate::view::recorded::Recorded;
 
 /// The exit code of a run that stopped for a restart, and of no other canceled one.
 const A_PERSON_IS_NEEDED: i32 = 3;

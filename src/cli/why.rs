@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::output;
-use super::recorded::Recorded;
+use crate::view::recorded::Recorded;
 use crate::view::why::{Question, write};
 
 /// Explain why a step ran, was skipped, waits, failed, was tried again or canceled

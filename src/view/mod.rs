@@ -35,6 +35,7 @@ pub mod phases;
 pub mod plain;
 pub mod preview;
 pub mod progress;
+pub mod recorded;
 pub mod result;
 pub mod runs;
 pub mod status;

@@ -1,16 +1,63 @@
 //! A run as the store has it: found by what a person types, and folded.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::error::{Failure, Kind};
+use super::status::Subject;
 use crate::plan::StepIx;
 use crate::plan::name::nearest;
 use crate::run::{self, Event, IllegalEvent, Millis, RunPhase, RunState, Seq};
-use crate::store::{RunRow, Store};
-use crate::view::status::Subject;
+use crate::store::{NoSuchRun, RunRow, Store, StoreError};
 
 /// Events are read in pieces of so many.
 const PIECE: usize = 10_000;
+
+/// Why a run, or a step of it, is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unread {
+    Run(NoSuchRun),
+    /// The record cannot be read.
+    Store(StoreError),
+    /// Its events do not follow from each other.
+    Contradiction {
+        run_id: String,
+        what: String,
+    },
+    /// The run has no such step.
+    NoStep {
+        run_id: String,
+        id: String,
+        /// The one that was perhaps meant.
+        nearest: Option<String>,
+    },
+}
+
+impl From<NoSuchRun> for Unread {
+    fn from(error: NoSuchRun) -> Self {
+        Unread::Run(error)
+    }
+}
+
+impl From<StoreError> for Unread {
+    fn from(error: StoreError) -> Self {
+        Unread::Store(error)
+    }
+}
+
+impl std::error::Error for Unread {}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unread::Run(error) => error.fmt(f),
+            Unread::Store(error) => error.fmt(f),
+            Unread::Contradiction { run_id, what } => {
+                write!(f, "the record of run {run_id} contradicts itself: {what}")
+            }
+            Unread::NoStep { run_id, id, .. } => write!(f, "run {run_id} has no step {id:?}"),
+        }
+    }
+}
 
 /// A run, as far as its recorded events tell.
 pub struct Recorded {
@@ -26,7 +73,7 @@ impl Recorded {
     ///
     /// # Errors
     /// None or several fit, or the store cannot be read.
-    pub fn find(store: &Store, text: &str) -> Result<Self, Failure> {
+    pub fn find(store: &Store, text: &str) -> Result<Self, Unread> {
         Recorded::of(store, store.find_run(text)?)
     }
 
@@ -34,7 +81,7 @@ impl Recorded {
     ///
     /// # Errors
     /// The store cannot be read, or contradicts itself.
-    pub fn of(store: &Store, row: RunRow) -> Result<Self, Failure> {
+    pub fn of(store: &Store, row: RunRow) -> Result<Self, Unread> {
         let plan = Arc::new(store.plan(&row.run_id)?);
         let mut recorded = Recorded {
             state: RunState::new(plan),
@@ -45,11 +92,10 @@ impl Recorded {
         Ok(recorded)
     }
 
-    fn fold(&mut self, store: &Store, event: Event) -> Result<(), Failure> {
-        let contradicts = |error: IllegalEvent| {
-            let run_id = &self.row.run_id;
-            let message = format!("the record of run {run_id} contradicts itself: {error}");
-            Failure::new(Kind::Store, message)
+    fn fold(&mut self, store: &Store, event: Event) -> Result<(), Unread> {
+        let contradicts = |error: IllegalEvent| Unread::Contradiction {
+            run_id: self.row.run_id.clone(),
+            what: error.to_string(),
         };
         if matches!(event.kind, run::Kind::PlanReplaced { .. }) && self.state.is_latest_plan() {
             // The plan has come since this was read.
@@ -65,7 +111,7 @@ impl Recorded {
     ///
     /// # Errors
     /// The store cannot be read, or contradicts itself.
-    pub fn catch_up(&mut self, store: &Store) -> Result<usize, Failure> {
+    pub fn catch_up(&mut self, store: &Store) -> Result<usize, Unread> {
         let before = self.events.len();
         loop {
             let piece = read(store, &self.row.run_id, self.state.seq())?;
@@ -93,7 +139,7 @@ impl Recorded {
     ///
     /// # Errors
     /// The run's directory cannot be read.
-    pub fn is_interrupted(&self, store: &Store) -> Result<bool, Failure> {
+    pub fn is_interrupted(&self, store: &Store) -> Result<bool, Unread> {
         Ok(!self.is_over() && store.owner(&self.row.run_id)?.is_none())
     }
 
@@ -101,7 +147,7 @@ impl Recorded {
     ///
     /// # Errors
     /// The run's directory cannot be read.
-    pub fn subject(&self, store: &Store, now: Millis) -> Result<Subject<'_>, Failure> {
+    pub fn subject(&self, store: &Store, now: Millis) -> Result<Subject<'_>, Unread> {
         Ok(Subject {
             run_id: &self.row.run_id,
             run: &self.state,
@@ -114,24 +160,21 @@ impl Recorded {
     ///
     /// # Errors
     /// There is none: names the nearest.
-    pub fn step(&self, id: &str) -> Result<StepIx, Failure> {
+    pub fn step(&self, id: &str) -> Result<StepIx, Unread> {
         if let Some(ix) = self.state.find(id) {
             return Ok(ix);
         }
         let plan = self.state.plan();
         let ids = plan.steps.iter().map(|step| step.id.as_ref());
-        let failure = Failure::new(
-            Kind::Usage,
-            format!("run {} has no step {id:?}", self.row.run_id),
-        );
-        Err(match nearest(id, ids) {
-            Some(other) => failure.hint(format!("did you mean {other}?")),
-            None => failure.hint(format!("`quintet status {}` lists them", self.row.run_id)),
+        Err(Unread::NoStep {
+            run_id: self.row.run_id.clone(),
+            id: id.to_owned(),
+            nearest: nearest(id, ids).map(str::to_owned),
         })
     }
 }
 
-fn read(store: &Store, run_id: &str, after: Seq) -> Result<Vec<Event>, Failure> {
+fn read(store: &Store, run_id: &str, after: Seq) -> Result<Vec<Event>, Unread> {
     Ok(store.events(run_id, after, PIECE)?)
 }
 
