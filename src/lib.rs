@@ -14,6 +14,7 @@
 //! - [`view`]: what people and programs see; folds over events
 //! - [`notify`]: carries messages to whoever a plan wants told
 //! - [`agent`]: what agents do, each attempt in a process of its own
+//! - [`serve`]: the dashboard: pages and an interface over HTTP
 //! - [`cli`]: one verb, one file
 //! - [`Quintet`]: the product as a library
 
@@ -27,6 +28,7 @@ pub mod notify;
 pub mod paths;
 pub mod plan;
 pub mod run;
+pub mod serve;
 pub mod store;
 pub mod view;
 

@@ -19,6 +19,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("notify", &["plan", "run", "view"]),
     ("paths", &[]),
     ("agent", &["plan", "view"]),
+    (
+        "serve",
+        &["plan", "run", "store", "view", "engine", "exec", "paths"],
+    ),
 ];
 
 /// What a pure room must never name: it would make its answers depend on

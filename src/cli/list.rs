@@ -146,7 +146,7 @@ fn recent(global: &Global, json: bool) -> Result<(), Failure> {
         ..RunFilter::default()
     };
     let listed = match global.store_if_any()? {
-        Some(store) => runs::list(&store, &filter)?,
+        Some(store) => crate::view::runs::list(&store, &filter)?,
         None => Vec::new(),
     };
     if listed.is_empty() && !json {

@@ -65,6 +65,7 @@ mod resume;
 mod run;
 mod runs;
 mod seq;
+mod serve;
 mod show;
 mod status;
 mod target;
@@ -177,6 +178,7 @@ verbs! {
     git,
     agent,
     orchestration,
+    serve,
     cache,
     prune,
     completions,

@@ -50,7 +50,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         before: None,
     };
     let listed = match global.store_if_any()? {
-        Some(store) => list(&store, &filter)?,
+        Some(store) => runs::list(&store, &filter)?,
         None => Vec::new(),
     };
     show(global, &listed, args.json)?;
@@ -73,19 +73,6 @@ pub fn show(global: &Global, listed: &[Listed], json: bool) -> Result<(), Failur
     Ok(out.flush()?)
 }
 
-/// The runs that fit, newest first, each with whether it was interrupted.
-///
-/// # Errors
-/// The store cannot be read.
-pub fn list(store: &Store, filter: &RunFilter) -> Result<Vec<Listed>, Failure> {
-    let mut listed = Vec::new();
-    for row in store.runs(filter)? {
-        let interrupted = !row.state.is_over() && store.owner(&row.run_id)?.is_none();
-        listed.push(Listed { row, interrupted });
-    }
-    Ok(listed)
-}
-
 /// The runs that some engine drives now, newest first.
 ///
 /// # Errors
@@ -98,7 +85,7 @@ pub fn active(store: &Store) -> Result<Vec<Listed>, Failure> {
             ..RunFilter::default()
         };
         active.extend(
-            list(store, &filter)?
+            runs::list(store, &filter)?
                 .into_iter()
                 .filter(|run| !run.interrupted),
         );

@@ -10,7 +10,7 @@ use super::style::{self, HEADING};
 use super::time::{date_and_clock, so_far, took};
 use crate::run::Millis;
 use crate::run::record::rfc3339;
-use crate::store::RunRow;
+use crate::store::{RunFilter, RunRow, Store, StoreError};
 
 /// A run in the list.
 pub struct Listed {
@@ -20,14 +20,16 @@ pub struct Listed {
 }
 
 impl Listed {
-    fn word(&self) -> &'static str {
+    /// Its state, as people are told it.
+    pub fn word(&self) -> &'static str {
         match self.interrupted {
             true => "interrupted",
             false => self.row.state.word(),
         }
     }
 
-    fn duration_ms(&self, now: Millis) -> Option<u64> {
+    /// How long it took, or has taken so far; in milliseconds.
+    pub fn duration_ms(&self, now: Millis) -> Option<u64> {
         let until = match (self.row.ended_at, self.interrupted) {
             (Some(ended), _) => ended,
             (None, false) => now,
@@ -36,6 +38,19 @@ impl Listed {
         };
         Some(until.saturating_sub(self.row.started_at?))
     }
+}
+
+/// The runs that fit, newest first, each with whether it was interrupted.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn list(store: &Store, filter: &RunFilter) -> Result<Vec<Listed>, StoreError> {
+    let mut listed = Vec::new();
+    for row in store.runs(filter)? {
+        let interrupted = !row.state.is_over() && store.owner(&row.run_id)?.is_none();
+        listed.push(Listed { row, interrupted });
+    }
+    Ok(listed)
 }
 
 /// The table.

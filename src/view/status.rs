@@ -30,7 +30,8 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn word(&self) -> &'static str {
+    /// Its state, as people are told it.
+    pub fn word(&self) -> &'static str {
         match self.interrupted {
             true => "interrupted",
             false => words::run_word(self.run),
@@ -45,7 +46,8 @@ impl Subject<'_> {
         }
     }
 
-    fn duration_ms(&self) -> u64 {
+    /// How long it took, or has taken so far; in milliseconds.
+    pub fn duration_ms(&self) -> u64 {
         match self.run.started_at() {
             0 => 0,
             started => self.until().saturating_sub(started),

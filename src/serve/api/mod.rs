@@ -1,0 +1,37 @@
+//! The interface for programs: `/api/v1`. One resource, one file.
+//!
+//! What it offers is described by the code itself: each function that answers says what
+//! it takes and gives, and `/api/v1/openapi.json` is made of that.
+
+mod events;
+pub mod runs;
+
+use axum::Json;
+use axum::Router;
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::routes::App;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "quintet",
+        description = "Runs, as they are recorded and as they go on."
+    ),
+    servers((url = "/api/v1"))
+)]
+struct Described;
+
+pub fn router() -> Router<App> {
+    let (router, description) = OpenApiRouter::with_openapi(Described::openapi())
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::one))
+        .routes(routes!(events::list))
+        .routes(routes!(events::stream))
+        .routes(routes!(events::changes))
+        .split_for_parts();
+    router.route("/openapi.json", get(|| async move { Json(description) }))
+}

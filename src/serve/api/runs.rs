@@ -1,0 +1,100 @@
+//! `/runs`: the runs that are recorded, and one of them as it stands.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+
+use crate::serve::routes::App;
+use crate::serve::trouble::{ErrorBody, Trouble};
+use crate::store::{RunFilter, StoredState};
+use crate::view::runs::{self, Listed};
+use crate::view::status;
+use crate::view::timeline::Timeline;
+
+/// Which runs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// Only those in this state: pending, running, succeeded, failed, canceled,
+    /// quarantined.
+    pub state: Option<String>,
+    /// Only those of the plan with this name or id.
+    pub name: Option<String>,
+    /// At most so many; 50 where it is left out, 500 at most.
+    pub limit: Option<u32>,
+    /// Only those older than the one whose `key` this is: the last of the page before.
+    pub before: Option<i64>,
+}
+
+impl Which {
+    /// As the store takes it.
+    ///
+    /// # Errors
+    /// There is no such state.
+    pub fn filter(&self) -> Result<RunFilter, Trouble> {
+        let state = |word: &String| {
+            let states = StoredState::ALL.map(StoredState::word).join(", ");
+            let unknown = || Trouble::bad(format!("there is no state {word:?}"));
+            StoredState::from_word(word)
+                .ok_or_else(|| unknown().hint(format!("there are {states}")))
+        };
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        Ok(RunFilter {
+            state: given(&self.state).as_ref().map(state).transpose()?,
+            name: given(&self.name),
+            limit: Some(self.limit.unwrap_or(50).clamp(1, 500)),
+            before: self.before,
+        })
+    }
+}
+
+/// The runs that fit, newest first
+#[utoipa::path(get, path = "/runs", tag = "runs", params(Which), responses(
+    (status = 200, description = "`runs`, and `next`: `before` of the next page", body = Value),
+    (status = 400, body = ErrorBody),
+))]
+pub async fn list(
+    State(app): State<App>,
+    Query(which): Query<Which>,
+) -> Result<Json<Value>, Trouble> {
+    let filter = which.filter()?;
+    let listed = app.world.read(move |reader| {
+        let listed = match reader.store_if_any() {
+            Some(store) => runs::list(store, &filter)?,
+            None => Vec::new(),
+        };
+        let is_page = filter
+            .limit
+            .is_some_and(|limit| listed.len() == limit as usize);
+        let next = listed
+            .last()
+            .filter(|_| is_page)
+            .map(|run: &Listed| run.row.key);
+        Ok(json!({ "runs": runs::json(&listed, reader.now), "next": next }))
+    });
+    Ok(Json(listed.await?))
+}
+
+/// A run as it stands
+#[utoipa::path(get, path = "/runs/{run}", tag = "runs", params(
+    ("run" = String, Path, description = "its id, the beginning or end of it, or `last`"),
+), responses(
+    (status = 200, description = "as `quintet status --json` gives it", body = Value),
+    (status = 404, body = ErrorBody),
+))]
+pub async fn one(State(app): State<App>, Path(run): Path<String>) -> Result<Json<Value>, Trouble> {
+    let told = app.world.read(move |reader| {
+        reader.recorded(&run, |recorded| {
+            let subject = recorded.subject(reader.store()?, reader.now)?;
+            Ok(status::json(
+                subject,
+                &Timeline::of(&recorded.events),
+                json!([]),
+            ))
+        })
+    });
+    Ok(Json(told.await?))
+}

@@ -1,0 +1,42 @@
+//! Who answers what: the table of pages, and that of the interface, which is also its
+//! description.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::routing::get;
+
+use super::live::Live;
+use super::trouble::Trouble;
+use super::world::World;
+use super::{api, pages};
+
+/// What every answer may need.
+#[derive(Clone)]
+pub struct App {
+    pub world: Arc<World>,
+    pub live: Arc<Live>,
+    /// Whether anything may be changed.
+    pub control: bool,
+}
+
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/", get(pages::runs::page))
+        .route("/runs/{run}", get(pages::run::page))
+        .nest("/api/v1", api::router())
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(another_method)
+        .with_state(app)
+}
+
+async fn nothing_here(request: Request) -> Trouble {
+    Trouble::not_found(format!("there is nothing at {}", request.uri().path()))
+}
+
+async fn another_method() -> Trouble {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    Trouble::new(status, "this is not to be had by that method")
+}

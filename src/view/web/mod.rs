@@ -1,0 +1,49 @@
+//! Pages, as a browser shows them. One page, one file; parts that several pages have
+//! are files too.
+//!
+//! Each is a function of what is recorded and of a moment, like every other view, and
+//! gives HTML in which nothing acts: no script, no style of its own, every text escaped
+//! by the macro that makes it. What a page may do when it is used is said in attributes
+//! that the one script knows (`serve/client/script.js`):
+//!
+//! - `data-live` on the page: it is asked for again when the run, or any run, has news;
+//! - `data-post`: a form that is sent as JSON to that address;
+//! - `data-download`: a link whose answer is saved as a file of that name.
+//!
+//! A page's addresses are relative to the server's root.
+
+mod frame;
+pub mod run;
+pub mod runs;
+pub mod trouble;
+
+pub use frame::{Live, Page, Section, Site, render};
+
+use maud::{Markup, html};
+
+use super::escape::printable;
+
+/// A state's word with its colour. Colour is never all that tells states apart.
+fn state(word: &str) -> Markup {
+    html! { span .state data-state=(word) { (word) } }
+}
+
+/// A text from a file or a program: what a terminal or a browser would act on, or show
+/// in another order than it is written, is spelled out.
+fn text(text: &str) -> String {
+    printable(text)
+}
+
+/// A path's segment or a query's value in an address.
+fn encoded(text: &str) -> String {
+    let mut address = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                address.push(char::from(byte));
+            }
+            _ => address.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    address
+}

@@ -1,0 +1,8 @@
+//! `quintet serve`, asked over the loopback address as a browser and a program ask.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod gate;
+mod pages;
+mod server;
