@@ -46,6 +46,7 @@ mod list;
 mod listing;
 mod log_file;
 mod logs;
+mod mcp;
 mod metrics;
 mod notify;
 mod orchestration;
@@ -180,6 +181,7 @@ verbs! {
     orchestration,
     cache,
     prune,
+    mcp,
     completions,
 }
 
