@@ -54,7 +54,7 @@ pub struct Status {
 pub struct Explain {
     /// The run: its id, the beginning or end of it, or `last`
     pub run: String,
-    /// The step's id; what is called as its run has one step of that name
+    /// The step's id; the one step of a job or a task is called as that is
     pub step: String,
 }
 

@@ -180,8 +180,13 @@ impl Server {
 
     /// Tell what has happened to a run since an event's number, waiting a while for news
     #[tool(annotations(title = "Watch a run", read_only_hint = true, open_world_hint = false))]
-    async fn watch(&self, Parameters(asked): Parameters<Watch>) -> CallToolResult {
-        let work = move |server: &Server| watch::watch(&asked, &server.global);
+    async fn watch(
+        &self,
+        Parameters(asked): Parameters<Watch>,
+        context: RequestContext<RoleServer>,
+    ) -> CallToolResult {
+        let called_off = move || context.ct.is_cancelled();
+        let work = move |server: &Server| watch::watch(&asked, &called_off, &server.global);
         self.answer_in(self.watches.clone(), work).await
     }
 

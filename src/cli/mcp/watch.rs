@@ -40,18 +40,29 @@ pub struct Watch {
     pub until_over: bool,
 }
 
-/// Tells what has happened, after waiting for it if need be.
+/// How often a waiting call looks whether it was called off.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Tells what has happened, after waiting for it if need be, and as long as nobody has
+/// called it off.
 ///
 /// # Errors
 /// There is no such run, or the store cannot be read.
-pub fn watch(asked: &Watch, global: &Global) -> Result<Value, Failure> {
+pub fn watch(
+    asked: &Watch,
+    called_off: &dyn Fn() -> bool,
+    global: &Global,
+) -> Result<Value, Failure> {
     let store = global.store()?;
     let mut follower = Follower::new(&store, Recorded::find(&store, &asked.run)?)?;
     let until = Instant::now() + Duration::from_secs(asked.wait_sec.min(LONGEST_WAIT));
     loop {
         let is_news = !asked.until_over && follower.recorded.state.seq() > asked.after;
         let left = until.saturating_duration_since(Instant::now());
-        if is_news || left.is_zero() || follower.wait(left)? == News::Over {
+        if is_news || left.is_zero() || called_off() {
+            break;
+        }
+        if follower.wait(left.min(LOOK))? == News::Over {
             break;
         }
     }
