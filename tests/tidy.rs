@@ -222,6 +222,30 @@ fn unsafe_code_is_confined() {
     no_offenders("unsafe outside the wrappers", offenders);
 }
 
+/// The async runtime is the server's, and that of the verb whose protocol's library
+/// wants it: no other starts it, and nothing on a run's way comes to depend on it.
+#[test]
+fn the_async_runtime_is_confined() {
+    let mut offenders = Vec::new();
+    for source in sources() {
+        if source.path.starts_with("src/cli/mcp") || source.path.starts_with("src/serve") {
+            continue;
+        }
+        for (number, line) in source.code() {
+            if ["tokio::", "rmcp::", "async fn", "async {"]
+                .iter()
+                .any(|word| line.contains(word))
+            {
+                offenders.push(source.at(number));
+            }
+        }
+    }
+    no_offenders(
+        "an async runtime outside src/serve and src/cli/mcp",
+        offenders,
+    );
+}
+
 #[test]
 fn the_import_reader_sees_all_forms() {
     assert_eq!(rooms_named("use crate::plan::StepIx;"), ["plan"]);

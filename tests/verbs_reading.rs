@@ -406,6 +406,7 @@ fn every_verb_has_help() {
         "graph",
         "list",
         "prune",
+        "mcp",
         "completions",
     ] {
         assert!(all.contains(&format!("\n  {verb} ")), "{verb}: {all}");

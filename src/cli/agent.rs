@@ -53,20 +53,12 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         Verb::Step(args) => return agent_step::run(&args),
     };
     let config = config::read(global)?;
-    let agents = listed(&config);
     let mut out = output::results();
     if json {
-        let agents = agents.iter().map(|(name, agent)| {
-            json!({
-                "name": name,
-                "capabilities": agent.capabilities,
-                "command": agent.command,
-            })
-        });
-        writeln!(out, "{:#}", agents.collect::<Value>())?;
+        writeln!(out, "{:#}", list_json(&config))?;
     } else {
         writeln!(out, "available agents:")?;
-        for (name, agent) in &agents {
+        for (name, agent) in &listed(&config) {
             let mut said = agent.capabilities.join("; ");
             if said.is_empty() {
                 said = "(no capabilities listed)".into();
@@ -80,6 +72,18 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// All agents, an object for each.
+pub fn list_json(config: &Config) -> Value {
+    let agents = listed(config).into_iter().map(|(name, agent)| {
+        json!({
+            "name": name,
+            "capabilities": agent.capabilities,
+            "command": agent.command,
+        })
+    });
+    agents.collect()
 }
 
 /// O18: the four, with what the configuration says of them, and its own.

@@ -34,6 +34,10 @@ pub struct Args {
     #[arg(long)]
     pub json: bool,
 
+    /// Run only the plan with this content id: the one that was previewed
+    #[arg(long, value_name = "ID", hide = true)]
+    pub only_plan: Option<String>,
+
     #[command(flatten)]
     pub boot: boot::Args,
 
@@ -102,6 +106,14 @@ pub fn watched<A: Audience>(
     sum_up: impl FnOnce(&mut A, &Ended),
 ) -> Result<ExitCode, Failure> {
     let mut plan = begun.plan;
+    if args
+        .only_plan
+        .as_ref()
+        .is_some_and(|only| plan.content_id() != *only)
+    {
+        let message = "what would run is no longer what was previewed";
+        return Err(Failure::new(Kind::Usage, message));
+    }
     if let Some(most) = args.max_concurrency {
         plan.max_concurrency = most;
     }

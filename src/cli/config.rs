@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::target::say;
+use crate::load::Refusal;
 use crate::load::jobs::{self, Config};
 use crate::paths::{System, config_files};
 use crate::plan::name::nearest;
+use crate::view::diagnostic;
 
 /// The file that counts; `None` where there is none.
 ///
@@ -51,6 +53,23 @@ pub fn read(global: &Global) -> Result<Config, Failure> {
             Err(Failure::told(Kind::Usage))
         }
     }
+}
+
+/// The same, for who speaks to nobody on stderr: nothing is said, and what is wrong
+/// is in the failure's words.
+///
+/// # Errors
+/// It is missing or wrong.
+pub fn silently(global: &Global) -> Result<Config, Failure> {
+    let Some(path) = file(global)? else {
+        return Ok(Config::default());
+    };
+    let wrong = |refusal: Refusal| {
+        let style = diagnostic::Style::default();
+        let said = diagnostic::render(&refusal.problems, &refusal.sources, style);
+        Failure::new(Kind::Usage, format!("the configuration is wrong:\n{said}"))
+    };
+    jobs::read(&path).map(|(config, _)| config).map_err(wrong)
 }
 
 /// The same, for what goes on whatever is wrong with it: nothing is said, and what

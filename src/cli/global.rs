@@ -10,7 +10,7 @@ use crate::paths::{self, StateDir, System, Unusable};
 use crate::store::{Store, StoreError};
 
 /// Options that stand before or after the verb.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Global {
     /// Keep the record of runs in this directory
     ///

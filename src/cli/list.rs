@@ -109,14 +109,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
 fn jobs(config: &Config, json: bool) -> Result<(), Failure> {
     let mut out = output::results();
     if json {
-        let jobs = config.jobs.iter().map(|(name, job)| {
-            json!({
-                "name": name,
-                "description": job.description,
-                "command": job.program.command,
-            })
-        });
-        writeln!(out, "{:#}", jobs.collect::<Value>())?;
+        writeln!(out, "{:#}", jobs_json(config))?;
     } else if config.jobs.is_empty() {
         writeln!(out, "{NO_JOBS}")?;
     }
@@ -124,6 +117,18 @@ fn jobs(config: &Config, json: bool) -> Result<(), Failure> {
         described(&mut out, name, &job.description)?;
     }
     Ok(out.flush()?)
+}
+
+/// The jobs of a configuration, an object for each.
+pub fn jobs_json(config: &Config) -> Value {
+    let jobs = config.jobs.iter().map(|(name, job)| {
+        json!({
+            "name": name,
+            "description": job.description,
+            "command": job.program.command,
+        })
+    });
+    jobs.collect()
 }
 
 /// Said where a list of jobs would be.

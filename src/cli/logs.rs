@@ -384,12 +384,13 @@ impl Piece<'_> {
 }
 
 /// The step's newest attempt that has something to show; none was made, without.
-fn newest(recorded: &Recorded, ix: StepIx) -> Option<u32> {
+pub fn newest(recorded: &Recorded, ix: StepIx) -> Option<u32> {
     let made = words::attempts_made(recorded.state.step(ix));
     (made > 0).then_some(made)
 }
 
-fn end_of(events: &[Event], attempt: Attempt) -> Option<&Finish> {
+/// How an attempt ended, if it has.
+pub fn end_of(events: &[Event], attempt: Attempt) -> Option<&Finish> {
     events.iter().rev().find_map(|event| match &event.kind {
         Kind::StepFinished { attempt: of, end } if *of == attempt => Some(&**end),
         _ => None,

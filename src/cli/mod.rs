@@ -46,6 +46,7 @@ mod list;
 mod listing;
 mod log_file;
 mod logs;
+mod mcp;
 mod metrics;
 mod notify;
 mod orchestration;
@@ -181,6 +182,7 @@ verbs! {
     serve,
     cache,
     prune,
+    mcp,
     completions,
 }
 

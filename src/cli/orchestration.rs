@@ -9,6 +9,7 @@ use super::error::Failure;
 use super::global::Global;
 use super::list::described;
 use super::{config, orchestration_run, output};
+use crate::load::jobs::Config;
 use crate::load::jobs::config::Stage;
 
 /// List what is made of agents, and run it
@@ -51,18 +52,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let config = config::read(global)?;
     let mut out = output::results();
     if json {
-        let all = config.orchestrations.iter().map(|(name, orchestration)| {
-            json!({
-                "name": name,
-                "description": orchestration.description,
-                "groups": orchestration.groups().collect::<Vec<_>>(),
-                "rounds": orchestration.stages.iter().find_map(|stage| match stage {
-                    Stage::Loop(rounds) => Some(rounds.max_rounds),
-                    Stage::Group(_) => None,
-                }),
-            })
-        });
-        writeln!(out, "{:#}", all.collect::<Value>())?;
+        writeln!(out, "{:#}", list_json(&config))?;
     } else if config.orchestrations.is_empty() {
         writeln!(out, "no orchestrations configured")?;
     } else {
@@ -72,4 +62,20 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The orchestrations of a configuration, an object for each.
+pub fn list_json(config: &Config) -> Value {
+    let all = config.orchestrations.iter().map(|(name, orchestration)| {
+        json!({
+            "name": name,
+            "description": orchestration.description,
+            "groups": orchestration.groups().collect::<Vec<_>>(),
+            "rounds": orchestration.stages.iter().find_map(|stage| match stage {
+                Stage::Loop(rounds) => Some(rounds.max_rounds),
+                Stage::Group(_) => None,
+            }),
+        })
+    });
+    all.collect()
 }

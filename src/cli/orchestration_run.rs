@@ -7,7 +7,8 @@ use super::error::{Failure, Kind};
 use super::global::Global;
 use super::{config, plan, target};
 use crate::exec::process::Zygote;
-use crate::load::jobs::Asked;
+use crate::load::Loaded;
+use crate::load::jobs::{Asked, Config};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -44,23 +45,8 @@ pub fn run(args: &Args, global: &Global) -> Result<ExitCode, Failure> {
         false => Some(Zygote::fork().map_err(|error| Failure::new(Kind::Run, error))?),
     };
     let config = config::read(global)?;
-    config::named(&config.orchestrations, "orchestration", &args.name)?;
-    if let Some(task) = &args.task {
-        config::named(&config.tasks, "task", task)?;
-    }
-    let program = std::env::current_exe().map_err(|error| {
-        let message = format!("where this program is cannot be told: {error}");
-        Failure::new(Kind::Run, message)
-    })?;
-    let asked = Asked {
-        goal: args.goal.clone(),
-        task: args.task.clone(),
-        vars: target::variables(&args.vars)?.into_iter().collect(),
-        program: program.to_string_lossy().into_owned(),
-    };
-    let lowered = config.orchestration_plan(&args.name, &asked, &target::request()?);
-    let lowered = lowered.expect("the orchestration was found");
-    let loaded = lowered.map_err(|why| Failure::new(Kind::Usage, why))?;
+    let vars = target::variables(&args.vars)?;
+    let loaded = load(&config, &args.name, &args.goal, args.task.as_deref(), vars)?;
     let ready = target::loaded(Ok(loaded), |_| Ok(()), global, args.begin.json)?;
     let Some(zygote) = zygote else {
         plan::show(&ready.plan, global, args.begin.json);
@@ -73,4 +59,34 @@ pub fn run(args: &Args, global: &Global) -> Result<ExitCode, Failure> {
         strict: false,
     };
     begin::begin(begun, &args.begin, global)
+}
+
+/// What an orchestration comes to with a goal, and a task if one is named.
+///
+/// # Errors
+/// There is no such orchestration or task, or they do not go together.
+pub fn load(
+    config: &Config,
+    name: &str,
+    goal: &str,
+    task: Option<&str>,
+    vars: Vec<(String, String)>,
+) -> Result<Loaded, Failure> {
+    config::named(&config.orchestrations, "orchestration", name)?;
+    if let Some(task) = task {
+        config::named(&config.tasks, "task", task)?;
+    }
+    let program = std::env::current_exe().map_err(|error| {
+        let message = format!("where this program is cannot be told: {error}");
+        Failure::new(Kind::Run, message)
+    })?;
+    let asked = Asked {
+        goal: goal.to_owned(),
+        task: task.map(str::to_owned),
+        vars: vars.into_iter().collect(),
+        program: program.to_string_lossy().into_owned(),
+    };
+    let lowered = config.orchestration_plan(name, &asked, &target::request()?);
+    let lowered = lowered.expect("the orchestration was found");
+    lowered.map_err(|why| Failure::new(Kind::Usage, why))
 }

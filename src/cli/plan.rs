@@ -58,11 +58,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
 
 /// Writes the preview of a plan to stdout.
 pub fn show(plan: &Plan, global: &Global, json: bool) {
-    // A preview needs no store: where there is none, or it cannot be read,
-    // nothing is known.
-    let known = || global.store_if_any().ok()??.usual(plan).ok();
-    let usual: Usual = known().unwrap_or_default();
-    let preview = Preview::new(plan, &usual).knowing(freshness::look(plan, global));
+    let preview = preview(plan, global);
     let mut out = output::results();
     let written = match json {
         true => preview.json(&mut out),
@@ -70,4 +66,13 @@ pub fn show(plan: &Plan, global: &Global, json: bool) {
     };
     // A reader that has gone has seen enough.
     let _ = written.and_then(|()| out.flush());
+}
+
+/// The preview of a plan, with what is known of earlier runs.
+pub fn preview<'p>(plan: &'p Plan, global: &Global) -> Preview<'p> {
+    // A preview needs no store: where there is none, or it cannot be read,
+    // nothing is known.
+    let known = || global.store_if_any().ok()??.usual(plan).ok();
+    let usual: Usual = known().unwrap_or_default();
+    Preview::new(plan, &usual).knowing(freshness::look(plan, global))
 }

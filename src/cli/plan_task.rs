@@ -10,6 +10,7 @@ use super::global::Global;
 use super::records::Records;
 use super::task::{self, Deed};
 use super::{config, output};
+use crate::load::jobs::Config;
 use crate::load::jobs::config::TaskStatus;
 use crate::view::escape::clean;
 
@@ -54,34 +55,40 @@ pub fn run(verb: Verb, global: &Global) -> Result<ExitCode, Failure> {
 fn list(global: &Global, json: bool) -> Result<(), Failure> {
     let config = config::read(global)?;
     let records = Records::readable(global)?;
-    let stands = |name: &String| {
-        let record = task::recorded(&records, name);
-        task::status(&config, record.as_ref(), name).word()
-    };
     let mut out = output::results();
     if json {
-        let tasks = config.tasks.iter().map(|(name, task)| {
-            json!({
-                "name": name,
-                "description": task.description,
-                "status": stands(name),
-                "repo": task.repo.word(),
-            })
-        });
-        writeln!(out, "{:#}", tasks.collect::<Value>())?;
+        writeln!(out, "{:#}", list_json(&config, &records))?;
         return Ok(out.flush()?);
     }
     if config.tasks.is_empty() {
         writeln!(out, "no tasks configured")?;
     }
     for (name, task) in &config.tasks {
-        let status = stands(name);
+        let status = stands(&config, &records, name);
         match task.description.as_str() {
             "" => writeln!(out, "{} [{status}]", clean(name))?,
             about => writeln!(out, "{} - {} [{status}]", clean(name), clean(about))?,
         }
     }
     Ok(out.flush()?)
+}
+
+/// The tasks of a configuration, an object for each.
+pub fn list_json(config: &Config, records: &[Records]) -> Value {
+    let tasks = config.tasks.iter().map(|(name, task)| {
+        json!({
+            "name": name,
+            "description": task.description,
+            "status": stands(config, records, name),
+            "repo": task.repo.word(),
+        })
+    });
+    tasks.collect()
+}
+
+fn stands(config: &Config, records: &[Records], name: &str) -> &'static str {
+    let record = task::recorded(records, name);
+    task::status(config, record.as_ref(), name).word()
 }
 
 /// O10: what has been done for a task is not forgotten by accident.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::output;
+use crate::store::Store;
 use crate::view::recorded::Recorded;
 use crate::view::why::{Question, write};
 
@@ -32,16 +33,29 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     };
     let store = global.store()?;
     let recorded = Recorded::find(&store, run)?;
+    let mut out = output::results();
+    explain(&store, &recorded, step, &mut out)?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes why a step of a run has become what it is.
+///
+/// # Errors
+/// The run has no such step, it cannot be read, or the stream does not take it.
+pub fn explain(
+    store: &Store,
+    recorded: &Recorded,
+    step: &str,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
     let question = Question {
         run_id: recorded.run_id(),
         run: &recorded.state,
         events: &recorded.events,
         step: recorded.step(step)?,
         now: output::now(),
-        interrupted: recorded.is_interrupted(&store)?,
+        interrupted: recorded.is_interrupted(store)?,
     };
-    let mut out = output::results();
-    write(question, &output::zone(), &mut out)?;
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(write(question, &output::zone(), out)?)
 }

@@ -1,0 +1,180 @@
+//! Starting what was previewed, and canceling runs: by the program's own verbs, each
+//! in a process of its own.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use rmcp::schemars;
+use serde_json::{Value, json};
+
+use super::child::{Call, Waited};
+use super::previews::LIFETIME;
+use super::registered::{self, Target};
+use super::server::Server;
+use crate::cli::error::{Failure, Kind};
+use crate::cli::plan;
+use crate::view::recorded::Recorded;
+use crate::view::words;
+
+/// So long a start waits for the run's id, and a cancel for its end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a run says first on stderr, where its result goes to stdout.
+const RUN_ID: &str = "Run ID: ";
+
+/// What is to be started.
+#[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    pub kind: registered::Kind,
+    /// Its name in the configuration
+    pub name: String,
+    /// What `preview` answered for it. An orchestration's goal and task are those that were previewed
+    pub token: String,
+}
+
+/// Which run is to stop.
+#[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    /// The run's whole id
+    pub run: String,
+    /// End running steps at once, without grace
+    #[serde(default)]
+    pub now: bool,
+}
+
+/// Shows what a run would do. Only who may start gets a token for it.
+///
+/// # Errors
+/// Nothing of that name is registered, or the configuration is wrong.
+pub fn preview(server: &Server, target: Target) -> Result<Value, Failure> {
+    let plan = target.plan(&server.global)?;
+    let mut shown = Vec::new();
+    plan::preview(&plan, &server.global).text(&mut shown)?;
+    let content_id = plan.content_id();
+    let mut answer = json!({
+        "kind": target.kind.word(),
+        "name": target.name,
+        "plan": content_id,
+        "preview": super::answer::cut(&String::from_utf8_lossy(&shown)),
+    });
+    if server.control {
+        let token = server
+            .previews()
+            .remember(target, content_id, Instant::now())?;
+        answer["token"] = json!(token);
+        answer["token_valid_sec"] = json!(LIFETIME.as_secs());
+    }
+    Ok(answer)
+}
+
+/// Starts what was previewed; gives the run's id.
+///
+/// # Errors
+/// It was not previewed, would not be the same any more, or cannot begin.
+pub fn start(server: &Server, asked: &Start) -> Result<Value, Failure> {
+    let (target, content_id) = server.previews().find(&asked.token, Instant::now())?;
+    if (target.kind, &target.name) != (asked.kind, &asked.name) {
+        let seen = format!(
+            "the preview was of {} {:?}",
+            target.kind.word(),
+            target.name
+        );
+        return Err(Failure::new(Kind::Usage, format!("preview first: {seen}")));
+    }
+    if target.plan(&server.global)?.content_id() != content_id {
+        server.previews().spend(&asked.token);
+        let message = "the plan has changed since the preview; preview again";
+        return Err(Failure::new(Kind::Usage, message));
+    }
+    // Of two starts by one token at once, one has it.
+    if !server.previews().spend(&asked.token) {
+        let message = "preview first: this token has just been used";
+        return Err(Failure::new(Kind::Usage, message));
+    }
+    let call = Call::begin(target.words(&content_id), &server.global);
+    begun(call.map_err(not_begun)?)
+}
+
+/// The run's id, as soon as it is known.
+fn begun(mut call: Call) -> Result<Value, Failure> {
+    let pid = call.pid();
+    let waited = call.wait(PATIENCE, run_id).map_err(not_begun)?;
+    let said = call.said().map_err(not_begun)?;
+    call.let_go();
+    match waited {
+        Waited::Said(run_id) => Ok(json!({ "run_id": run_id, "pid": pid })),
+        Waited::Ended(status) => Err(Failure::new(
+            Kind::Run,
+            format!("it did not begin ({status}): {}", said.trim_end()),
+        )),
+        Waited::InVain => Err(Failure::new(
+            Kind::Run,
+            format!(
+                "it has no run yet; process {pid} goes on trying: {}",
+                said.trim_end()
+            ),
+        )
+        .hint("`runs` shows whether it has begun")),
+    }
+}
+
+/// In a whole line only: the id may still be being written.
+fn run_id(said: &str) -> Option<String> {
+    let whole = said
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    let mut ids = whole.filter_map(|line| line.trim_end().strip_prefix(RUN_ID));
+    ids.next().map(str::to_owned)
+}
+
+/// Asks a run to stop.
+///
+/// # Errors
+/// There is no such run, it is over, or it cannot be asked.
+pub fn cancel(server: &Server, asked: &Cancel) -> Result<Value, Failure> {
+    let found = server.global.store()?.find_run(&asked.run)?.run_id;
+    if found != asked.run {
+        // What `last` means may change between the looking and the asking.
+        let message = format!("to cancel takes the run's whole id, not {:?}", asked.run);
+        return Err(Failure::new(Kind::Usage, message).hint(format!("did you mean {found}?")));
+    }
+    let mut words = vec!["cancel".into()];
+    words.extend(asked.now.then(|| "--now".into()));
+    words.extend(["--".into(), found.as_str().into()]);
+    let mut call = Call::begin(words, &server.global).map_err(not_begun)?;
+    let waited = call.wait(PATIENCE, |_| None::<()>).map_err(not_begun)?;
+    let said = call.said().map_err(not_begun)?;
+    call.let_go();
+    if let Waited::Ended(status) = waited
+        // A run that nobody drove was taken over, and its end is the verb's.
+        && !matches!(status.code(), Some(0 | 130))
+    {
+        let said = said.trim_end().trim_start_matches("error: ");
+        return Err(Failure::new(Kind::Run, said));
+    }
+    let store = server.global.store()?;
+    let run = Recorded::find(&store, &found)?;
+    let state = words::run_word(&run.state);
+    Ok(json!({ "run_id": found, "asked_to_stop": true, "state": state }))
+}
+
+fn not_begun(error: io::Error) -> Failure {
+    Failure::new(Kind::Run, format!("the program cannot be called: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run_id;
+
+    #[test]
+    fn a_runs_id_is_read_once_its_line_is_whole() {
+        assert_eq!(run_id("Run ID: 2026"), None);
+        assert_eq!(
+            run_id("warning: x\nRun ID: 2026\n").as_deref(),
+            Some("2026")
+        );
+        assert_eq!(run_id("error: no\n"), None);
+    }
+}
