@@ -20,6 +20,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::contract::MOST_PRINTED;
+use super::worktree::Entered;
 
 /// Where a step writes what it puts out.
 const OUTPUT: &str = "QUINTET_OUTPUT";
@@ -42,11 +43,17 @@ pub struct Gave {
     pub failed: Option<String>,
 }
 
-/// Runs it here and waits for its end. What it leaves behind is its step's to end.
+/// Runs it here, or in a worktree, and waits for its end. What it leaves behind is its
+/// step's to end.
 ///
 /// # Errors
 /// It could not be run, or its result cannot be read.
-pub fn run(argv: &[String], context: &str, name: &str) -> Result<Gave, String> {
+pub fn run(
+    argv: &[String],
+    context: &str,
+    name: &str,
+    worktree: Option<&Entered<'_>>,
+) -> Result<Gave, String> {
     let (program, arguments) = argv.split_first().ok_or("it names no program")?;
     let own = |error: io::Error| format!("the context cannot be handed over: {error}");
     let folder = Folder::make(name).map_err(own)?;
@@ -60,6 +67,7 @@ pub fn run(argv: &[String], context: &str, name: &str) -> Result<Gave, String> {
     forget_our_own(&mut command);
     command.env("QUINTET_CONTEXT", &context_file);
     command.env("QUINTET_RESULT", &result_file);
+    worktree.map_or(Ok(()), |worktree| worktree.go(&mut command))?;
     let spawned = command.spawn();
     let mut child = spawned.map_err(|error| format!("{program:?} cannot be run: {error}"))?;
     let pid = Pid::from_raw(i32::try_from(child.id()).map_err(|_| "it has no process id")?);

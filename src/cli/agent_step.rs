@@ -28,6 +28,7 @@ pub fn run(_: &Args) -> Result<ExitCode, Failure> {
     };
     let need = |name: &str| said(name).ok_or_else(|| missing(name));
     let place = Place {
+        run: need("QUINTET_RUN_ID")?,
         step: need("QUINTET_STEP_ID")?,
         attempt: need("QUINTET_ATTEMPT")?.parse().unwrap_or(1),
         now: &|| moment(output::now()),

@@ -58,7 +58,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
                 "groups": orchestration.groups().collect::<Vec<_>>(),
                 "rounds": orchestration.stages.iter().find_map(|stage| match stage {
                     Stage::Loop(rounds) => Some(rounds.max_rounds),
-                    Stage::Group(_) => None,
+                    Stage::Group(..) => None,
                 }),
             })
         });

@@ -52,11 +52,13 @@ pub fn run(args: &Args, global: &Global) -> Result<ExitCode, Failure> {
         let message = format!("where this program is cannot be told: {error}");
         Failure::new(Kind::Run, message)
     })?;
+    let state = std::path::absolute(global.state_path()?)?;
     let asked = Asked {
         goal: args.goal.clone(),
         task: args.task.clone(),
         vars: target::variables(&args.vars)?.into_iter().collect(),
         program: program.to_string_lossy().into_owned(),
+        state: state.to_string_lossy().into_owned(),
     };
     let lowered = config.orchestration_plan(&args.name, &asked, &target::request()?);
     let lowered = lowered.expect("the orchestration was found");
