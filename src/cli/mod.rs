@@ -76,6 +76,7 @@ mod validate;
 mod values;
 mod waiting;
 mod why;
+mod worktrees;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
