@@ -71,6 +71,7 @@ mod show;
 mod status;
 mod target;
 mod task;
+mod top;
 mod trace;
 mod validate;
 mod values;
@@ -181,6 +182,7 @@ verbs! {
     agent,
     orchestration,
     serve,
+    top,
     cache,
     prune,
     mcp,
