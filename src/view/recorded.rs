@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::status::Subject;
+use super::words;
 use crate::plan::StepIx;
 use crate::plan::name::nearest;
-use crate::run::{self, Event, IllegalEvent, Millis, RunPhase, RunState, Seq};
+use crate::run::{self, Attempt, Event, Finish, IllegalEvent, Millis, RunPhase, RunState, Seq};
 use crate::store::{NoSuchRun, RunRow, Store, StoreError};
 
 /// Events are read in pieces of so many.
@@ -156,6 +157,12 @@ impl Recorded {
         })
     }
 
+    /// The step's newest attempt that has something to show; none was made, without.
+    pub fn newest_attempt(&self, ix: StepIx) -> Option<u32> {
+        let made = words::attempts_made(self.state.step(ix));
+        (made > 0).then_some(made)
+    }
+
     /// The step of that id.
     ///
     /// # Errors
@@ -172,6 +179,14 @@ impl Recorded {
             nearest: nearest(id, ids).map(str::to_owned),
         })
     }
+}
+
+/// How an attempt ended, if it has.
+pub fn end_of(events: &[Event], attempt: Attempt) -> Option<&Finish> {
+    events.iter().rev().find_map(|event| match &event.kind {
+        run::Kind::StepFinished { attempt: of, end } if *of == attempt => Some(&**end),
+        _ => None,
+    })
 }
 
 fn read(store: &Store, run_id: &str, after: Seq) -> Result<Vec<Event>, Unread> {
