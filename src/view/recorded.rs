@@ -157,6 +157,26 @@ impl Recorded {
         })
     }
 
+    /// The run as it stood just after an event; after the nearest, where there is none
+    /// of that number.
+    ///
+    /// # Errors
+    /// Its events do not follow from each other.
+    pub fn at(&self, seq: Seq) -> Result<Moment<'_>, Unread> {
+        let until = self.events.partition_point(|event| event.seq <= seq);
+        let events = &self.events[..until.clamp(1.min(self.events.len()), self.events.len())];
+        let replayed = RunState::replay(self.state.plan().clone(), events);
+        let contradicts = |error: IllegalEvent| Unread::Contradiction {
+            run_id: self.row.run_id.clone(),
+            what: error.to_string(),
+        };
+        Ok(Moment {
+            run_id: &self.row.run_id,
+            state: replayed.map_err(contradicts)?,
+            events,
+        })
+    }
+
     /// The step's newest attempt that has something to show; none was made, without.
     pub fn newest_attempt(&self, ix: StepIx) -> Option<u32> {
         let made = words::attempts_made(self.state.step(ix));
@@ -178,6 +198,26 @@ impl Recorded {
             id: id.to_owned(),
             nearest: nearest(id, ids).map(str::to_owned),
         })
+    }
+}
+
+/// A run at a moment that has passed.
+pub struct Moment<'a> {
+    run_id: &'a str,
+    pub state: RunState,
+    /// What had happened.
+    pub events: &'a [Event],
+}
+
+impl Moment<'_> {
+    /// The run as views take it.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            run_id: self.run_id,
+            run: &self.state,
+            now: self.events.last().map_or(0, |event| event.at),
+            interrupted: false,
+        }
     }
 }
 

@@ -13,8 +13,11 @@
 //! A page's addresses are relative to the server's root.
 
 mod frame;
+mod lines;
+mod replay;
 pub mod run;
 pub mod runs;
+pub mod step;
 pub mod trouble;
 
 pub use frame::{Live, Page, Section, Site, render};
@@ -32,6 +35,17 @@ fn state(word: &str) -> Markup {
 /// in another order than it is written, is spelled out.
 fn text(text: &str) -> String {
     printable(text)
+}
+
+/// An address with what is asked of it; what is empty is left out.
+fn address(path: &str, query: &[(&str, &str)]) -> String {
+    let mut address = path.to_owned();
+    let given = query.iter().filter(|(_, value)| !value.is_empty());
+    for (n, (name, value)) in given.enumerate() {
+        let before = if n == 0 { '?' } else { '&' };
+        address.push_str(&format!("{before}{name}={}", encoded(value)));
+    }
+    address
 }
 
 /// A path's segment or a query's value in an address.
