@@ -197,19 +197,19 @@ fn stream(
     needle: Option<&Needle>,
 ) -> io::Result<Stream> {
     // A place is one in one stream.
-    let from = asked.from.filter(|_| asked.stream != Which::Both);
-    let search = needle.map(|needle| search(log, needle, from.unwrap_or(0)));
-    let search = search.transpose()?;
-    let found = match &search {
-        Some(search) => match search.current {
-            Found::At(at) => Some(at),
-            _ => from,
-        },
-        None => from,
+    let is_one = asked.stream != Which::Both;
+    let from = asked.from.filter(|_| is_one);
+    let hit = asked.hit.filter(|_| is_one).unwrap_or(0);
+    let search = match (needle, from) {
+        (None, _) => None,
+        (Some(needle), None) => Some(found(log, needle, hit)?),
+        (Some(needle), Some(from)) => Some(around(log, needle, from)?),
     };
-    let window = match found {
-        Some(at) => log.window(at)?,
-        None => log.last_window()?,
+    let current = search.as_ref().and_then(|search| search.current);
+    let window = match (current, from) {
+        (Some(Found::At(at)), _) | (_, Some(at)) => log.window(at)?,
+        (Some(_), None) => log.window(hit)?,
+        (None, None) => log.last_window()?,
     };
     Ok(Stream {
         name,
@@ -219,16 +219,25 @@ fn stream(
     })
 }
 
-fn search(log: &Log, needle: &Needle, from: u64) -> io::Result<Search> {
-    let current = log.find(needle, from)?;
-    let (next, previous) = match current {
-        Found::At(at) => (log.find(needle, at + 1)?, log.find_back(needle, at)?),
-        Found::NotUntil(_) => (current, log.find_back(needle, from)?),
-        Found::No => (Found::No, log.find_back(needle, from)?),
+/// The first match from a place on, and those next to it.
+fn found(log: &Log, needle: &Needle, hit: u64) -> io::Result<Search> {
+    let current = log.find(needle, hit)?;
+    let (next, before) = match current {
+        Found::At(at) => (log.find(needle, at + 1)?, at),
+        current => (current, hit),
     };
     Ok(Search {
-        current,
+        current: Some(current),
         next,
-        previous,
+        previous: log.find_back(needle, before)?,
+    })
+}
+
+/// The matches on both sides of a place.
+fn around(log: &Log, needle: &Needle, from: u64) -> io::Result<Search> {
+    Ok(Search {
+        current: None,
+        next: log.find(needle, from)?,
+        previous: log.find_back(needle, from)?,
     })
 }

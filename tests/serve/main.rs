@@ -4,5 +4,6 @@
 mod support;
 
 mod gate;
+mod output;
 mod pages;
 mod server;

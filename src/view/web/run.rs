@@ -44,8 +44,9 @@ pub struct Asked {
     pub stream: logs::Which,
     /// Where to begin: with an event, a step, a byte.
     pub from: Option<u64>,
-    /// A text to look for.
+    /// A text to look for, and the byte from which on.
     pub q: Option<String>,
+    pub hit: Option<u64>,
     /// Whether long lines are wrapped: 0 for no.
     pub wrap: Option<u8>,
     /// An event's name.
@@ -198,6 +199,7 @@ fn replay(model: &Model<'_>) -> Markup {
         ("step", asked.step.as_deref().unwrap_or_default()),
         ("attempt", &attempt.unwrap_or_default()),
         ("kind", asked.kind.as_deref().unwrap_or_default()),
+        ("q", asked.q.as_deref().unwrap_or_default()),
     ];
     replay::bar(&Replay {
         path: &model.path(),

@@ -81,8 +81,8 @@ pub fn page(model: &Model<'_>) -> Page {
                 (text(&run.plan().name)) " " code { (run_id) }
             } }
             h1 { (name) " " (state(word)) }
-            (replay(model))
             (why(model))
+            (replay(model))
             (output(model))
             (history(model))
             (neighbours(model))

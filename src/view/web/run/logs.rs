@@ -84,8 +84,8 @@ pub struct Stream {
 
 /// Where the text stands that is looked for.
 pub struct Search {
-    /// The match that is looked at.
-    pub current: Found,
+    /// The match that is looked at; the window was asked for by its place, without.
+    pub current: Option<Found>,
     pub next: Found,
     pub previous: Found,
 }
@@ -238,7 +238,7 @@ fn of_stream(model: &Model<'_>, one: &One, stream: &Stream) -> Markup {
     let is_still = !one.is_live || (model.asked.from.is_some() && !is_both);
     let page = match is_still {
         true => String::new(),
-        false => place(model, one, stream, &window.from.to_string()),
+        false => place(model, one, stream, ("from", &window.from.to_string())),
     };
     let follows = one.is_live && model.asked.from.is_none();
     let class = if model.asked.wrap == Some(0) {
@@ -259,7 +259,7 @@ fn of_stream(model: &Model<'_>, one: &One, stream: &Stream) -> Markup {
                     window,
                     needle: one.needle.as_ref(),
                     current: stream.search.as_ref().and_then(|search| match search.current {
-                        Found::At(at) => Some(at),
+                        Some(Found::At(at)) => Some(at),
                         _ => None,
                     }),
                     prefix,
@@ -273,8 +273,8 @@ fn of_stream(model: &Model<'_>, one: &One, stream: &Stream) -> Markup {
     }
 }
 
-/// A place in a stream.
-fn place(model: &Model<'_>, one: &One, stream: &Stream, from: &str) -> String {
+/// A place in a stream: `from` a byte, or at the first `hit` after one.
+fn place(model: &Model<'_>, one: &One, stream: &Stream, at: (&str, &str)) -> String {
     let id = &model.subject.run.plan()[one.attempt.step].id;
     let asked = model.asked;
     model.address(
@@ -286,7 +286,7 @@ fn place(model: &Model<'_>, one: &One, stream: &Stream, from: &str) -> String {
             ("stream", stream.name),
             ("q", asked.q.as_deref().unwrap_or_default()),
             ("wrap", if asked.wrap == Some(0) { "0" } else { "" }),
-            ("from", from),
+            at,
         ],
     )
 }
@@ -294,7 +294,12 @@ fn place(model: &Model<'_>, one: &One, stream: &Stream, from: &str) -> String {
 /// Where one can go in the stream, and what is found in it.
 fn tools(model: &Model<'_>, one: &One, stream: &Stream, is_whole: bool) -> Markup {
     let window = &stream.window;
-    let to = |from: u64| place(model, one, stream, &from.to_string());
+    let to = |from: u64| place(model, one, stream, ("from", &from.to_string()));
+    let end = if stream.search.is_some() {
+        u64::MAX.to_string()
+    } else {
+        String::new()
+    };
     let plan = model.subject.run.plan();
     let (id, number) = (&plan[one.attempt.step].id, one.attempt.number.to_string());
     let download = crate::view::web::address(
@@ -321,9 +326,9 @@ fn tools(model: &Model<'_>, one: &One, stream: &Stream, is_whole: bool) -> Marku
             }
             @if window.end() < window.len {
                 " " a rel="next" href=(to(window.end())) { "After" }
-                " " a href=(place(model, one, stream, "")) { (if one.is_live { "Follow the end" } else { "End" }) }
+                " " a href=(place(model, one, stream, ("from", &end))) { (if one.is_live { "Follow the end" } else { "End" }) }
             }
-            @if let Some(search) = &stream.search { (found(search, to)) }
+            @if let Some(search) = &stream.search { (found(search, |hit| place(model, one, stream, ("hit", &hit.to_string())))) }
             " " a href=(download) data-download=(file_name(id, one.attempt, stream.name)) { "Download" }
         }
     }
@@ -336,9 +341,8 @@ fn found(search: &Search, to: impl Fn(u64) -> String) -> Markup {
         Found::No => html! {},
     };
     html! {
-        @match search.current {
-            Found::At(_) => {},
-            _ => { " " strong { "Not found here." } },
+        @if let Some(Found::No | Found::NotUntil(_)) = search.current {
+            " " strong { "Not found from here on." }
         }
         (link(search.previous, "Previous match", "Search further back"))
         (link(search.next, "Next match", "Search further on"))
