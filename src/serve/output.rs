@@ -11,7 +11,7 @@ use super::trouble::Trouble;
 use super::world::Reader;
 use crate::engine::written::Written;
 use crate::plan::StepIx;
-use crate::run::{Attempt, Event, Kind, Role, RunState, Seq};
+use crate::run::{Attempt, Event, Finish, Kind, Role, RunState, Seq};
 use crate::store::logs::search::{Found, Needle};
 use crate::store::logs::{self, Log};
 use crate::view::recorded::Unread;
@@ -29,12 +29,23 @@ pub struct Run<'a> {
     pub run_id: &'a str,
     pub state: &'a RunState,
     pub events: &'a [Event],
+    /// It is shown as it stood at a moment that has passed.
+    pub is_past: bool,
 }
 
 /// An attempt that was found, and all that its step has had.
 pub struct Chosen {
     pub attempt: Attempt,
     pub attempts: Vec<Bar>,
+}
+
+impl Chosen {
+    /// How the attempt ended, if it had.
+    fn end(&self) -> Option<&Finish> {
+        let mut of_all = self.attempts.iter();
+        let bar = of_all.find(|bar| bar.attempt == self.attempt);
+        bar.and_then(|bar| bar.end.as_deref())
+    }
 }
 
 impl Run<'_> {
@@ -50,9 +61,9 @@ impl Run<'_> {
         number: Option<u32>,
     ) -> Result<Option<Chosen>, Trouble> {
         let attempts = attempts(self.events, step, self.state.plan());
-        let of_role = attempts.iter().filter(|bar| bar.attempt.role == role);
+        let mut of_role = attempts.iter().filter(|bar| bar.attempt.role == role);
         let found = match number {
-            None => of_role.last(),
+            None => of_role.next_back(),
             Some(number) => {
                 let id = &self.state.plan()[step].id;
                 let none = || Trouble::not_found(format!("step {id:?} has no attempt {number}"));
@@ -64,16 +75,16 @@ impl Run<'_> {
         Ok(attempt.map(|attempt| Chosen { attempt, attempts }))
     }
 
-    /// Opens what an attempt has written.
+    /// Opens what an attempt has written. Of one that ran at a moment that has passed,
+    /// nobody can say what it had written by then.
     ///
     /// # Errors
     /// It is gone, or not ours.
     pub fn written(&self, reader: &Reader<'_>, chosen: &Chosen) -> Result<Written, Trouble> {
-        let bar = chosen
-            .attempts
-            .iter()
-            .find(|bar| bar.attempt == chosen.attempt);
-        let end = bar.and_then(|bar| bar.end.as_deref());
+        let end = chosen.end();
+        if self.is_past && end.is_none() {
+            return Ok(Written::default());
+        }
         let state = reader.store()?.state_dir();
         Written::open(state, self.run_id, chosen.attempt, end).map_err(unreadable)
     }
@@ -130,6 +141,13 @@ impl Run<'_> {
             Ok(written) => written,
             Err(trouble) => return Ok(Logs::Nothing(trouble.message)),
         };
+        if chosen.end().is_none() && written.live.is_none() {
+            let why = match self.is_past {
+                true => "What it had written by then is not known: output has no times.",
+                false => "It has just ended.",
+            };
+            return Ok(Logs::Nothing(why.into()));
+        }
         let needle = asked.q.as_deref().and_then(Needle::new);
         let mut streams = Vec::new();
         for (name, log) in [("stdout", &written.stdout), ("stderr", &written.stderr)] {

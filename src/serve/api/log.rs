@@ -110,6 +110,7 @@ fn open(reader: &Reader<'_>, run: &str, which: &Which) -> Result<Opened, Trouble
             run_id: recorded.run_id(),
             state: &recorded.state,
             events: &recorded.events,
+            is_past: false,
         };
         let step = recorded.step(&which.step)?;
         let none = || Trouble::not_found(format!("step {:?} has no attempt yet", which.step));

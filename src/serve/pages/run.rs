@@ -71,6 +71,7 @@ fn made(
         run_id: subject.run_id,
         state: subject.run,
         events,
+        is_past: replayed.is_some(),
     };
     let logs = match look.tab {
         Tab::Logs => Some(run.logs(reader, asked)?),

@@ -34,6 +34,7 @@ pub async fn page(
                     run_id: subject.run_id,
                     state: subject.run,
                     events,
+                    is_past: replayed.is_some(),
                 };
                 Ok(view(&Model {
                     question: Question {

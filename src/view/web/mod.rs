@@ -8,7 +8,15 @@
 //!
 //! - `data-live` on the page: it is asked for again when the run, or any run, has news;
 //! - `data-post`: a form that is sent as JSON to that address;
-//! - `data-download`: a link whose answer is saved as a file of that name.
+//! - `data-download`: a link whose answer is saved as a file of that name;
+//! - `data-every`: so many milliseconds after it was asked for, the page is asked for
+//!   again while there may be news: it shows what grows without an event;
+//! - `data-end`: an element that is shown at its end, and stays there as it grows,
+//!   until somebody scrolls away;
+//! - `data-auto`: a form that is asked for as soon as something in it changes;
+//! - `data-play`: a button that moves the slider with that id through its range.
+//!
+//! What an address names behind `#` is brought into view and gets `data-marked`.
 //!
 //! A page's addresses are relative to the server's root.
 

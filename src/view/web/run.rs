@@ -231,8 +231,13 @@ pub(super) mod testing {
     use super::*;
     use crate::view::testing::{RUN, Story};
 
-    /// What a way to look at a story's run shows, below the head.
+    /// A way to look at a story's run.
     pub fn shown(story: &Story, tab: Tab, asked: &Asked) -> String {
+        with_logs(story, tab, asked, None)
+    }
+
+    /// The same with what was read of output.
+    pub fn with_logs(story: &Story, tab: Tab, asked: &Asked, logs: Option<&logs::Logs>) -> String {
         let subject = Subject {
             run_id: RUN,
             run: &story.run,
@@ -247,7 +252,7 @@ pub(super) mod testing {
             asked,
             replayed: None,
             said: &[],
-            logs: None,
+            logs,
         };
         page(&model).body.into_string()
     }

@@ -115,14 +115,12 @@ fn with_output(model: &Model<'_>) -> Vec<StepIx> {
 }
 
 fn choice(model: &Model<'_>) -> Markup {
-    let (asked, plan) = (model.asked, model.subject.run.plan());
-    let id = asked.step.as_deref().unwrap_or_default();
+    let plan = model.subject.run.plan();
+    let id = model.asked.step.as_deref().unwrap_or_default();
     let steps = with_output(model);
-    let wraps = asked.wrap != Some(0);
     html! {
-        form .filter method="get" action=(model.path()) role="search" {
-            input type="hidden" name="tab" value="logs";
-            @if let Some(at) = model.at() { input type="hidden" name="at" value=(at); }
+        form .filter method="get" action=(model.path()) {
+            (kept(model, &[]))
             label { "Step "
                 @if steps.len() <= MOST_CHOICES {
                     select name="step" {
@@ -136,23 +134,52 @@ fn choice(model: &Model<'_>) -> Markup {
                     input type="text" name="step" value=(id);
                 }
             }
-            @if !id.is_empty() {
-                label { "Stream "
-                    select name="stream" {
-                        @for which in Which::ALL {
-                            option value=(which.word()) selected[which == asked.stream] { (which.word()) }
-                        }
-                    }
-                }
-                label { "Find " input type="search" name="q" value=(asked.q.as_deref().unwrap_or_default()) data-search; }
-                label { "Long lines "
-                    select name="wrap" {
-                        option value="" selected[wraps] { "wrap" }
-                        option value="0" selected[!wraps] { "do not wrap" }
+            button type="submit" { "Choose" }
+        }
+        @if !id.is_empty() { (look(model, id)) }
+    }
+}
+
+/// How one step's output is looked at.
+fn look(model: &Model<'_>, id: &str) -> Markup {
+    let asked = model.asked;
+    let wraps = asked.wrap != Some(0);
+    let attempt = asked.attempt.map(|number| number.to_string());
+    let attempt = attempt.unwrap_or_default();
+    let same = [
+        ("step", id),
+        ("attempt", &attempt),
+        ("role", role_word(asked.role).1),
+    ];
+    html! {
+        form .filter method="get" action=(model.path()) role="search" {
+            (kept(model, &same))
+            label { "Find " input type="search" name="q" value=(asked.q.as_deref().unwrap_or_default()) data-search; }
+            label { "Stream "
+                select name="stream" {
+                    @for which in Which::ALL {
+                        option value=(which.word()) selected[which == asked.stream] { (which.word()) }
                     }
                 }
             }
+            label { "Long lines "
+                select name="wrap" {
+                    option value="" selected[wraps] { "wrap" }
+                    option value="0" selected[!wraps] { "do not wrap" }
+                }
+            }
             button type="submit" { "Show" }
+        }
+    }
+}
+
+/// What a form here leaves as it is.
+fn kept(model: &Model<'_>, more: &[(&str, &str)]) -> Markup {
+    let at = model.at().unwrap_or_default();
+    let all = [&[("tab", "logs"), ("at", &*at)], more].concat();
+    html! {
+        @for (name, value) in all.iter().filter(|(_, value)| !value.is_empty()) {
+            input type="hidden" name=(name) value=(value);
         }
     }
 }
@@ -375,4 +402,85 @@ pub fn file_name(id: &str, attempt: Attempt, stream: &str) -> String {
     let id: String = id.chars().take(80).map(plain).collect();
     let (role, _) = role_word(attempt.role);
     format!("{id}-{role}-{}-{stream}.log", attempt.number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::testing::{self, Story, exited};
+    use crate::view::web::run::testing::with_logs;
+    use crate::view::web::run::{Asked, Tab};
+    use crate::view::web::step::attempts;
+
+    fn story() -> Story {
+        let mut plan = testing::plan(&["talk"]);
+        testing::policy(&mut plan, "talk", |policy| policy.retry.count = 1);
+        Story::of(plan, |_, n| (exited(i32::from(n == 1)), 10))
+    }
+
+    fn one(story: &Story, is_live: bool) -> One {
+        let attempts = attempts(&story.events, story.ix("talk"), story.run.plan());
+        let stream = |name, bytes: &[u8]| Stream {
+            name,
+            window: Window {
+                from: 0,
+                bytes: bytes.to_vec(),
+                first_line: Some(1),
+                len: bytes.len() as u64,
+            },
+            before: 0,
+            search: None,
+        };
+        One {
+            attempt: attempts[1].attempt,
+            attempts,
+            streams: vec![stream("stdout", b"out\n"), stream("stderr", b"err\n")],
+            needle: None,
+            is_live,
+        }
+    }
+
+    fn shown(is_live: bool) -> String {
+        let story = story();
+        let asked = Asked {
+            step: Some("talk".into()),
+            ..Asked::default()
+        };
+        with_logs(
+            &story,
+            Tab::Logs,
+            &asked,
+            Some(&Logs::One(one(&story, is_live))),
+        )
+    }
+
+    #[test]
+    fn both_streams_have_lines_with_names_of_their_own() {
+        let page = shown(false);
+        for part in [
+            r##"<div id="L1"><a href="#L1">1</a><span>out"##,
+            r##"<div id="E1"><a href="#E1">1</a><span>err"##,
+            "attempt 1: exit 1",
+            "data-download=\"talk-attempt-2-stderr.log\"",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("data-every"), "{page}");
+    }
+
+    #[test]
+    fn what_still_grows_is_followed_and_its_lines_have_lasting_addresses() {
+        let page = shown(true);
+        assert!(page.contains("data-end data-every=\"1000\""), "{page}");
+        assert!(page.contains("stream=stdout&amp;from=0#L1\""), "{page}");
+    }
+
+    #[test]
+    fn sizes_are_told_in_units_that_people_know() {
+        let told = [1, 1023, 1024, 126_787, 1 << 30].map(bytes);
+        assert_eq!(
+            told,
+            ["1 byte", "1023 bytes", "1.0 KiB", "123.8 KiB", "1.0 GiB"]
+        );
+    }
 }
