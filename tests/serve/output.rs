@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use crate::server::Server;
-use crate::support::Test;
+use crate::support::{Test, eventually};
 
 const PLAN: &str = r#"{"plan_id": "DEMO", "steps": [
     {"id": "fetch", "command": "echo", "args": ["fetched"]},
@@ -147,6 +147,48 @@ fn output_comes_in_pieces_that_follow_each_other_and_as_a_file() {
             "{asked}"
         );
     }
+}
+
+#[test]
+fn what_a_step_writes_is_shown_while_it_runs() {
+    let plan = r#"{"plan_id": "TALK", "steps": [{"id": "talk", "command": "sh", "args": ["-c",
+        "echo so far; while ! test -e go; do sleep 0.05; done; echo the rest"]}]}"#;
+    let test = Test::new().file("plan.json", plan);
+    let run = test.quintet(&["run", "plan.json", "-q"]).start();
+    eventually("the step's output is there", || {
+        let logs = test.quintet(&["logs", "last", "talk"]).command().output();
+        logs.is_ok_and(|logs| logs.stdout == b"so far\n")
+    });
+    let server = Server::start(&test, &[]);
+    let log = "/api/v1/runs/last/log?step=talk";
+    let piece = server.get(log);
+    assert_eq!(piece.body, "so far\n");
+    assert_eq!(piece.header("x-open"), Some("1"));
+    let page = server.get("/runs/last?tab=logs&step=talk").body;
+    assert!(
+        page.contains("so far") && page.contains("data-every"),
+        "{page}"
+    );
+    let step = server.get("/runs/last/step?step=talk").body;
+    assert!(
+        step.contains("It has been running") && step.contains("so far"),
+        "{step}"
+    );
+    // What it writes now is none of a moment that has passed.
+    let past = server.get("/runs/last?tab=logs&step=talk&at=3").body;
+    assert!(past.contains("output has no times"), "{past}");
+    std::fs::write(test.path("work/go"), "").unwrap();
+    run.finish();
+    let next = server.get(&format!("{log}&from=7"));
+    assert_eq!(
+        (next.body.as_str(), next.header("x-open")),
+        ("the rest\n", Some("0"))
+    );
+    let page = server.get("/runs/last?tab=logs&step=talk").body;
+    assert!(
+        page.contains("the rest") && !page.contains("data-every"),
+        "{page}"
+    );
 }
 
 #[test]
