@@ -130,7 +130,7 @@ fn output(model: &Model<'_>) -> Markup {
     html! {
         @if !bars.is_empty() {
             h2 { "Attempts" }
-            table {
+            table data-rows {
                 thead { tr { th { "Attempt" } th { "Began" } th .number { "Took" } th { "Ended" } th { "Output" } } }
                 tbody { @for bar in &bars[shown..] { (attempt(model, bar)) } }
             }
@@ -183,7 +183,7 @@ fn history(model: &Model<'_>) -> Markup {
     html! {
         @if !history.is_empty() {
             h2 { "What happened" }
-            table .events {
+            table .events data-rows {
                 thead { tr { th .number { "Event" } th { "Time" } th { "What, and why" } } }
                 tbody { @for event in &history[shown..] {
                     @let seq = event.seq.to_string();

@@ -104,7 +104,7 @@ fn filter(model: &Model<'_>) -> Markup {
 fn table(model: &Model<'_>, events: &[&Event]) -> Markup {
     let plan = model.subject.run.plan();
     html! {
-        table .events {
+        table .events data-rows {
             thead { tr {
                 th .number { "Event" } th { "Time" } th { "Kind" } th { "Step" } th { "What, and why" }
             } }

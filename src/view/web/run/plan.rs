@@ -24,7 +24,7 @@ pub fn body(model: &Model<'_>) -> Markup {
     let rest = plan.steps.len().saturating_sub(from + PAGE);
     html! {
         (about(model))
-        table .plan {
+        table .plan data-rows {
             thead { tr { th { "Step" } th { "Does" } th { "Waits for" } th { "Written in" } } }
             tbody { @for ix in steps {
                 tr id={ "plan-" (ix.at()) } {
