@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::replay::{self, Replay};
 use super::{Live, Page, Section, address, encoded, state, text};
 use crate::plan::StepIx;
-use crate::run::{Event, Role, Seq};
+use crate::run::{Event, Outcome, Role, RunState, Seq};
 use crate::view::status::{Subject, progress};
 use crate::view::time::{date_and_clock, so_far, took};
 use crate::view::words;
@@ -213,12 +213,12 @@ fn replay(model: &Model<'_>) -> Markup {
 
 /// The steps whose failure the page explains at its top: those that count first, then
 /// those that may fail, each in the order in which they failed; and how many there are.
-pub fn to_be_explained(run: &crate::run::RunState) -> (Vec<StepIx>, usize) {
+pub fn to_be_explained(run: &RunState) -> (Vec<StepIx>, usize) {
     const MOST: usize = 5;
     let mut failed: Vec<StepIx> = run
         .plan()
         .indices()
-        .filter(|ix| run.step(*ix).outcome() == Some(crate::run::Outcome::Failed))
+        .filter(|ix| run.step(*ix).outcome() == Some(Outcome::Failed))
         .collect();
     failed.sort_by_key(|ix| (!run.counts_as_failure(*ix), run.step(*ix).ended_at, *ix));
     let all = failed.len();
@@ -262,7 +262,6 @@ pub(super) mod testing {
 mod tests {
     use super::testing::shown;
     use super::*;
-    use crate::run::RunState;
     use crate::view::status;
     use crate::view::testing::{self, RUN, Story, exited};
 

@@ -8,7 +8,7 @@ use super::replay::{self, Replay};
 use super::run::logs::role_word;
 use super::run::plan::place;
 use super::{Live, Page, Section, address, encoded, state, text};
-use crate::plan::StepIx;
+use crate::plan::{Plan, StepIx};
 use crate::run::{Event, Seq};
 use crate::view::command::of_command;
 use crate::view::events::{concerns, detail};
@@ -61,7 +61,7 @@ impl Model<'_> {
 }
 
 /// The attempts that these events tell of, at one step.
-pub fn attempts(events: &[Event], step: StepIx, plan: &crate::plan::Plan) -> Vec<Bar> {
+pub fn attempts(events: &[Event], step: StepIx, plan: &Plan) -> Vec<Bar> {
     Timeline::of(events.iter().filter(|event| concerns(event, step, plan))).bars
 }
 
