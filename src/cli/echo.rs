@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::engine::Ended;
-use crate::exec::process::live_output;
+use crate::engine::written::Live;
 use crate::paths::StateDir;
 use crate::plan::StepIx;
 use crate::run::{Attempt, LogRange, Role};
@@ -79,17 +79,16 @@ fn show_live(run: &Path, shown: &mut Shown) -> io::Result<()> {
         number: 1,
         role: Role::Main,
     };
-    let Some(files) = live_output(run, attempt) else {
+    let Some(live) = Live::find(run, attempt) else {
         return Ok(());
     };
-    let is_sure = || live_output(run, attempt).as_ref() == Some(&files);
     let streams: [(_, _, &mut dyn Write); 2] = [
-        (&files.stdout, &mut shown.stdout, &mut io::stdout()),
-        (&files.stderr, &mut shown.stderr, &mut io::stderr()),
+        (&live.files.stdout, &mut shown.stdout, &mut io::stdout()),
+        (&live.files.stderr, &mut shown.stderr, &mut io::stderr()),
     ];
     for (path, shown, to) in streams {
         let log = Log::so_far(path)?;
-        *shown = copy(&log, *shown, to, &is_sure)?;
+        *shown = copy(&log, *shown, to, &|| live.is_sure())?;
     }
     Ok(())
 }

@@ -18,15 +18,15 @@ use super::error::{self, Failure};
 use super::follow::{Follower, News};
 use super::global::Global;
 use super::output;
-use crate::exec::process::live_output;
+use crate::engine::written::Live;
 use crate::paths::StateDir;
 use crate::plan::StepIx;
-use crate::run::{Attempt, Event, Finish, Kind, Role};
+use crate::run::{Attempt, Finish, Kind, Role};
 use crate::store::Store;
 use crate::store::logs::{FAR, Log, PIECE};
 use crate::view::escape::Printable;
 use crate::view::log::{Form, Label, whole_characters};
-use crate::view::recorded::Recorded;
+use crate::view::recorded::{Recorded, end_of};
 use crate::view::words;
 
 /// What is read at once of an attempt that runs. Each piece costs a look for
@@ -137,7 +137,7 @@ impl Reader<'_> {
 
     fn one_step(&self, store: &Store, recorded: Recorded, ix: StepIx) -> Result<(), Failure> {
         let id = recorded.state.plan()[ix].id.to_string();
-        let last = newest(&recorded, ix);
+        let last = recorded.newest_attempt(ix);
         let number = self.verb.attempt.or(last).unwrap_or(0);
         let attempt = |number| Attempt {
             step: ix,
@@ -224,13 +224,13 @@ impl Reader<'_> {
 
     /// Shows what an attempt that runs has written since.
     fn live(&self, id: &str, attempt: Attempt, shown: &mut Shown) -> Result<(), Failure> {
-        let Some(files) = live_output(&self.directory(), attempt) else {
+        let Some(live) = Live::find(&self.directory(), attempt) else {
             return Ok(());
         };
-        let is_sure = || live_output(&self.directory(), attempt).as_ref() == Some(&files);
+        let is_sure = || live.is_sure();
         let streams = [
-            ("stdout", &files.stdout, &mut shown.stdout),
-            ("stderr", &files.stderr, &mut shown.stderr),
+            ("stdout", &live.files.stdout, &mut shown.stdout),
+            ("stderr", &live.files.stderr, &mut shown.stderr),
         ];
         let mut out = output::bytes();
         for (stream, path, shown) in streams {
@@ -381,20 +381,6 @@ impl Piece<'_> {
         self.form.finish(out).map_err(Broken::Writing)?;
         Ok(from)
     }
-}
-
-/// The step's newest attempt that has something to show; none was made, without.
-pub fn newest(recorded: &Recorded, ix: StepIx) -> Option<u32> {
-    let made = words::attempts_made(recorded.state.step(ix));
-    (made > 0).then_some(made)
-}
-
-/// How an attempt ended, if it has.
-pub fn end_of(events: &[Event], attempt: Attempt) -> Option<&Finish> {
-    events.iter().rev().find_map(|event| match &event.kind {
-        Kind::StepFinished { attempt: of, end } if *of == attempt => Some(&**end),
-        _ => None,
-    })
 }
 
 fn unreadable(path: PathBuf, why: &io::Error) -> Failure {

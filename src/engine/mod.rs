@@ -16,6 +16,7 @@ pub mod lock;
 mod outside;
 mod session;
 mod standstill;
+pub mod written;
 
 use std::fmt;
 use std::fs::File;

@@ -19,6 +19,7 @@ pub mod forecast;
 pub mod freshness;
 mod last;
 mod legal;
+mod names;
 mod order;
 mod places;
 pub mod readiness;

@@ -491,6 +491,8 @@ mod tests {
             let encoded = Encoded::new(&event);
             let row = encoded.row();
             assert_eq!(row.kind, whole["type"]);
+            assert_eq!(event.kind.name(), row.kind);
+            assert!(Kind::NAMES.contains(&row.kind));
             assert_eq!(row.step.map(u64::from), whole["step"].as_u64());
             assert_eq!(row.attempt.map(u64::from), whole["attempt"].as_u64());
             let data: BTreeMap<String, Value> = row

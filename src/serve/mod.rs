@@ -17,6 +17,7 @@
 mod api;
 mod gate;
 mod live;
+mod output;
 mod pages;
 mod routes;
 mod server;

@@ -26,6 +26,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/", get(pages::runs::page))
         .route("/runs/{run}", get(pages::run::page))
+        .route("/runs/{run}/step", get(pages::step::page))
         .nest("/api/v1", api::router())
         .fallback(nothing_here)
         .method_not_allowed_fallback(another_method)

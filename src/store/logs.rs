@@ -3,6 +3,9 @@
 //! A log can be of any size, so no more than a piece of it is ever in memory,
 //! and to find its last lines only its end is read.
 
+pub mod search;
+pub mod window;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;

@@ -121,20 +121,53 @@ impl Printable {
 
 fn show(bytes: &[u8], out: &mut Vec<u8>) {
     for chunk in bytes.utf8_chunks() {
-        let mut text = chunk.valid();
-        while let Some(at) = text.find(|c| is_hostile(c) && c != '\n' && c != '\t') {
-            out.extend_from_slice(&text.as_bytes()[..at]);
-            let skipped = match colour_sequence(&text.as_bytes()[at..]) {
-                Sequence::Whole(len) => len,
-                _ => text[at..].chars().next().map_or(1, char::len_utf8),
-            };
-            text = &text[at + skipped..];
+        for piece in pieces(chunk.valid()) {
+            if let Piece::Text(text) = piece {
+                out.extend_from_slice(text.as_bytes());
+            }
         }
-        out.extend_from_slice(text.as_bytes());
         if !chunk.invalid().is_empty() {
             out.extend_from_slice("\u{fffd}".as_bytes());
         }
     }
+}
+
+/// A piece of a text that a program meant for a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Fit to be shown; may have lines and tabs.
+    Text(&'a str),
+    /// `ESC [ parameters letter`, whole.
+    Sequence(&'a str),
+}
+
+/// The text in pieces, without anything else that a terminal would act on.
+pub fn pieces(mut text: &str) -> impl Iterator<Item = Piece<'_>> {
+    std::iter::from_fn(move || {
+        loop {
+            let hostile = text.find(|c| is_hostile(c) && c != '\n' && c != '\t');
+            let (piece, rest) = match hostile {
+                Some(0) => match colour_sequence(text.as_bytes()) {
+                    Sequence::Whole(len) => {
+                        let (sequence, rest) = text.split_at(len);
+                        (Piece::Sequence(sequence), rest)
+                    }
+                    _ => {
+                        let first = text.chars().next().map_or(1, char::len_utf8);
+                        text = &text[first..];
+                        continue;
+                    }
+                },
+                _ if text.is_empty() => return None,
+                hostile => {
+                    let (shown, rest) = text.split_at(hostile.unwrap_or(text.len()));
+                    (Piece::Text(shown), rest)
+                }
+            };
+            text = rest;
+            return Some(piece);
+        }
+    })
 }
 
 /// How many bytes at the end may be the beginning of something that the next

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::status::Subject;
+use super::words;
 use crate::plan::StepIx;
 use crate::plan::name::nearest;
-use crate::run::{self, Event, IllegalEvent, Millis, RunPhase, RunState, Seq};
+use crate::run::{self, Attempt, Event, Finish, IllegalEvent, Millis, RunPhase, RunState, Seq};
 use crate::store::{NoSuchRun, RunRow, Store, StoreError};
 
 /// Events are read in pieces of so many.
@@ -156,6 +157,32 @@ impl Recorded {
         })
     }
 
+    /// The run as it stood just after an event; after the nearest, where there is none
+    /// of that number.
+    ///
+    /// # Errors
+    /// Its events do not follow from each other.
+    pub fn at(&self, seq: Seq) -> Result<Moment<'_>, Unread> {
+        let until = self.events.partition_point(|event| event.seq <= seq);
+        let events = &self.events[..until.clamp(1.min(self.events.len()), self.events.len())];
+        let replayed = RunState::replay(self.state.plan().clone(), events);
+        let contradicts = |error: IllegalEvent| Unread::Contradiction {
+            run_id: self.row.run_id.clone(),
+            what: error.to_string(),
+        };
+        Ok(Moment {
+            run_id: &self.row.run_id,
+            state: replayed.map_err(contradicts)?,
+            events,
+        })
+    }
+
+    /// The step's newest attempt that has something to show; none was made, without.
+    pub fn newest_attempt(&self, ix: StepIx) -> Option<u32> {
+        let made = words::attempts_made(self.state.step(ix));
+        (made > 0).then_some(made)
+    }
+
     /// The step of that id.
     ///
     /// # Errors
@@ -172,6 +199,34 @@ impl Recorded {
             nearest: nearest(id, ids).map(str::to_owned),
         })
     }
+}
+
+/// A run at a moment that has passed.
+pub struct Moment<'a> {
+    run_id: &'a str,
+    pub state: RunState,
+    /// What had happened.
+    pub events: &'a [Event],
+}
+
+impl Moment<'_> {
+    /// The run as views take it.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            run_id: self.run_id,
+            run: &self.state,
+            now: self.events.last().map_or(0, |event| event.at),
+            interrupted: false,
+        }
+    }
+}
+
+/// How an attempt ended, if it has.
+pub fn end_of(events: &[Event], attempt: Attempt) -> Option<&Finish> {
+    events.iter().rev().find_map(|event| match &event.kind {
+        run::Kind::StepFinished { attempt: of, end } if *of == attempt => Some(&**end),
+        _ => None,
+    })
 }
 
 fn read(store: &Store, run_id: &str, after: Seq) -> Result<Vec<Event>, Unread> {

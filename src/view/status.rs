@@ -249,7 +249,8 @@ fn steps(subject: Subject<'_>) -> Value {
     all.map(|(group, ix)| step(subject, group, ix)).collect()
 }
 
-fn step(subject: Subject<'_>, group: Option<&str>, ix: StepIx) -> Value {
+/// One step as it stands, for programs; `group` is the heading that people find it under.
+pub fn step(subject: Subject<'_>, group: Option<&str>, ix: StepIx) -> Value {
     let Subject { run, now, .. } = subject;
     let (plan, record) = (run.plan(), run.step(ix));
     let step = &plan[ix];

@@ -24,7 +24,7 @@ pub fn text(plan: &Plan, ix: StepIx, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// What is said of the step, by what it is about.
-fn rows(plan: &Plan, ix: StepIx) -> Vec<(&'static str, String)> {
+pub fn rows(plan: &Plan, ix: StepIx) -> Vec<(&'static str, String)> {
     let step = &plan[ix];
     let mut rows: Vec<(&'static str, String)> = Vec::new();
     let mut row = |name, value: String| {

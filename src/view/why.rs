@@ -3,11 +3,13 @@
 //! Every reason was stored when it was decided; this only finds the ones that
 //! matter for a step and puts them in order: the answer first, then what
 //! happened to the step and when, then what it needs and what depends on it.
+//! A terminal, a page and a program are told the same [`Answer`].
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use jiff::tz::TimeZone;
+use serde_json::{Value, json};
 
 use super::escape::clean;
 use super::events::{concerns, detail};
@@ -15,6 +17,7 @@ use super::style::{self, FAINT};
 use super::time::{clock, so_far};
 use super::words;
 use crate::plan::{OnFailure, Plan, StepIx};
+use crate::run::record::rfc3339;
 use crate::run::{
     Event, Holder, Kind, Millis, Outcome, Reason, Role, RunPhase, RunState, StepState,
 };
@@ -31,30 +34,84 @@ pub struct Question<'a> {
     pub interrupted: bool,
 }
 
+/// The answer, for whoever shows it: a terminal, a page, a program.
+pub struct Answer<'a> {
+    /// In order of importance; the first follows the step's name.
+    pub sentences: Vec<String>,
+    /// What happened to the step.
+    pub history: Vec<&'a Event>,
+    /// Steps that it has to do with, by what they are to it. None is empty.
+    pub neighbours: Vec<(&'static str, &'a [StepIx])>,
+}
+
+/// Answers.
+pub fn answer<'a>(question: Question<'a>, zone: &TimeZone) -> Answer<'a> {
+    let Question { run, step: ix, .. } = question;
+    let step = &run.plan()[ix];
+    let mine = |event: &&Event| concerns(event, ix, run.plan());
+    let principal = step.fallback_of.as_ref();
+    let neighbours = [
+        ("it needs", &step.needs[..]),
+        ("it comes after", &step.after[..]),
+        (
+            "it stands in for",
+            principal.map_or(&[][..], std::slice::from_ref),
+        ),
+        ("what waits for it", run.graph().dependents(ix)),
+    ];
+    Answer {
+        sentences: sentences(question, zone),
+        history: question.events.iter().filter(mine).collect(),
+        neighbours: neighbours
+            .into_iter()
+            .filter(|(_, steps)| !steps.is_empty())
+            .collect(),
+    }
+}
+
+/// The answer as JSON.
+pub fn json(question: Question<'_>, zone: &TimeZone) -> Value {
+    let Question { run, step: ix, .. } = question;
+    let answer = answer(question, zone);
+    let neighbours = answer.neighbours.iter().map(|(what, steps)| {
+        let shown = steps
+            .iter()
+            .take(MOST_NEIGHBOURS)
+            .map(|ix| json!({ "step_id": run.plan()[*ix].id, "state": run.step(*ix).word() }));
+        json!({ "what": what, "total": steps.len(), "steps": shown.collect::<Value>() })
+    });
+    let history = answer.history.iter().map(|event| {
+        let at = rfc3339(event.at).to_string();
+        json!({ "seq": event.seq, "at": at, "what": detail(&event.kind, zone) })
+    });
+    json!({
+        "step_id": run.plan()[ix].id,
+        "state": run.step(ix).word(),
+        "sentences": answer.sentences,
+        "history": history.collect::<Value>(),
+        "neighbours": neighbours.collect::<Value>(),
+    })
+}
+
 /// Writes the answer.
 ///
 /// # Errors
 /// The stream does not take it.
 pub fn write(question: Question<'_>, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
     let Question { run, step: ix, .. } = question;
-    let step = &run.plan()[ix];
-    let word = run.step(ix).word();
-    let style = style::of_state(word);
-    let id = clean(&step.id);
-    for (n, sentence) in answer(question, zone).iter().enumerate() {
+    let answer = answer(question, zone);
+    let style = style::of_state(run.step(ix).word());
+    let id = clean(&run.plan()[ix].id);
+    for (n, sentence) in answer.sentences.iter().enumerate() {
         match n {
             0 => writeln!(out, "{style}{id}{style:#} {}", clean(sentence))?,
             _ => writeln!(out, "  {}", clean(sentence))?,
         }
     }
-    history(question, zone, out)?;
-    neighbours(run, "it needs", &step.needs, out)?;
-    neighbours(run, "it comes after", &step.after, out)?;
-    if let Some(principal) = step.fallback_of {
-        neighbours(run, "it stands in for", &[principal], out)?;
+    history(&answer.history, zone, out)?;
+    for (title, steps) in &answer.neighbours {
+        neighbours(run, title, steps, out)?;
     }
-    let graph = run.graph();
-    neighbours(run, "what waits for it", graph.dependents(ix), out)?;
     if words::attempts_made(run.step(ix)) > 0 {
         writeln!(
             out,
@@ -66,7 +123,7 @@ pub fn write(question: Question<'_>, zone: &TimeZone, out: &mut impl Write) -> i
 }
 
 /// The answer in sentences, the first of which follows the step's name.
-fn answer(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
+fn sentences(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
     let Question {
         run, step: ix, now, ..
     } = question;
@@ -314,28 +371,20 @@ fn chain(run: &RunState, reason: &Reason) -> Vec<String> {
 }
 
 /// The step's own events, a line each.
-fn history(question: Question<'_>, zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
-    let mine = question
-        .events
-        .iter()
-        .filter(|event| concerns(event, question.step, question.run.plan()));
-    let mut first = true;
-    for event in mine {
-        if std::mem::take(&mut first) {
-            writeln!(out)?;
-        }
+fn history(events: &[&Event], zone: &TimeZone, out: &mut impl Write) -> io::Result<()> {
+    if !events.is_empty() {
+        writeln!(out)?;
+    }
+    for event in events {
         let time = clock(event.at, zone);
-        writeln!(
-            out,
-            "  {FAINT}{time}{FAINT:#}  {}",
-            clean(&detail(&event.kind, zone))
-        )?;
+        let detail = detail(&event.kind, zone);
+        writeln!(out, "  {FAINT}{time}{FAINT:#}  {}", clean(&detail))?;
     }
     Ok(())
 }
 
 /// So many neighbours are told in full.
-const MOST_NEIGHBOURS: usize = 20;
+pub const MOST_NEIGHBOURS: usize = 20;
 
 fn neighbours(
     run: &RunState,
@@ -343,9 +392,6 @@ fn neighbours(
     steps: &[StepIx],
     out: &mut impl Write,
 ) -> io::Result<()> {
-    if steps.is_empty() {
-        return Ok(());
-    }
     let plan: &Plan = run.plan();
     writeln!(out, "\n{title}")?;
     for ix in steps.iter().take(MOST_NEIGHBOURS) {

@@ -5,5 +5,6 @@ mod support;
 
 mod bounds;
 mod gate;
+mod output;
 mod pages;
 mod server;

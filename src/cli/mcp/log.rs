@@ -8,13 +8,12 @@ use serde_json::{Value, json};
 use super::answer::LONGEST_TEXT;
 use crate::cli::error::{self, Failure};
 use crate::cli::global::Global;
-use crate::cli::logs::{end_of, newest};
-use crate::exec::process::live_output;
+use crate::engine::written::Written;
 use crate::run::{Attempt, Role};
 use crate::store::Store;
 use crate::store::logs::Log;
 use crate::view::escape::Printable;
-use crate::view::recorded::Recorded;
+use crate::view::recorded::{Recorded, end_of};
 
 /// So many lines are shown where nobody says how many.
 const LINES: usize = 50;
@@ -51,7 +50,7 @@ pub fn tail(asked: &Asked, global: &Global) -> Result<Value, Failure> {
     let store = global.store()?;
     let recorded = Recorded::find(&store, &asked.run)?;
     let step = recorded.step(&asked.step)?;
-    let made = newest(&recorded, step).unwrap_or(0);
+    let made = recorded.newest_attempt(step).unwrap_or(0);
     let number = asked.attempt.unwrap_or(made);
     if number > made || (number == 0 && asked.attempt.is_some()) {
         let message = format!("step {:?} has no attempt {number}", asked.step);
@@ -86,25 +85,14 @@ fn streams(
     attempt: Attempt,
     lines: usize,
 ) -> io::Result<[Tail; 2]> {
-    let (state, run_id) = (store.state_dir(), recorded.run_id());
-    if let Some(end) = end_of(&recorded.events, attempt) {
-        let tail = |range: &Option<_>| match range {
-            Some(range) => Tail::of(&Log::open(state, run_id, range)?, lines),
-            None => Ok(Tail::default()),
-        };
-        return Ok([tail(&end.output.stdout)?, tail(&end.output.stderr)?]);
-    }
-    let directory = state.run(run_id);
-    let Some(files) = live_output(&directory, attempt) else {
-        return Ok([Tail::default(), Tail::default()]);
+    let end = end_of(&recorded.events, attempt);
+    let written = Written::open(store.state_dir(), recorded.run_id(), attempt, end)?;
+    let tail = |log: &Option<Log>| match log {
+        Some(log) => Tail::of(log, lines),
+        None => Ok(Tail::default()),
     };
-    let tail = |path| match Log::so_far(path) {
-        Ok(log) => Tail::of(&log, lines),
-        Err(_) => Ok(Tail::default()),
-    };
-    let tails = [tail(&files.stdout)?, tail(&files.stderr)?];
-    // The files are another attempt's as soon as this one has ended.
-    match live_output(&directory, attempt).as_ref() == Some(&files) {
+    let tails = [tail(&written.stdout)?, tail(&written.stderr)?];
+    match written.is_sure() {
         true => Ok(tails),
         false => Ok([Tail::default(), Tail::default()]),
     }

@@ -4,7 +4,10 @@
 //! it takes and gives, and `/api/v1/openapi.json` is made of that.
 
 mod events;
+mod log;
+mod plan;
 pub mod runs;
+mod steps;
 
 use axum::Json;
 use axum::Router;
@@ -29,6 +32,9 @@ pub fn router() -> Router<App> {
     let (router, description) = OpenApiRouter::with_openapi(Described::openapi())
         .routes(routes!(runs::list))
         .routes(routes!(runs::one))
+        .routes(routes!(steps::one))
+        .routes(routes!(plan::one))
+        .routes(routes!(log::log))
         .routes(routes!(events::list))
         .routes(routes!(events::stream))
         .routes(routes!(events::changes))

@@ -41,7 +41,7 @@
 
   let latest = 0;
 
-  async function show(path, { replace = false, quiet = false, asked = false } = {}) {
+  async function show(path, { replace = false, quiet = false, asked = false, hash = "" } = {}) {
     const turn = ++latest;
     let response, html;
     try {
@@ -60,17 +60,18 @@
     const next = new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
     const moved = path !== address;
     if (!quiet) {
-      if (replace) history.replaceState(null, "", path);
-      else if (moved) history.pushState(null, "", path);
+      if (replace) history.replaceState(null, "", path + (moved ? "" : location.hash));
+      else if (moved || hash) history.pushState(null, "", path + hash);
       address = path;
     }
     const app = $("#app");
-    const ends = [...app.querySelectorAll("[data-end]")].filter(isAtEnd).map((e) => e.id);
+    // What keeps to its end does so until somebody scrolls away from it.
+    const ended = [...app.querySelectorAll("[data-end]")];
+    const left = new Set(moved ? [] : ended.filter((e) => !isAtEnd(e)).map((e) => e.id));
     morph(app, next);
     document.title = `${app.dataset.title} · quintet`;
-    for (const id of ends) {
-      const element = document.getElementById(id);
-      if (element) element.scrollTop = element.scrollHeight;
+    for (const element of app.querySelectorAll("[data-end]")) {
+      if (!left.has(element.id)) element.scrollTop = element.scrollHeight;
     }
     if (!quiet) {
       if (moved && !replace) {
@@ -79,9 +80,20 @@
       }
       listen(app.dataset.live);
     }
-    if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+    mark(!quiet);
     app.dispatchEvent(new Event("shown"));
   }
+
+  // What the address names within the page: marked, and brought into view.
+  function mark(scroll) {
+    $("[data-marked]")?.removeAttribute("data-marked");
+    const named = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!named) return;
+    named.dataset.marked = "";
+    if (scroll) named.scrollIntoView({ block: "center" });
+  }
+
+  addEventListener("hashchange", () => mark(true));
 
   const isAtEnd = (element) =>
     element.scrollTop + element.clientHeight >= element.scrollHeight - 4;
@@ -225,7 +237,7 @@
     if (!isOurs(link)) return;
     event.preventDefault();
     if (link.dataset.download) save(link);
-    else show(link.pathname + link.search);
+    else show(link.pathname + link.search, { hash: link.hash });
   });
 
   async function save(link) {
@@ -327,6 +339,8 @@
   });
 
   addEventListener("popstate", () => {
+    // Only the place within the page is another.
+    if (location.pathname + location.search === address) return;
     stopPlaying();
     show(location.pathname + location.search, { replace: true });
   });

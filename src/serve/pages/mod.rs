@@ -3,6 +3,7 @@
 
 pub mod run;
 pub mod runs;
+pub mod step;
 
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;

@@ -8,13 +8,24 @@
 //!
 //! - `data-live` on the page: it is asked for again when the run, or any run, has news;
 //! - `data-post`: a form that is sent as JSON to that address;
-//! - `data-download`: a link whose answer is saved as a file of that name.
+//! - `data-download`: a link whose answer is saved as a file of that name;
+//! - `data-every`: so many milliseconds after it was asked for, the page is asked for
+//!   again while there may be news: it shows what grows without an event;
+//! - `data-end`: an element that is shown at its end, and stays there as it grows,
+//!   until somebody scrolls away;
+//! - `data-auto`: a form that is asked for as soon as something in it changes;
+//! - `data-play`: a button that moves the slider with that id through its range.
+//!
+//! What an address names behind `#` is brought into view and gets `data-marked`.
 //!
 //! A page's addresses are relative to the server's root.
 
 mod frame;
+mod lines;
+mod replay;
 pub mod run;
 pub mod runs;
+pub mod step;
 pub mod trouble;
 
 pub use frame::{Live, Page, Section, Site, render};
@@ -32,6 +43,17 @@ fn state(word: &str) -> Markup {
 /// in another order than it is written, is spelled out.
 fn text(text: &str) -> String {
     printable(text)
+}
+
+/// An address with what is asked of it; what is empty is left out.
+fn address(path: &str, query: &[(&str, &str)]) -> String {
+    let mut address = path.to_owned();
+    let given = query.iter().filter(|(_, value)| !value.is_empty());
+    for (n, (name, value)) in given.enumerate() {
+        let before = if n == 0 { '?' } else { '&' };
+        address.push_str(&format!("{before}{name}={}", encoded(value)));
+    }
+    address
 }
 
 /// A path's segment or a query's value in an address.

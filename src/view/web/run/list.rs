@@ -21,7 +21,7 @@ pub fn body(model: &Model<'_>) -> Markup {
                     }
                     @for ix in section.steps {
                         tr id={ "step-" (ix.at()) } {
-                            td { (text(&plan[ix].id)) }
+                            td { a href=(model.step(ix)) { (text(&plan[ix].id)) } }
                             td { (state(run.step(ix).word())) }
                             td .number { (words::duration(run, ix, now)) }
                             td { (text(&words::note(run, ix, now))) }
