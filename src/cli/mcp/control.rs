@@ -7,17 +7,20 @@ use std::time::{Duration, Instant};
 use rmcp::schemars;
 use serde_json::{Value, json};
 
-use super::child::{Call, Waited};
 use super::previews::LIFETIME;
 use super::registered::{self, Target};
 use super::server::Server;
 use crate::cli::error::{Failure, Kind};
 use crate::cli::plan;
+use crate::itself::{Call, Waited};
 use crate::view::recorded::Recorded;
 use crate::view::words;
 
 /// So long a start waits for the run's id, and a cancel for its end.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Who has asked, for the record.
+const VERB: &str = "mcp";
 
 /// What a run says first on stderr, where its result goes to stdout.
 const RUN_ID: &str = "Run ID: ";
@@ -93,7 +96,7 @@ pub fn start(server: &Server, asked: &Start) -> Result<Value, Failure> {
         let message = "preview first: this token has just been used";
         return Err(Failure::new(Kind::Usage, message));
     }
-    let call = Call::begin(target.words(&content_id), &server.global);
+    let call = Call::begin(target.words(&content_id), &server.global.caller(VERB));
     begun(call.map_err(not_begun)?)
 }
 
@@ -143,7 +146,7 @@ pub fn cancel(server: &Server, asked: &Cancel) -> Result<Value, Failure> {
     let mut words = vec!["cancel".into()];
     words.extend(asked.now.then(|| "--now".into()));
     words.extend(["--".into(), found.as_str().into()]);
-    let mut call = Call::begin(words, &server.global).map_err(not_begun)?;
+    let mut call = Call::begin(words, &server.global.caller(VERB)).map_err(not_begun)?;
     let waited = call.wait(PATIENCE, |_| None::<()>).map_err(not_begun)?;
     let said = call.said().map_err(not_begun)?;
     call.let_go();

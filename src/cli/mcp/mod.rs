@@ -3,7 +3,7 @@
 //!
 //! It is a front for the verbs: what is listed, previewed and explained comes from
 //! their functions, and what is started or canceled is the program itself, called in
-//! a session of its own ([`child`]). So a run neither knows nor cares who began it,
+//! a session of its own ([`crate::itself`]). So a run neither knows nor cares who began it,
 //! and goes on when this server ends.
 //!
 //! Only the configuration's names can be started ([`registered`]): a message holds no
@@ -16,14 +16,12 @@
 //! stdout is the protocol's alone: nothing here may print.
 
 mod answer;
-mod child;
 mod control;
 mod log;
 mod previews;
 mod recorded;
 mod registered;
 mod server;
-mod sys;
 mod watch;
 
 use std::process::ExitCode;
