@@ -34,6 +34,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         host: args.host,
         port: args.port,
         control: args.control,
+        caller: global.caller("serve"),
     };
     let served = serve(global.state()?, &options, |bound| {
         let mut out = output::results();

@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::routing::get;
 
+use super::control::Calls;
 use super::live::Live;
 use super::trouble::Trouble;
 use super::world::World;
@@ -20,12 +21,14 @@ pub struct App {
     pub live: Arc<Live>,
     /// Whether anything may be changed.
     pub control: bool,
+    pub calls: Arc<Calls>,
 }
 
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/", get(pages::runs::page))
         .route("/runs/{run}", get(pages::run::page))
+        .route("/approvals", get(pages::approvals::page))
         .nest("/api/v1", api::router())
         .fallback(nothing_here)
         .method_not_allowed_fallback(another_method)

@@ -18,11 +18,13 @@ use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tower::Layer;
 
+use super::control::Calls;
 use super::gate::{self, Gate};
 use super::live::Live;
 use super::routes::{self, App};
 use super::token::Token;
 use super::world::World;
+use crate::itself::Caller;
 use crate::paths::StateDir;
 
 /// So many connections at once; others wait to be taken.
@@ -47,6 +49,8 @@ pub struct Options {
     pub port: u16,
     /// Whether runs can be begun, ended and answered from it.
     pub control: bool,
+    /// How the program is called for that.
+    pub caller: Caller,
 }
 
 /// Where it serves.
@@ -115,6 +119,7 @@ pub fn serve(
             world: world.clone(),
             live: live.clone(),
             control: options.control,
+            calls: Arc::new(Calls::new(options.caller.clone())),
         };
         // Around the router, not in it: what does not pass is never looked up.
         let service = from_fn_with_state(gate, gate::gate).layer(routes::router(app));

@@ -27,6 +27,7 @@
 //! This room does not know what events mean, except which of them begin and
 //! end a run. It never looks at a clock: times are arguments.
 
+mod asking;
 mod before;
 pub mod cache;
 mod commit;

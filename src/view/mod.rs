@@ -9,6 +9,7 @@
 //! Views write colours always; whoever owns the stream takes them out where
 //! they are not wanted.
 
+pub mod asking;
 pub mod board;
 pub mod checks;
 pub mod command;

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod control;
 mod gate;
 mod pages;
 mod server;

@@ -3,6 +3,8 @@
 //! What it offers is described by the code itself: each function that answers says what
 //! it takes and gives, and `/api/v1/openapi.json` is made of that.
 
+pub mod approvals;
+pub mod control;
 mod events;
 pub mod runs;
 
@@ -32,6 +34,11 @@ pub fn router() -> Router<App> {
         .routes(routes!(events::list))
         .routes(routes!(events::stream))
         .routes(routes!(events::changes))
+        .routes(routes!(approvals::list))
+        .routes(routes!(control::cancel))
+        .routes(routes!(control::resume))
+        .routes(routes!(control::retry))
+        .routes(routes!(control::approve))
         .split_for_parts();
     router.route("/openapi.json", get(|| async move { Json(description) }))
 }

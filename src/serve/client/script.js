@@ -65,6 +65,7 @@
       address = path;
     }
     const app = $("#app");
+    if (moved && !quiet) for (const told of app.querySelectorAll("[role=alert]")) told.replaceChildren();
     const ends = [...app.querySelectorAll("[data-end]")].filter(isAtEnd).map((e) => e.id);
     morph(app, next);
     document.title = `${app.dataset.title} · quintet`;
@@ -94,6 +95,8 @@
   // Makes one element like another, and keeps whatever is alike: what is focused stays
   // so, what is open stays open, and what somebody is typing is theirs.
   function morph(old, next) {
+    // What a person has been told stays until they go on.
+    if (old.matches("[role=alert]")) return;
     for (const { name } of [...old.attributes]) {
       if (!next.hasAttribute(name) && name !== "open") old.removeAttribute(name);
     }
@@ -263,6 +266,7 @@
     });
     const answer = await response.json().catch(() => ({}));
     const told = $("[role=alert]", form);
+    told?.toggleAttribute("data-done", response.ok);
     if (!response.ok) {
       const { message, hint } = answer.error || { message: response.statusText };
       if (told) told.textContent = hint ? `${message} (${hint})` : message;

@@ -1,6 +1,7 @@
 //! Pages for people. One page, one file here: what it is asked, what is read for it.
 //! How it looks is its view's ([`crate::view::web`]).
 
+pub mod approvals;
 pub mod run;
 pub mod runs;
 

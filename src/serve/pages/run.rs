@@ -19,6 +19,7 @@ pub async fn page(
     Path(run): Path<String>,
     Query(look): Query<Look>,
 ) -> Response {
+    let control = app.control;
     super::answer(app, move |reader| {
         reader.recorded(&run, |recorded| {
             Ok(view(&Model {
@@ -26,6 +27,7 @@ pub async fn page(
                 events: &recorded.events,
                 zone: reader.zone(),
                 tab: look.tab,
+                control,
             }))
         })
     })

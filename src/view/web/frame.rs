@@ -27,11 +27,15 @@ pub enum Live {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     Runs,
+    Approvals,
 }
 
 impl Section {
     /// In the order in which they are offered.
-    const ALL: &[(Section, &str, &str)] = &[(Section::Runs, "Runs", "/")];
+    const ALL: &[(Section, &str, &str)] = &[
+        (Section::Runs, "Runs", "/"),
+        (Section::Approvals, "Approvals", "/approvals"),
+    ];
 }
 
 /// What is true of the whole site.

@@ -7,11 +7,15 @@
 //! that the one script knows (`serve/client/script.js`):
 //!
 //! - `data-live` on the page: it is asked for again when the run, or any run, has news;
-//! - `data-post`: a form that is sent as JSON to that address;
+//! - `data-post`: a form that is sent as JSON to that address; what came of it is told in
+//!   its `role=alert`, which a page that is asked for again leaves as it is;
+//! - `data-sure` on such a form: it is sent when this question has been answered;
 //! - `data-download`: a link whose answer is saved as a file of that name.
 //!
 //! A page's addresses are relative to the server's root.
 
+pub mod approvals;
+mod control;
 mod frame;
 pub mod run;
 pub mod runs;

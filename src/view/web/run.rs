@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Live, Page, Section, encoded, state, text};
+use super::{Live, Page, Section, control, encoded, state, text};
 use crate::run::Event;
 use crate::view::status::{Subject, progress};
 use crate::view::time::{date_and_clock, so_far, took};
@@ -18,6 +18,8 @@ pub struct Model<'a> {
     pub events: &'a [Event],
     pub zone: &'a TimeZone,
     pub tab: Tab,
+    /// Whether anything may be changed from the page.
+    pub control: bool,
 }
 
 /// A way to look at a run.
@@ -70,6 +72,7 @@ fn head(model: &Model<'_>) -> Markup {
         @if model.subject.interrupted {
             p { "Its engine is gone. It goes on with " code { "quintet resume " (run_id) } "." }
         }
+        (control::of_run(model.subject, model.events, model.control))
         p { (progress(run)) }
         progress max="100" value=(words::percent(run.counts())) aria-label="Progress" {}
     }
