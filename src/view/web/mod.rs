@@ -19,6 +19,7 @@ mod control;
 mod frame;
 pub mod run;
 pub mod runs;
+pub mod spark;
 pub mod trouble;
 
 pub use frame::{Live, Page, Section, Site, render};
