@@ -28,6 +28,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/", get(pages::runs::page))
         .route("/runs/{run}", get(pages::run::page))
+        .route("/definitions", get(pages::definition::page))
         .route("/approvals", get(pages::approvals::page))
         .nest("/api/v1", api::router())
         .fallback(nothing_here)

@@ -34,6 +34,7 @@ mod commit;
 mod error;
 mod figures;
 pub(crate) mod files;
+mod grid;
 mod jsonl;
 mod locked;
 pub mod logs;
@@ -55,6 +56,7 @@ pub(crate) mod testing;
 
 pub use error::StoreError;
 pub use figures::Counted;
+pub use grid::{Cell, Standing};
 pub use jsonl::Repair;
 pub use own::{NotOwned, Owner, Ownership};
 pub use prune::{Keep, Pruned};

@@ -321,7 +321,8 @@
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    const links = [...document.querySelectorAll("[data-rows] tbody a[href]")];
+    const rows = [...document.querySelectorAll("[data-rows] tbody tr")];
+    const links = rows.map((row) => $("a[href]", row)).filter(Boolean);
     const at = links.indexOf(document.activeElement);
     const go = { j: Math.min(at + 1, links.length - 1), k: Math.max(at - 1, 0) }[event.key];
     if (go !== undefined && links.length) links[go].focus();

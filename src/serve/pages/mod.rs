@@ -2,6 +2,7 @@
 //! How it looks is its view's ([`crate::view::web`]).
 
 pub mod approvals;
+pub mod definition;
 pub mod run;
 pub mod runs;
 

@@ -16,6 +16,7 @@
 
 pub mod approvals;
 mod control;
+pub mod definition;
 mod frame;
 pub mod run;
 pub mod runs;

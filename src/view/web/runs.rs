@@ -97,7 +97,11 @@ fn row(run: &Listed, model: &Model<'_>) -> Markup {
             td { code { (row.run_id) } }
             td { (date_and_clock(row.started_at.unwrap_or(row.created_at), model.zone)) }
             td .number { (duration.unwrap_or_default()) }
-            td { (spark::bars(recent.unwrap_or_default())) }
+            td {
+                a href={ "/definitions?plan=" (encoded(&row.plan_id)) } aria-label={ "All of " (text(&row.plan_id)) } {
+                    (spark::bars(recent.unwrap_or_default())) "all"
+                }
+            }
         }
     }
 }
