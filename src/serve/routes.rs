@@ -29,6 +29,7 @@ pub fn router(app: App) -> Router {
         .route("/", get(pages::runs::page))
         .route("/runs/{run}", get(pages::run::page))
         .route("/definitions", get(pages::definition::page))
+        .route("/locks", get(pages::locks::page))
         .route("/approvals", get(pages::approvals::page))
         .nest("/api/v1", api::router())
         .fallback(nothing_here)

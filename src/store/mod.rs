@@ -27,7 +27,6 @@
 //! This room does not know what events mean, except which of them begin and
 //! end a run. It never looks at a clock: times are arguments.
 
-mod asking;
 mod before;
 pub mod cache;
 mod commit;
@@ -49,6 +48,7 @@ mod request;
 mod run_id;
 mod schema;
 mod time;
+mod unfinished;
 mod writer;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub mod approvals;
 pub mod control;
 mod events;
+pub mod locks;
 pub mod runs;
 
 use axum::Json;
@@ -35,6 +36,7 @@ pub fn router() -> Router<App> {
         .routes(routes!(events::stream))
         .routes(routes!(events::changes))
         .routes(routes!(approvals::list))
+        .routes(routes!(locks::list))
         .routes(routes!(control::cancel))
         .routes(routes!(control::resume))
         .routes(routes!(control::retry))

@@ -36,7 +36,7 @@ pub fn asked(reader: &Reader<'_>) -> Result<(Vec<Asked>, bool), Trouble> {
     let Some(store) = reader.store_if_any() else {
         return Ok((Vec::new(), false));
     };
-    let runs = store.runs_that_asked(MOST_RUNS)?;
+    let runs = store.unfinished_with("step_asked", MOST_RUNS)?;
     let mut found = Vec::new();
     for run_id in &runs {
         found.extend(reader.recorded(run_id, |recorded| {

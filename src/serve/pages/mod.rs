@@ -3,6 +3,7 @@
 
 pub mod approvals;
 pub mod definition;
+pub mod locks;
 pub mod run;
 pub mod runs;
 

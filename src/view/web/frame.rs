@@ -28,6 +28,7 @@ pub enum Live {
 pub enum Section {
     Runs,
     Approvals,
+    Locks,
 }
 
 impl Section {
@@ -35,6 +36,7 @@ impl Section {
     const ALL: &[(Section, &str, &str)] = &[
         (Section::Runs, "Runs", "/"),
         (Section::Approvals, "Approvals", "/approvals"),
+        (Section::Locks, "Locks", "/locks"),
     ];
 }
 

@@ -18,6 +18,7 @@ pub mod approvals;
 mod control;
 pub mod definition;
 mod frame;
+pub mod locks;
 pub mod run;
 pub mod runs;
 pub mod spark;
