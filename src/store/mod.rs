@@ -37,6 +37,7 @@ mod grid;
 mod jsonl;
 mod locked;
 pub mod logs;
+mod orchestrated;
 mod own;
 mod past;
 mod prune;

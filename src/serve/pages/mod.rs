@@ -1,9 +1,12 @@
 //! Pages for people. One page, one file here: what it is asked, what is read for it.
 //! How it looks is its view's ([`crate::view::web`]).
 
+pub mod agents;
 pub mod approvals;
+pub mod compare;
 pub mod definition;
 pub mod locks;
+pub mod metrics;
 pub mod run;
 pub mod runs;
 

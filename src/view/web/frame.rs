@@ -28,7 +28,9 @@ pub enum Live {
 pub enum Section {
     Runs,
     Approvals,
+    Agents,
     Locks,
+    Metrics,
 }
 
 impl Section {
@@ -36,7 +38,9 @@ impl Section {
     const ALL: &[(Section, &str, &str)] = &[
         (Section::Runs, "Runs", "/"),
         (Section::Approvals, "Approvals", "/approvals"),
+        (Section::Agents, "Agents", "/agents"),
         (Section::Locks, "Locks", "/locks"),
+        (Section::Metrics, "Metrics", "/figures"),
     ];
 }
 

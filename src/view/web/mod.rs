@@ -14,11 +14,14 @@
 //!
 //! A page's addresses are relative to the server's root.
 
+pub mod agents;
 pub mod approvals;
+pub mod compare;
 mod control;
 pub mod definition;
 mod frame;
 pub mod locks;
+pub mod metrics;
 pub mod run;
 pub mod runs;
 pub mod spark;

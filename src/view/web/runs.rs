@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::{Live, Page, Section, encoded, spark, state, text};
 use crate::run::Millis;
-use crate::store::{Recent, StoredState};
+use crate::store::{Recent, RunRow, StoredState};
 use crate::view::runs::Listed;
 use crate::view::time::{date_and_clock, so_far, took};
 
@@ -45,12 +45,15 @@ pub fn page(model: &Model<'_>) -> Page {
             @if model.runs.is_empty() {
                 p .empty { "No run has been recorded that fits." }
             } @else {
-                table data-rows {
-                    thead { tr {
-                        th { "State" } th { "Plan" } th { "Run" } th { "Started" } th .number { "Took" }
-                        th { "Lately" }
-                    } }
-                    tbody { @for run in model.runs { (row(run, model)) } }
+                form method="get" action="/compare" {
+                    p .right { button type="submit" { "Compare A with B" } }
+                    table data-rows {
+                        thead { tr {
+                            th { "State" } th { "Plan" } th { "Run" } th { "Started" } th .number { "Took" }
+                            th { "Lately" } th { "Compare" }
+                        } }
+                        tbody { @for run in model.runs { (row(run, model)) } }
+                    }
                 }
             }
             @if let Some(next) = model.next {
@@ -89,7 +92,6 @@ fn row(run: &Listed, model: &Model<'_>) -> Markup {
         Some(_) => took(ms).to_string(),
         None => so_far(ms).to_string(),
     });
-    let recent = model.recent.get(&row.plan_id).map(Vec::as_slice);
     html! {
         tr id={ "run-" (row.run_id) } {
             td { (state(run.word())) }
@@ -97,12 +99,25 @@ fn row(run: &Listed, model: &Model<'_>) -> Markup {
             td { code { (row.run_id) } }
             td { (date_and_clock(row.started_at.unwrap_or(row.created_at), model.zone)) }
             td .number { (duration.unwrap_or_default()) }
+            (lately(row, model))
+            td .choice {
+                @for side in ["a", "b"] {
+                    label { input type="radio" name=(side) value=(row.run_id)
+                        aria-label={ (side.to_uppercase()) ": " (row.run_id) }; (side.to_uppercase()) " " }
+                }
+            }
+        }
+    }
+}
+
+fn lately(row: &RunRow, model: &Model<'_>) -> Markup {
+    let recent = model.recent.get(&row.plan_id).map(Vec::as_slice);
+    html! {
             td {
                 a href={ "/definitions?plan=" (encoded(&row.plan_id)) } aria-label={ "All of " (text(&row.plan_id)) } {
                     (spark::bars(recent.unwrap_or_default())) "all"
                 }
             }
-        }
     }
 }
 
