@@ -34,6 +34,7 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(pages::metrics::text))
         .route("/compare", get(pages::compare::page))
         .route("/agents", get(pages::agents::page))
+        .route("/checks", get(pages::checks::page))
         .route("/approvals", get(pages::approvals::page))
         .nest("/api/v1", api::router())
         .fallback(nothing_here)

@@ -29,6 +29,7 @@
 
 mod before;
 pub mod cache;
+mod checked;
 mod commit;
 mod error;
 mod figures;
@@ -55,6 +56,7 @@ mod writer;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use checked::Checked;
 pub use error::StoreError;
 pub use figures::Counted;
 pub use grid::{Cell, Standing};

@@ -49,6 +49,7 @@ pub mod timeline;
 pub mod trace;
 pub mod tree;
 pub mod trend;
+pub mod validated;
 pub mod web;
 pub mod why;
 pub mod words;

@@ -4,6 +4,7 @@
 //! it takes and gives, and `/api/v1/openapi.json` is made of that.
 
 pub mod approvals;
+pub mod checks;
 pub mod control;
 mod events;
 pub mod locks;
@@ -36,6 +37,7 @@ pub fn router() -> Router<App> {
         .routes(routes!(events::stream))
         .routes(routes!(events::changes))
         .routes(routes!(approvals::list))
+        .routes(routes!(checks::list))
         .routes(routes!(locks::list))
         .routes(routes!(control::cancel))
         .routes(routes!(control::resume))

@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod approvals;
+pub mod checks;
 pub mod compare;
 pub mod definition;
 pub mod locks;

@@ -28,6 +28,7 @@ pub enum Live {
 pub enum Section {
     Runs,
     Approvals,
+    Checks,
     Agents,
     Locks,
     Metrics,
@@ -38,6 +39,7 @@ impl Section {
     const ALL: &[(Section, &str, &str)] = &[
         (Section::Runs, "Runs", "/"),
         (Section::Approvals, "Approvals", "/approvals"),
+        (Section::Checks, "Checks", "/checks"),
         (Section::Agents, "Agents", "/agents"),
         (Section::Locks, "Locks", "/locks"),
         (Section::Metrics, "Metrics", "/figures"),

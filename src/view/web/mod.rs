@@ -16,6 +16,7 @@
 
 pub mod agents;
 pub mod approvals;
+pub mod checks;
 pub mod compare;
 mod control;
 pub mod definition;
