@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
+use super::desk::{Desk, Refusal};
 use super::gate::MOST_BODY;
 use super::routes::App;
 use super::trouble::Trouble;
@@ -35,6 +36,7 @@ const NOT_NOW: [i32; 3] = [2, 3, 75];
 /// See the module.
 pub struct Calls {
     caller: Caller,
+    desk: Arc<dyn Desk>,
     places: Arc<Semaphore>,
 }
 
@@ -49,9 +51,10 @@ pub enum Came<T> {
 }
 
 impl Calls {
-    pub fn new(caller: Caller) -> Self {
+    pub fn new(caller: Caller, desk: Arc<dyn Desk>) -> Self {
         Calls {
             caller,
+            desk,
             places: Arc::new(Semaphore::new(MOST_CALLS)),
         }
     }
@@ -66,18 +69,38 @@ impl Calls {
         words: Vec<OsString>,
         news: impl Fn(&str) -> Option<T> + Send + 'static,
     ) -> Result<Came<T>, Trouble> {
+        let caller = self.caller.clone();
+        self.beside(move || waited_for(words, &caller, news)).await
+    }
+
+    /// Asks what can be begun, where files may be read for the answer.
+    ///
+    /// # Errors
+    /// What the desk says.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Desk) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let desk = self.desk.clone();
+        self.beside(move || Ok(work(desk.as_ref())?)).await
+    }
+
+    /// Does it on a thread that may wait, if there is a place.
+    async fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Trouble> {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             let full = Trouble::new(status, "too much is being asked for at once");
             return Err(full.hint("try again"));
         };
-        let caller = self.caller.clone();
-        let called = tokio::task::spawn_blocking(move || {
+        let done = tokio::task::spawn_blocking(move || {
             let _place = place;
-            waited_for(words, &caller, news)
+            work()
         });
         let lost = |_| Trouble::internal("the call was lost: this is a fault");
-        called.await.map_err(lost)?
+        done.await.map_err(lost)?
     }
 }
 

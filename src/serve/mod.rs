@@ -17,6 +17,7 @@
 
 mod api;
 mod control;
+pub mod desk;
 mod gate;
 mod live;
 mod pages;

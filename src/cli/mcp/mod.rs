@@ -8,7 +8,7 @@
 //!
 //! Only the configuration's names can be started ([`registered`]): a message holds no
 //! path, no command and no variable. Nothing starts that was not previewed
-//! ([`previews`]), and without `--control` nothing starts at all. What comes from
+//! ([`super::previews`]), and without `--control` nothing starts at all. What comes from
 //! programs is cleaned, bounded, and called data ([`answer`]).
 //!
 //! The protocol is the SDK's, which wants an async runtime. That runs in this verb
@@ -18,9 +18,8 @@
 mod answer;
 mod control;
 mod log;
-mod previews;
 mod recorded;
-mod registered;
+pub mod registered;
 mod server;
 mod watch;
 

@@ -4,6 +4,7 @@
 //! it takes and gives, and `/api/v1/openapi.json` is made of that.
 
 pub mod approvals;
+pub mod begin;
 pub mod checks;
 pub mod control;
 mod events;
@@ -31,7 +32,7 @@ struct Described;
 
 pub fn router() -> Router<App> {
     let (router, description) = OpenApiRouter::with_openapi(Described::openapi())
-        .routes(routes!(runs::list))
+        .routes(routes!(runs::list, begin::start))
         .routes(routes!(runs::one))
         .routes(routes!(events::list))
         .routes(routes!(events::stream))
@@ -39,6 +40,10 @@ pub fn router() -> Router<App> {
         .routes(routes!(approvals::list))
         .routes(routes!(checks::list))
         .routes(routes!(locks::list))
+        .routes(routes!(begin::registered))
+        .routes(routes!(begin::preview))
+        .routes(routes!(begin::preview_check))
+        .routes(routes!(begin::remedy))
         .routes(routes!(control::cancel))
         .routes(routes!(control::resume))
         .routes(routes!(control::retry))

@@ -10,6 +10,7 @@ pub mod locks;
 pub mod metrics;
 pub mod run;
 pub mod runs;
+pub mod start;
 
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
@@ -27,10 +28,15 @@ async fn answer(
     app: App,
     make: impl FnOnce(&Reader<'_>) -> Result<Page, Trouble> + Send + 'static,
 ) -> Response {
+    let made = app.world.read(make).await;
+    show(&app, made)
+}
+
+/// Shows a page, or why there is none.
+fn show(app: &App, made: Result<Page, Trouble>) -> Response {
     let site = Site {
         control: app.control,
     };
-    let made = app.world.read(make).await;
     let (status, page) = match made {
         Ok(page) => (None, page),
         Err(trouble) => {

@@ -30,6 +30,7 @@ pub enum Section {
     Approvals,
     Checks,
     Agents,
+    Start,
     Locks,
     Metrics,
 }
@@ -41,6 +42,7 @@ impl Section {
         (Section::Approvals, "Approvals", "/approvals"),
         (Section::Checks, "Checks", "/checks"),
         (Section::Agents, "Agents", "/agents"),
+        (Section::Start, "Start", "/start"),
         (Section::Locks, "Locks", "/locks"),
         (Section::Metrics, "Metrics", "/figures"),
     ];

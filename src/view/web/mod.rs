@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod run;
 pub mod runs;
 pub mod spark;
+pub mod start;
 pub mod trouble;
 
 pub use frame::{Live, Page, Section, Site, render};
