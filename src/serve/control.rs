@@ -44,8 +44,8 @@ pub struct Calls {
 pub enum Came<T> {
     /// What was waited for has come.
     News(T),
-    /// It has ended, by this code.
-    Ended(i32),
+    /// It has ended, by this code and with these words.
+    Ended(i32, String),
     /// It goes on.
     GoesOn,
 }
@@ -120,7 +120,7 @@ fn waited_for<T>(
         Waited::InVain => Ok(Came::GoesOn),
         Waited::Ended(status) => match status.code() {
             Some(code) if NOT_NOW.contains(&code) || code == 74 => Err(refused(code, &said)),
-            Some(code) => Ok(Came::Ended(code)),
+            Some(code) => Ok(Came::Ended(code, said)),
             None => Err(Trouble::internal(format!("the program broke: {status}"))),
         },
     }

@@ -165,22 +165,26 @@ impl Store {
         if filter.tag.is_some() {
             sql.push_str(
                 " AND r.plan IN (SELECT key FROM plan WHERE EXISTS
-                    (SELECT 1 FROM json_each(metadata, '$.tags') WHERE value = ?5))",
+                    (SELECT 1 FROM json_each(metadata, '$.tags') WHERE value = ?4))",
             );
         }
         if filter.since.is_some() {
-            sql.push_str(" AND r.created_at >= ?6");
+            sql.push_str(" AND r.created_at >= ?5");
         }
         if filter.until.is_some() {
-            sql.push_str(" AND r.created_at < ?7");
+            sql.push_str(" AND r.created_at < ?6");
         }
-        sql.push_str(" ORDER BY r.key DESC LIMIT ?4");
+        sql.push_str(" ORDER BY r.key DESC LIMIT ?7");
+        // A parameter that the text does not use may still be bound: ?7 is the highest.
         self.select(
             &sql,
             params![
                 filter.state.map(StoredState::word),
                 filter.name,
                 filter.before,
+                filter.tag,
+                filter.since.map(moment),
+                filter.until.map(moment),
                 filter.limit.map_or(-1, i64::from)
             ],
         )

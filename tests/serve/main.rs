@@ -7,3 +7,4 @@ mod control;
 mod gate;
 mod pages;
 mod server;
+mod start;

@@ -14,6 +14,7 @@ use crate::serve::desk::{Begin, Check, Kind, Named, Preview, Subject};
 use crate::serve::routes::App;
 use crate::serve::trouble::{ErrorBody, Trouble};
 use crate::store::Store;
+use crate::view::escape::printable;
 
 /// What begins.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -154,7 +155,12 @@ async fn begin(app: &App, subject: Subject, token: String) -> Result<Json<Done>,
     };
     match app.calls.call(words, begun).await? {
         Came::News(run_id) => Ok(Json(Done::new(run_id, "it has begun").shown())),
-        Came::Ended(code) => Err(Trouble::internal(format!("it did not begin (exit {code})"))),
+        Came::Ended(code, said) => {
+            let why = printable(said.trim_end());
+            Err(Trouble::internal(format!(
+                "it did not begin (exit {code}): {why}"
+            )))
+        }
         Came::GoesOn => Err(
             Trouble::internal("it has not begun yet, and is being tried")
                 .hint("the list of runs shows whether it has begun"),

@@ -98,8 +98,8 @@ pub async fn cancel(
     let words = words(&["cancel"], now.into_iter(), &[&run]);
     // A run that nobody drove is taken over and ended by the verb itself.
     let message = match app.calls.call(words, |_| None::<()>).await? {
-        Came::Ended(0) => "it is asked to stop",
-        Came::Ended(_) => "it has been stopped",
+        Came::Ended(0, _) => "it is asked to stop",
+        Came::Ended(..) => "it has been stopped",
         Came::News(()) | Came::GoesOn => "it is being stopped",
     };
     Ok(Json(Done::new(run, message)))
@@ -185,7 +185,7 @@ pub async fn approve(
         Answer::No => "no",
     };
     match app.calls.call(words, |_| None::<()>).await? {
-        Came::Ended(0) => Ok(Json(Done::new(run, format!("step {step}: {said}")))),
+        Came::Ended(0, _) => Ok(Json(Done::new(run, format!("step {step}: {said}")))),
         _ => Err(Trouble::internal("the answer could not be recorded")),
     }
 }
@@ -207,7 +207,7 @@ async fn goes_on(
     };
     let message = match app.calls.call(words, gone_on).await? {
         Came::GoesOn => "it has not gone on yet, and is being tried",
-        Came::News(()) | Came::Ended(_) => "it goes on",
+        Came::News(()) | Came::Ended(..) => "it goes on",
     };
     Ok(Json(Done::new(run, message).shown()))
 }

@@ -3,12 +3,13 @@
 //! What it offers is described by the code itself: each function that answers says what
 //! it takes and gives, and `/api/v1/openapi.json` is made of that.
 
-pub mod approvals;
+mod approvals;
 pub mod begin;
-pub mod checks;
-pub mod control;
+mod checks;
+mod control;
+mod definitions;
 mod events;
-pub mod locks;
+mod locks;
 pub mod runs;
 
 use axum::Json;
@@ -40,6 +41,7 @@ pub fn router() -> Router<App> {
         .routes(routes!(approvals::list))
         .routes(routes!(checks::list))
         .routes(routes!(locks::list))
+        .routes(routes!(definitions::one))
         .routes(routes!(begin::registered))
         .routes(routes!(begin::preview))
         .routes(routes!(begin::preview_check))
