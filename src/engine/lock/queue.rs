@@ -83,15 +83,15 @@ const MANY: usize = 1_000;
 pub(super) fn waiting(file: &File) -> io::Result<usize> {
     // The kernel tells of some lock in a range: what is left on its two sides is asked
     // about in turn.
-    let (mut open, mut found) = (vec![FIRST..END], 0);
-    while let Some(range) = open.pop() {
-        if range.is_empty() || found >= MANY {
+    let (mut open, mut found) = (vec![(FIRST, END)], 0);
+    while let Some((from, until)) = open.pop() {
+        if from >= until || found >= MANY {
             continue;
         }
-        if let Some(place) = range_lock::conflict(file, range.clone())? {
+        if let Some(place) = range_lock::conflict(file, from..until)? {
             found += 1;
-            open.push(range.start..place.start);
-            open.push(place.end..range.end);
+            open.push((from, place.start));
+            open.push((place.end, until));
         }
     }
     Ok(found)

@@ -142,7 +142,7 @@ fn context(shown: &Shown) -> Markup {
         table {
             thead { tr { th { "What" } th { "Value" } th { "From" } } }
             tbody {
-                @for (key, value) in context.iter().take(MOST) {
+                @for (key, value) in context.iter().filter(|(_, value)| !value.is_null()).take(MOST) {
                     tr {
                         th scope="row" { (text(key)) }
                         td .value { (text(&shortened(value))) }

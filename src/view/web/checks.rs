@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::{Live, Page, Section, encoded, text};
-use crate::plan::{Plan, Remediate};
+use crate::plan::Plan;
 use crate::run::Millis;
 use crate::view::checks::name;
 use crate::view::command::of_command;
@@ -92,13 +92,16 @@ fn row(project: &Project, last: &Last, one: &Validated, model: &Model<'_>) -> Ma
         Standing::Expired { since_ms } => {
             ("canceled", format!("no more since {}", so_far(*since_ms)))
         }
-        Standing::Failed { exit } => ("failed", text(exit)),
+        Standing::Failed { .. } => ("failed", String::new()),
         Standing::Doubtful | Standing::Unknown => ("pending", String::new()),
     };
     html! {
         tr {
             td { a href={ "/runs/" (encoded(&last.run_id)) "/step?step=" (encoded(id)) } { (text(name(&last.plan, one.step))) } }
-            td { span .state data-state=(look) { (one.standing.word()) } }
+            td {
+                span .state data-state=(look) { (one.standing.word()) }
+                @if let Standing::Failed { exit } = &one.standing { " " (text(exit)) }
+            }
             td .number { @if let Some(ms) = one.age_ms { (so_far(ms)) } }
             td { (left) }
             td { @if let Some(why) = &one.stale_because { (text(why)) } }
@@ -110,11 +113,7 @@ fn row(project: &Project, last: &Last, one: &Validated, model: &Model<'_>) -> Ma
 /// What would mend it, and the way to a preview of that.
 fn remedy(project: &Project, last: &Last, one: &Validated, model: &Model<'_>) -> Markup {
     let step = &last.plan[one.step];
-    let Some(remedy) = step
-        .remedy
-        .as_deref()
-        .filter(|_| last.plan.remediate != Remediate::No)
-    else {
+    let Some(remedy) = step.remedy.as_deref() else {
         return html! { span .faint { "none" } };
     };
     html! {

@@ -114,7 +114,7 @@ fn lately(row: &RunRow, model: &Model<'_>) -> Markup {
     let recent = model.recent.get(&row.plan_id).map(Vec::as_slice);
     html! {
             td {
-                a href={ "/definitions?plan=" (encoded(&row.plan_id)) } aria-label={ "All of " (text(&row.plan_id)) } {
+                a .lately href={ "/definitions?plan=" (encoded(&row.plan_id)) } aria-label={ "All of " (text(&row.plan_id)) } {
                     (spark::bars(recent.unwrap_or_default())) "all"
                 }
             }
