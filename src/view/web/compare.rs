@@ -280,7 +280,7 @@ mod tests {
         let page = shown(&a, &b, false);
         assert!(page.contains("the same plan"), "{page}");
         assert!(page.contains("1 of 2"), "{page}");
-        assert!(page.contains("+0.5s (+125%)"), "{page}");
+        assert!(page.contains("+500ms (+125%)"), "{page}");
         assert!(shown(&a, &b, true).contains("2 of 2"));
         assert!(shown(&a, &a, false).contains("No step differs"));
     }
