@@ -407,6 +407,8 @@ fn every_verb_has_help() {
         "list",
         "prune",
         "mcp",
+        "serve",
+        "top",
         "completions",
     ] {
         assert!(all.contains(&format!("\n  {verb} ")), "{verb}: {all}");

@@ -1,19 +1,28 @@
 //! One attempt: from what the step was told to what it puts out.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
 use super::contract::{self, MOST_PRINTED};
-use super::{budget, builder, doc, gate, planner, program, report, reviewer, work};
+use super::worktree::{self, Entered};
+use super::{budget, builder, doc, fan_in, gate, planner, program, report, reviewer, work};
 use crate::plan::agent::{
     ENTRY, Entry, Given, STUCK, Task, Told, Usage, VERDICT, Verdict, Work, merged,
 };
+use crate::plan::isolation::BASE;
 
 /// Where and when an attempt is made.
 pub struct Place<'p> {
+    /// The run's id.
+    pub run: String,
     /// The step's id.
     pub step: String,
     /// From 1.
     pub attempt: u32,
+    /// Where what it is told and says may lie while it works. The run's, so that what
+    /// an attempt leaves that is killed goes with the run; nobody else's at this time.
+    pub folder: std::path::PathBuf,
     /// What time it is, as RFC 3339.
     pub now: &'p dyn Fn() -> String,
 }
@@ -35,33 +44,70 @@ struct Done {
     failed: Option<String>,
 }
 
+impl Done {
+    fn failed(why: String) -> Done {
+        Done {
+            failed: Some(why),
+            ..Done::default()
+        }
+    }
+}
+
 /// Makes the attempt. `told` is the step's standard input.
 ///
 /// # Errors
 /// It is not what an agent's step is told.
 pub fn attempt(told: &[u8], place: &Place<'_>) -> Result<Came, String> {
-    let told: Told = serde_json::from_slice(told)
+    let mut told: Told = serde_json::from_slice(told)
         .map_err(|error| format!("this is not what an agent's step is told: {error}"))?;
-    let assignment = &told.assignment;
     let started_at = (place.now)();
-    let done = match within_together(&told, None) {
-        Ok(()) => judged(&told, act(&told, place)),
-        Err(failed) => Done {
-            failed: Some(failed),
-            ..Done::default()
-        },
+    let isolation = told.assignment.isolation.take();
+    let base = told.base.clone();
+    let entered = within_together(&told, None).and_then(|()| {
+        let entered = isolation.as_ref();
+        let entered = entered.map(|isolation| worktree::enter(isolation, &place.run, &base));
+        entered.transpose()
+    });
+    let (done, entered) = match entered {
+        Err(failed) => (Done::failed(failed), None),
+        Ok(entered) => {
+            let there = move_in(&mut told, entered.as_ref());
+            let acted = there.and_then(|()| act(&told, place, entered.as_ref()));
+            (judged(&told, acted), entered)
+        }
     };
+    let mut entry = entry(&told, done, place, started_at);
+    if let Some(entered) = entered {
+        keep(&entered, &told, &mut entry);
+        entered.leave();
+    }
+    Ok(came(&told, entry))
+}
+
+/// Where the agent works in a worktree, so does the task.
+fn move_in(told: &mut Told, entered: Option<&Entered<'_>>) -> Result<(), String> {
+    if let (Some(entered), Some(task)) = (entered, &mut told.given.task) {
+        let inside = entered.inside(Path::new(&task.working_dir))?;
+        task.working_dir = inside.to_string_lossy().into_owned();
+    }
+    Ok(())
+}
+
+/// What is told of the attempt.
+fn entry(told: &Told, done: Done, place: &Place<'_>, started_at: String) -> Entry {
+    let assignment = &told.assignment;
     let mut entry = Entry {
         agent: assignment.agent.clone(),
         step: place.step.clone(),
         attempt: place.attempt,
         started_at,
         ended_at: (place.now)(),
-        verdict: verdict(&told, &done),
+        verdict: verdict(told, &done),
         result: done.result,
         error: done.failed,
         usage: done.usage,
         work: None,
+        commit: None,
     };
     if assignment.work == Work::Gate {
         // It judges verdicts, and has none of its own.
@@ -71,7 +117,22 @@ pub fn attempt(told: &[u8], place: &Place<'_>) -> Result<Came, String> {
     } else if entry.verdict == Some(Verdict::Rejected) && entry.error.is_none() {
         entry.error = Some(format!("rejected{}", findings(&entry.result)));
     }
-    Ok(came(&told, entry))
+    entry
+}
+
+/// Keeps what a successful attempt has left in its worktree. What cannot be kept
+/// nobody may count on.
+fn keep(entered: &Entered<'_>, told: &Told, entry: &mut Entry) {
+    if entry.error.is_some() {
+        return;
+    }
+    match entered.keep(&entry.agent, &entry.step) {
+        Ok(commit) => entry.commit = Some(commit),
+        Err(why) => {
+            entry.error = Some(why);
+            entry.verdict = told.assignment.rounds.as_ref().map(|_| Verdict::Rejected);
+        }
+    }
 }
 
 fn came(told: &Told, entry: Entry) -> Came {
@@ -84,6 +145,10 @@ fn came(told: &Told, entry: Entry) -> Came {
         let before = entries.rfind(|entry| rounds.contains(&entry.step));
         let stuck = before.and_then(|before| gate::stuck(before, &entry));
         outputs.extend(stuck.map(|why| (STUCK, why.to_owned())));
+    }
+    if matches!(told.assignment.work, Work::Base(_)) {
+        let base = fan_in::base_of(&entry.result);
+        outputs.extend(base.map(|base| (BASE, base.to_owned())));
     }
     let failed = entry.error.clone();
     // Compact JSON has no line breaks.
@@ -110,7 +175,7 @@ fn within_together(told: &Told, own: Option<Usage>) -> Result<(), String> {
 }
 
 /// Does the work.
-fn act(told: &Told, place: &Place<'_>) -> Result<Done, String> {
+fn act(told: &Told, place: &Place<'_>, worktree: Option<&Entered<'_>>) -> Result<Done, String> {
     let assignment = &told.assignment;
     let task = || -> Result<&Task, String> {
         let task = told.given.task.as_ref();
@@ -118,10 +183,10 @@ fn act(told: &Told, place: &Place<'_>) -> Result<Done, String> {
     };
     let context = merged(told.history.iter().flatten());
     let result = match &assignment.work {
-        Work::Program(argv) => return run(told, argv, &context, place),
+        Work::Program(argv) => return run(told, argv, &context, place, worktree),
         Work::Planner => planner::plan(&told.given, task()?)?,
         Work::Builder => {
-            let (result, failed) = builder::build(task()?)?;
+            let (result, failed) = builder::build(task()?, worktree)?;
             return Ok(Done {
                 result,
                 failed,
@@ -135,6 +200,10 @@ fn act(told: &Told, place: &Place<'_>) -> Result<Done, String> {
             let rounds = assignment.rounds.as_deref().unwrap_or_default();
             gate::judge(rounds, &told.history)?
         }
+        Work::Base(worktree) => fan_in::base(worktree)?,
+        Work::Merge(changes) => fan_in::merge(told, changes, &place.run)?,
+        Work::Discard(worktrees) => fan_in::discard(worktrees, &place.run)?,
+        Work::Remove(worktrees) => fan_in::clear(worktrees, &place.run)?,
     };
     Ok(Done {
         result,
@@ -147,9 +216,10 @@ fn run(
     argv: &[String],
     context: &Map<String, Value>,
     place: &Place<'_>,
+    worktree: Option<&Entered<'_>>,
 ) -> Result<Done, String> {
     let shown = shown(&told.given, context, &told.history);
-    let gave = program::run(argv, &shown, &place.step)?;
+    let gave = program::run(argv, &shown, &place.folder, worktree)?;
     if let Some(failed) = gave.failed {
         return Err(failed);
     }
@@ -187,10 +257,7 @@ fn shown(given: &Given, context: &Map<String, Value>, history: &[Option<Entry>])
 /// Holds what was done against the schema and the budgets. What does not stand the
 /// test is no result.
 fn judged(told: &Told, done: Result<Done, String>) -> Done {
-    let mut done = done.unwrap_or_else(|failed| Done {
-        failed: Some(failed),
-        ..Done::default()
-    });
+    let mut done = done.unwrap_or_else(Done::failed);
     let assignment = &told.assignment;
     done.usage = done
         .usage

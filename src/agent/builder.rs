@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::program::forget_our_own;
 use super::reviewer::is_there;
+use super::worktree::Entered;
 use crate::plan::agent::Task;
 
 /// Runs it. What it writes is the step's own output. The result, and why it failed
@@ -15,7 +16,10 @@ use crate::plan::agent::Task;
 ///
 /// # Errors
 /// It could not be run.
-pub fn build(task: &Task) -> Result<(Value, Option<String>), String> {
+pub fn build(
+    task: &Task,
+    worktree: Option<&Entered<'_>>,
+) -> Result<(Value, Option<String>), String> {
     let (program, arguments) = task
         .command
         .split_first()
@@ -24,6 +28,9 @@ pub fn build(task: &Task) -> Result<(Value, Option<String>), String> {
     command.args(arguments).current_dir(&task.working_dir);
     command.envs(task.env.iter().map(|(name, value)| (name, value)));
     forget_our_own(&mut command);
+    if let Some(worktree) = worktree {
+        worktree.tell(&mut command);
+    }
     let status = command.stdin(Stdio::null()).status();
     let status = status.map_err(|error| {
         let dir = &task.working_dir;

@@ -77,7 +77,13 @@ fn unusable(error: &jsonschema::ValidationError<'_>) -> String {
 pub fn schema(work: &Work) -> Value {
     let texts = json!({"type": "array", "items": {"type": "string"}});
     match work {
-        Work::Program(_) | Work::Approval | Work::Gate => json!({"type": "object"}),
+        Work::Program(_)
+        | Work::Approval
+        | Work::Gate
+        | Work::Base(_)
+        | Work::Merge(_)
+        | Work::Discard(_)
+        | Work::Remove(_) => json!({"type": "object"}),
         Work::Planner => json!({
             "type": "object",
             "required": ["plan"],

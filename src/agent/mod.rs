@@ -14,13 +14,17 @@ mod budget;
 mod builder;
 mod contract;
 mod doc;
+mod fan_in;
 mod gate;
+mod git;
 mod planner;
 mod program;
 mod report;
 mod reviewer;
 mod work;
+mod worktree;
 
 pub use attempt::{Came, Place, attempt};
 pub use contract::check_schema;
 pub use doc::write as write_documents;
+pub use worktree::sweep as sweep_worktrees;

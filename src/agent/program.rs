@@ -5,7 +5,6 @@
 //! writes none, what it prints. What it prints is copied to the step's output, so
 //! that it can be looked at, but never more than is bearable.
 
-use std::env;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -20,6 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::contract::MOST_PRINTED;
+use super::worktree::Entered;
 
 /// Where a step writes what it puts out.
 const OUTPUT: &str = "QUINTET_OUTPUT";
@@ -42,14 +42,20 @@ pub struct Gave {
     pub failed: Option<String>,
 }
 
-/// Runs it here and waits for its end. What it leaves behind is its step's to end.
+/// Runs it here, or in a worktree, and waits for its end. What it leaves behind is its
+/// step's to end.
 ///
 /// # Errors
 /// It could not be run, or its result cannot be read.
-pub fn run(argv: &[String], context: &str, name: &str) -> Result<Gave, String> {
+pub fn run(
+    argv: &[String],
+    context: &str,
+    folder: &Path,
+    worktree: Option<&Entered<'_>>,
+) -> Result<Gave, String> {
     let (program, arguments) = argv.split_first().ok_or("it names no program")?;
     let own = |error: io::Error| format!("the context cannot be handed over: {error}");
-    let folder = Folder::make(name).map_err(own)?;
+    let folder = Folder::make(folder).map_err(own)?;
     let context_file = folder.0.join("context.json");
     let result_file = folder.0.join("result.json");
     fs::write(&context_file, context).map_err(own)?;
@@ -60,6 +66,7 @@ pub fn run(argv: &[String], context: &str, name: &str) -> Result<Gave, String> {
     forget_our_own(&mut command);
     command.env("QUINTET_CONTEXT", &context_file);
     command.env("QUINTET_RESULT", &result_file);
+    worktree.map_or(Ok(()), |worktree| worktree.go(&mut command))?;
     let spawned = command.spawn();
     let mut child = spawned.map_err(|error| format!("{program:?} cannot be run: {error}"))?;
     let pid = Pid::from_raw(i32::try_from(child.id()).map_err(|_| "it has no process id")?);
@@ -158,17 +165,20 @@ fn written(path: &Path) -> Result<Option<Vec<u8>>, String> {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn make(name: &str) -> io::Result<Folder> {
-        let name = format!("quintet-{}-{}", std::process::id(), name.replace('/', "-"));
-        let path = env::temp_dir().join(name);
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Folder(path))
+    fn make(path: &Path) -> io::Result<Folder> {
+        // One that was killed may have left its own there.
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        Ok(Folder(path.to_owned()))
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Whatever cleans the directory of temporary files will find it.
+        // It goes with the run, at the latest.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -5,6 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::error::{Failure, Kind};
@@ -27,12 +28,14 @@ pub fn run(_: &Args) -> Result<ExitCode, Failure> {
         Failure::new(Kind::Usage, message)
     };
     let need = |name: &str| said(name).ok_or_else(|| missing(name));
+    let outputs = PathBuf::from(need("QUINTET_OUTPUT")?);
     let place = Place {
+        run: need("QUINTET_RUN_ID")?,
         step: need("QUINTET_STEP_ID")?,
         attempt: need("QUINTET_ATTEMPT")?.parse().unwrap_or(1),
+        folder: own_folder(&outputs),
         now: &|| moment(output::now()),
     };
-    let outputs = need("QUINTET_OUTPUT")?;
     let mut told = Vec::new();
     io::stdin().read_to_end(&mut told)?;
     let Came {
@@ -49,4 +52,11 @@ pub fn run(_: &Args) -> Result<ExitCode, Failure> {
         None => Ok(ExitCode::SUCCESS),
         Some(why) => Err(Failure::new(Kind::Run, clean(&why))),
     }
+}
+
+/// `RUN/agents/1-0` for `RUN/slots/1-0.set`: no two attempts have that at one time.
+fn own_folder(outputs: &Path) -> PathBuf {
+    let run = outputs.ancestors().nth(2).unwrap_or(Path::new(""));
+    run.join("agents")
+        .join(outputs.file_stem().unwrap_or_default())
 }

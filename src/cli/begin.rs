@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use super::audience::{Manner, Watcher};
 use super::error::{Failure, Kind};
 use super::global::Global;
-use super::{after, boot, kept, otlp, target};
+use super::{after, boot, kept, otlp, target, worktrees};
 use crate::engine::{Audience, Ended, Session, Signals};
 use crate::exec::process::Zygote;
 use crate::paths::StateDir;
@@ -146,6 +146,7 @@ pub fn watched<A: Audience>(
     sum_up(audience, &ended);
     args.after.deliver(&ended, state, args.json);
     kept::ended(&ended, state, args.json || args.after.pass_thru, global);
+    worktrees::ended(&ended, state);
     boot::settle(&next_boot, &ended, global);
     otlp.send_run(&ended, state);
     let code = ExitCode::from(ended.exit_code as u8);

@@ -72,11 +72,13 @@ mod show;
 mod status;
 mod target;
 mod task;
+mod top;
 mod trace;
 mod validate;
 mod values;
 mod waiting;
 mod why;
+mod worktrees;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -181,6 +183,7 @@ verbs! {
     agent,
     orchestration,
     serve,
+    top,
     cache,
     prune,
     mcp,

@@ -73,7 +73,7 @@ pub fn list_json(config: &Config) -> Value {
             "groups": orchestration.groups().collect::<Vec<_>>(),
             "rounds": orchestration.stages.iter().find_map(|stage| match stage {
                 Stage::Loop(rounds) => Some(rounds.max_rounds),
-                Stage::Group(_) => None,
+                Stage::Group(..) => None,
             }),
         })
     });

@@ -46,7 +46,8 @@ pub fn run(args: &Args, global: &Global) -> Result<ExitCode, Failure> {
     };
     let config = config::read(global)?;
     let vars = target::variables(&args.vars)?;
-    let loaded = load(&config, &args.name, &args.goal, args.task.as_deref(), vars)?;
+    let task = args.task.as_deref();
+    let loaded = load(&config, &args.name, &args.goal, task, vars, global)?;
     let ready = target::loaded(Ok(loaded), |_| Ok(()), global, args.begin.json)?;
     let Some(zygote) = zygote else {
         plan::show(&ready.plan, global, args.begin.json);
@@ -71,6 +72,7 @@ pub fn load(
     goal: &str,
     task: Option<&str>,
     vars: Vec<(String, String)>,
+    global: &Global,
 ) -> Result<Loaded, Failure> {
     config::named(&config.orchestrations, "orchestration", name)?;
     if let Some(task) = task {
@@ -80,11 +82,13 @@ pub fn load(
         let message = format!("where this program is cannot be told: {error}");
         Failure::new(Kind::Run, message)
     })?;
+    let state = std::path::absolute(global.state_path()?)?;
     let asked = Asked {
         goal: goal.to_owned(),
         task: task.map(str::to_owned),
         vars: vars.into_iter().collect(),
         program: program.to_string_lossy().into_owned(),
+        state: state.to_string_lossy().into_owned(),
     };
     let lowered = config.orchestration_plan(name, &asked, &target::request()?);
     let lowered = lowered.expect("the orchestration was found");

@@ -8,7 +8,7 @@ use super::audience::{Manner as Show, Watcher};
 use super::error::{Failure, Kind, warn};
 use super::global::Global;
 use super::waiting::{self, Meant};
-use super::{after, boot, kept, otlp, replan, target};
+use super::{after, boot, kept, otlp, replan, target, worktrees};
 use crate::engine::{Again, Session, Signals};
 use crate::exec::process::Zygote;
 use crate::load;
@@ -178,6 +178,7 @@ pub fn drive(
     manner.after.deliver(&ended, &state, manner.json);
     let programs = manner.json || manner.after.pass_thru;
     kept::ended(&ended, &state, programs, global);
+    worktrees::ended(&ended, &state);
     boot::settle(&boot::Next::default(), &ended, global);
     otlp.send_run(&ended, &state);
     Ok(ExitCode::from(ended.exit_code as u8))

@@ -52,7 +52,7 @@ impl Signals {
     }
 
     /// The name of a signal that has come and that nobody has heard yet.
-    pub(super) fn heard(&self) -> Option<&'static str> {
+    pub fn heard(&self) -> Option<&'static str> {
         let signal = self.0.read_signal().ok()??;
         Some(name(signal.ssi_signo as i32))
     }

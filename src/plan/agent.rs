@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::isolation::{Change, Isolation, Worktree};
+
 /// The output under which a step puts its [`Entry`].
 pub const ENTRY: &str = "entry";
 /// The output under which a reviewing step puts its [`Verdict`].
@@ -45,6 +47,9 @@ pub struct Assignment {
     /// decides itself whether there is a further round, and to reject is no failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rounds: Option<Vec<String>>,
+    /// Where it works, if not in the repository itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
 }
 
 /// What is done.
@@ -61,6 +66,14 @@ pub enum Work {
     Approval,
     /// Says whether a loop of rounds came to a good end.
     Gate,
+    /// Finds the commit that worktrees begin from.
+    Base(Worktree),
+    /// Brings what was made in worktrees into the repository: all of it or nothing.
+    Merge(Vec<Change>),
+    /// Throws away what was made in worktrees.
+    Discard(Vec<Worktree>),
+    /// Removes worktrees, however the run ended. What was made in them stays.
+    Remove(Vec<Worktree>),
 }
 
 /// How what an agent's program prints is to be read.
@@ -210,6 +223,9 @@ pub struct Entry {
     /// The state of the work that was reviewed: 64 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<String>,
+    /// The commit that holds what is in its worktree, where it worked in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
 }
 
 /// All that a step is told.
@@ -217,6 +233,9 @@ pub struct Entry {
 pub struct Told {
     pub assignment: Assignment,
     pub given: Given,
+    /// The commit that its worktree begins from; empty where it works in none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub base: String,
     /// One for each step before it, in the plan's order; null where a step put out none.
     pub history: Vec<Option<Entry>>,
 }
@@ -261,6 +280,7 @@ mod tests {
             error: None,
             usage: None,
             work: None,
+            commit: None,
         }
     }
 

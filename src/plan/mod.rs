@@ -15,6 +15,7 @@ mod cache;
 pub mod condition;
 mod content;
 pub mod graph;
+pub mod isolation;
 pub(crate) mod millis;
 pub mod name;
 pub mod notify;

@@ -12,6 +12,7 @@ use axum::middleware::from_fn_with_state;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
@@ -28,8 +29,12 @@ use super::world::World;
 use crate::itself::Caller;
 use crate::paths::StateDir;
 
-/// So many connections at once; others wait to be taken.
+/// So many connections at once, where the system allows as many descriptors; others
+/// wait to be taken.
 const CONNECTIONS: usize = 1024;
+
+/// Descriptors that are needed beside connections: for the store, logs, the runtime.
+const OWN_DESCRIPTORS: u64 = 128;
 
 /// A request's head comes within this time, or its connection is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -144,7 +149,7 @@ pub fn serve(
 
 /// Takes connections as long as there is a server.
 async fn accept(listener: &TcpListener, service: Router) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(bearable()));
     loop {
         let place = places.clone().acquire_owned().await;
         let place = place.expect("nobody closes the semaphore");
@@ -175,4 +180,20 @@ async fn connection(stream: TcpStream, service: Router) {
         .max_headers(MOST_FIELDS)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let _ = connection.await;
+}
+
+/// How many connections there can be at once. The soft limit of descriptors, which is
+/// low for the sake of programs that use `select`, is raised as far as it must be.
+fn bearable() -> usize {
+    let wanted = CONNECTIONS as u64 + OWN_DESCRIPTORS;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return CONNECTIONS / 8;
+    };
+    let soft =
+        match soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard).is_ok() {
+            true => wanted.min(hard),
+            false => soft,
+        };
+    let left = soft.saturating_sub(OWN_DESCRIPTORS);
+    usize::try_from(left).map_or(CONNECTIONS, |left| left.clamp(1, CONNECTIONS))
 }

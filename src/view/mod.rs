@@ -46,6 +46,7 @@ pub mod summary;
 pub mod task_page;
 pub mod time;
 pub mod timeline;
+pub mod top;
 pub mod trace;
 pub mod tree;
 pub mod trend;

@@ -69,3 +69,25 @@ fn who_is_no_program_is_told_of() {
         .stderr_has("no-such-program-anywhere")
         .run();
 }
+
+/// XH05. What is told to an agent lies with its run: a name in a directory of everybody's
+/// is taken sooner or later, by one that was killed or by somebody else.
+#[test]
+fn xh05_what_an_agent_is_told_lies_with_its_run() {
+    let agents = Agents::new(
+        "[agents.A]\ncommand = [\"sh\", \"a.sh\"]\n[orchestrations.x]\nagents = [\"A\"]\n",
+    );
+    let agents = agents.script(
+        "a.sh",
+        "mkdir -p \"$(dirname $QUINTET_CONTEXT)/left\"\n\
+         printf '{\"context\": \"%s\", \"result\": \"%s\"}' $QUINTET_CONTEXT $QUINTET_RESULT\n",
+    );
+    agents.run("x", &[]).run();
+    let context = &agents.record("x")["context"];
+    for name in ["context", "result"] {
+        let path = context[name].as_str().expect("a path");
+        let run = agents.0.path("state").join("runs");
+        assert!(std::path::Path::new(path).starts_with(run), "{path}");
+        assert!(!std::path::Path::new(path).exists());
+    }
+}

@@ -8,6 +8,7 @@ mod support;
 
 mod budgets;
 mod hostile;
+mod isolation;
 mod replaced;
 mod rounds;
 mod running;

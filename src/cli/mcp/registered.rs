@@ -77,7 +77,8 @@ impl Target {
             Kind::Orchestration => {
                 let goal = self.goal.as_deref().unwrap_or("");
                 let task = self.task.as_deref();
-                let loaded = orchestration_run::load(&config, &self.name, goal, task, Vec::new());
+                let (name, vars) = (&self.name, Vec::new());
+                let loaded = orchestration_run::load(&config, name, goal, task, vars, global);
                 Some(loaded?)
             }
         };

@@ -161,6 +161,8 @@ pub struct Agent {
     /// What stands in its place. Its command is empty only for one of the four
     /// that are [built in](BUILT_IN), which then does its own work.
     pub program: Program,
+    /// Whether it works in a worktree of its own.
+    pub isolated: bool,
     /// So often a failed attempt is made again.
     pub retries: u32,
     pub prints: Prints,
@@ -221,10 +223,30 @@ pub struct Orchestration {
 /// Agents that run at once; not empty, and none of them twice.
 pub type Group = Vec<String>;
 
+/// Where the agents of a stage work, and what becomes of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    pub isolation: Isolation,
+    /// What they make in worktrees is thrown away rather than merged.
+    pub discard: bool,
+}
+
+/// Who works in a worktree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Agents that are isolated, each in its own. In a loop all of them in one, if
+    /// any is: who reviews must see what is reviewed.
+    #[default]
+    AsAgentsSay,
+    /// All of them, in one.
+    Together,
+    Nobody,
+}
+
 /// A part of an orchestration.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
-    Group(Group),
+    Group(Group, Apart),
     /// Rounds, until the last agent of one approves of it.
     Loop(Loop),
 }
@@ -238,17 +260,32 @@ pub struct Loop {
     pub max_rounds: u32,
     /// Whether a person is asked where no round was approved, and how long for.
     pub ask: Option<Approval>,
+    pub apart: Apart,
 }
 
 /// No loop has more rounds.
 pub const MOST_ROUNDS: u32 = 20;
 
+impl Stage {
+    /// Its groups, those of a round once.
+    pub fn groups(&self) -> &[Group] {
+        match self {
+            Stage::Group(group, _) => std::slice::from_ref(group),
+            Stage::Loop(rounds) => &rounds.groups,
+        }
+    }
+
+    pub fn apart(&self) -> Apart {
+        match self {
+            Stage::Group(_, apart) => *apart,
+            Stage::Loop(rounds) => rounds.apart,
+        }
+    }
+}
+
 impl Orchestration {
     /// The groups, those of a round once.
     pub fn groups(&self) -> impl Iterator<Item = &Group> {
-        self.stages.iter().flat_map(|stage| match stage {
-            Stage::Group(group) => std::slice::from_ref(group),
-            Stage::Loop(rounds) => &rounds.groups,
-        })
+        self.stages.iter().flat_map(Stage::groups)
     }
 }

@@ -98,7 +98,10 @@ pub static TASK: [Field; 9] = [
 
 pub const PRINTS: &[&str] = &["json", "claude", "codex"];
 
-pub static AGENT: [Field; 11] = [
+pub const ISOLATIONS: &[&str] = &["none", "worktree"];
+pub const MERGES: &[&str] = &["merge", "discard"];
+
+pub static AGENT: [Field; 12] = [
     field("command", TEXTS, "What is run in the agent's place."),
     field("description", Shape::Text, "What the agent is for."),
     field("capabilities", TEXTS, "What it can do, for people."),
@@ -136,6 +139,12 @@ pub static AGENT: [Field; 11] = [
         "A file with that schema, seen from the configuration's directory.",
     ),
     field("budget", Shape::Object(&BUDGET), "What it may use."),
+    field(
+        "isolation",
+        Shape::Choice(ISOLATIONS),
+        "\"worktree\": it works in a worktree of its own, made from the last commit of the \
+         repository that it would work in; none where it is left out.",
+    ),
 ];
 
 pub static BUDGET: [Field; 5] = [
@@ -173,7 +182,7 @@ pub static ORCHESTRATION: [Field; 4] = [
     field("agents", TEXTS, "The agents, one after the other."),
     field(
         "steps",
-        Shape::List(&Shape::Either(&[TEXTS, Shape::Object(&LOOP)])),
+        Shape::List(&Shape::Either(&[TEXTS, Shape::Object(&STAGE)])),
         "Groups of agents, and loops of them; those of one group run at once.",
     ),
     field(
@@ -183,26 +192,38 @@ pub static ORCHESTRATION: [Field; 4] = [
     ),
 ];
 
-pub static LOOP: [Field; 3] = [
+/// One of the first two is what makes it a group or a loop.
+pub static STAGE: [Field; 6] = [
+    field("group", TEXTS, "Agents that run at once."),
     field(
         "loop",
         Shape::List(&Shape::Either(&[Shape::Text, TEXTS])),
         "The agents of a round, or groups of them; the last one reviews.",
-    )
-    .required(),
+    ),
     field(
         "max_rounds",
         Shape::Count {
             least: 1,
             most: super::config::MOST_ROUNDS as i64,
         },
-        "There are no more rounds than this.",
-    )
-    .required(),
+        "There are no more rounds than this; a loop needs it.",
+    ),
     field(
         "ask_seconds",
         Shape::Seconds,
         "A person is asked where no round was approved, and has so long to answer; 0 is for \
          ever. Left out, or without an answer, that is a failure.",
+    ),
+    field(
+        "isolation",
+        Shape::Choice(ISOLATIONS),
+        "\"worktree\": all of them work in one worktree; \"none\": in no worktree, whatever the \
+         agents say.",
+    ),
+    field(
+        "merge",
+        Shape::Choice(MERGES),
+        "What becomes of work in worktrees when all have succeeded, and a loop was approved; \
+         merge where it is left out.",
     ),
 ];

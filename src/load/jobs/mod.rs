@@ -8,10 +8,13 @@
 
 pub mod config;
 mod fields;
+mod isolation;
 mod lower;
 mod name;
 mod orchestration;
 mod read;
+mod rounds;
+mod stages;
 
 use std::path::Path;
 

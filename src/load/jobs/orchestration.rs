@@ -1,8 +1,10 @@
 //! From an orchestration to the one plan.
 //!
 //! The agents of the n-th stage are the steps `n/Agent`; each group needs the one
-//! before it. A loop is unrolled into its rounds, `n/r1/Agent` and on, each of which
-//! runs only if no earlier one was approved, and ends with the step `n/gate`.
+//! before it. A loop is unrolled into its rounds (`rounds`).
+//!
+//! Where agents work in worktrees, steps of `n/worktree` stand before and after them
+//! (`isolation`).
 //!
 //! Every step runs this same program, which is told on its standard input what to do
 //! ([`crate::plan::agent`]). What earlier steps have put out are holes in that text;
@@ -15,15 +17,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::config::{Agent, Config, Group, Loop, Orchestration, Stage};
+use super::config::{Agent, Config, Group, Orchestration, Stage};
+use super::isolation::Worktrees;
 use super::lower::{TASK, directory};
 use crate::load::{Loaded, Request};
-use crate::plan::agent::{Assignment, ENTRY, Given, Prints, STUCK, Task, VERDICT, Work};
+use crate::plan::agent::{Assignment, ENTRY, Given, Prints, Task, Work};
 use crate::plan::build::{Builder, Links};
+use crate::plan::isolation::{BASE, Worktree};
 use crate::plan::problem::Span;
 use crate::plan::{
-    About, Action, Approval, Command, Condition, OnFailure, Part, Plan, Policy, Program, Retry,
-    Step, Text,
+    About, Action, Command, Condition, Holds, Notice, OnFailure, Part, Plan, Policy, Program,
+    Retry, Step, Text,
 };
 
 /// The plan's metadata that says which orchestration a run was of.
@@ -42,6 +46,8 @@ pub struct Asked {
     pub vars: BTreeMap<String, String>,
     /// This program's own path; absolute.
     pub program: String,
+    /// The state directory, where worktrees are; absolute.
+    pub state: String,
 }
 
 impl Config {
@@ -72,6 +78,8 @@ impl Config {
                 builder: Builder::default(),
                 history: Vec::new(),
                 before: Vec::new(),
+                leftovers: Vec::new(),
+                notices: Vec::new(),
             };
             lower.plan(name)
         });
@@ -116,50 +124,97 @@ impl Config {
     }
 }
 
-struct Lower<'c> {
-    config: &'c Config,
-    orchestration: &'c Orchestration,
-    given: Given,
-    asked: &'c Asked,
-    request: &'c Request,
+pub(super) struct Lower<'c> {
+    pub(super) config: &'c Config,
+    pub(super) orchestration: &'c Orchestration,
+    pub(super) given: Given,
+    pub(super) asked: &'c Asked,
+    pub(super) request: &'c Request,
     builder: Builder,
     /// The steps so far, whose entries those that come are told.
-    history: Vec<String>,
+    pub(super) history: Vec<String>,
     /// The steps that the next stage needs.
-    before: Vec<String>,
+    pub(super) before: Vec<String>,
+    /// The worktrees so far.
+    pub(super) leftovers: Vec<Worktree>,
+    pub(super) notices: Vec<Notice>,
 }
 
 /// What is said of all the steps of a group.
 #[derive(Clone, Default)]
-struct Turn {
+pub(super) struct Turn {
     /// What their ids begin with.
-    prefix: String,
-    needs: Vec<String>,
-    after: Vec<String>,
-    when: Option<Condition>,
-    round: Option<u32>,
+    pub prefix: String,
+    pub needs: Vec<String>,
+    pub after: Vec<String>,
+    pub when: Option<Condition>,
+    pub round: Option<u32>,
     /// Of the one that reviews a round: who reviewed those before.
-    reviews: Option<Vec<String>>,
+    pub reviews: Option<Vec<String>>,
     /// Their failure is not the run's.
-    tolerated: bool,
+    pub tolerated: bool,
+    /// Where they work, if not all of them in the repository itself.
+    pub worktrees: Option<Worktrees>,
+}
+
+impl Turn {
+    pub fn new(prefix: String, needs: Vec<String>) -> Turn {
+        Turn {
+            prefix,
+            needs,
+            ..Turn::default()
+        }
+    }
+}
+
+/// A step that is no agent's.
+pub(super) struct Own<'o> {
+    pub work: Work,
+    pub name: &'o str,
+    /// See [`Assignment::rounds`].
+    pub rounds: Option<&'o [String]>,
+    /// The step that puts out which commit worktrees begin from.
+    pub base: Option<&'o str>,
+    pub question: Option<Box<str>>,
+    pub holds: Option<Box<Holds>>,
+    pub policy: Policy,
+}
+
+impl<'o> Own<'o> {
+    pub fn new(work: Work, name: &'o str) -> Own<'o> {
+        Own {
+            work,
+            name,
+            rounds: None,
+            base: None,
+            question: None,
+            holds: None,
+            policy: Policy {
+                on_failure: OnFailure::SkipDependents,
+                ..Policy::default()
+            },
+        }
+    }
 }
 
 impl Lower<'_> {
     fn plan(mut self, name: &str) -> Result<Plan, String> {
         let mut widest = 1;
         for (stage, n) in self.orchestration.stages.iter().zip(1..) {
+            let worktrees = self.worktrees(stage, n)?;
             match stage {
-                Stage::Group(group) => {
-                    let turn = Turn {
-                        prefix: format!("{n}"),
-                        needs: self.before.clone(),
-                        ..Turn::default()
-                    };
+                Stage::Group(group, _) => {
+                    let mut turn = Turn::new(format!("{n}"), self.before.clone());
+                    turn.worktrees = worktrees.clone();
                     self.before = self.group(group, &turn)?;
                 }
-                Stage::Loop(rounds) => self.rounds(rounds, n)?,
+                Stage::Loop(rounds) => self.rounds(rounds, n, worktrees.as_ref())?,
+            }
+            if let Some(worktrees) = worktrees {
+                self.fan_in(worktrees, stage.apart().discard);
             }
         }
+        self.remove_worktrees();
         for group in self.orchestration.groups() {
             widest = widest.max(group.len());
         }
@@ -172,6 +227,7 @@ impl Lower<'_> {
                 .ok()
                 .and_then(NonZeroU32::new)
                 .unwrap_or(NonZeroU32::MIN),
+            notices: std::mem::take(&mut self.notices),
             ..Plan::new(name)
         };
         let (plan, problems) = self.builder.finish(header);
@@ -193,8 +249,9 @@ impl Lower<'_> {
     }
 
     /// The steps of a group, whose ids it gives.
-    fn group(&mut self, group: &Group, turn: &Turn) -> Result<Vec<String>, String> {
+    pub(super) fn group(&mut self, group: &Group, turn: &Turn) -> Result<Vec<String>, String> {
         let mut ids = Vec::new();
+        let worktrees = turn.worktrees.as_ref();
         for name in group {
             let id = format!("{}/{name}", turn.prefix);
             let default = Agent::default();
@@ -208,7 +265,10 @@ impl Lower<'_> {
                 together: self.orchestration.allowance.rest,
                 price: agent.price,
                 rounds: turn.reviews.clone(),
+                isolation: worktrees.and_then(|worktrees| worktrees.of(name, group)),
             };
+            let base = worktrees.filter(|_| assignment.isolation.is_some());
+            let base = base.map(|worktrees| &*worktrees.base);
             let step = Step {
                 when: turn.when.clone().map(Box::new),
                 policy: self.builder.policy(self.policy(name, agent, turn)),
@@ -216,10 +276,12 @@ impl Lower<'_> {
                 source: self.orchestration.source,
                 ..Step::new(
                     id.as_str(),
-                    self.action(&assignment, Some(agent), turn.round),
+                    self.action(&assignment, Some(agent), turn.round, base),
                 )
             };
-            self.add(step, turn);
+            let mut turn = turn.clone();
+            turn.needs.extend(base.map(str::to_owned));
+            self.add(step, &turn);
             ids.push(id);
         }
         self.history.extend(ids.iter().cloned());
@@ -249,14 +311,27 @@ impl Lower<'_> {
         }
     }
 
-    fn action(&self, told: &Assignment, agent: Option<&Agent>, round: Option<u32>) -> Action {
+    fn action(
+        &self,
+        told: &Assignment,
+        agent: Option<&Agent>,
+        round: Option<u32>,
+        base: Option<&str>,
+    ) -> Action {
         let given = Given {
             round,
             ..self.given.clone()
         };
         let (told_json, given) = (json!(told), json!(given));
-        let begin = format!("{{\"assignment\":{told_json},\"given\":{given},\"history\":[");
+        let begin = format!("{{\"assignment\":{told_json},\"given\":{given},\"base\":\"");
         let mut parts = vec![Part::Literal(begin.into())];
+        // A commit's id, or nothing.
+        parts.extend(base.map(|step| Part::Output {
+            step: step.into(),
+            key: BASE.into(),
+            default: Some("".into()),
+        }));
+        parts.push(Part::Literal("\",\"history\":[".into()));
         for (n, id) in self.history.iter().enumerate() {
             if n > 0 {
                 parts.push(Part::Literal(",".into()));
@@ -290,94 +365,31 @@ impl Lower<'_> {
         directory(own.or(task), &self.request.cwd)
     }
 
-    fn rounds(&mut self, rounds: &Loop, n: usize) -> Result<(), String> {
-        let needs = self.before.clone();
-        let mut reviewers: Vec<String> = Vec::new();
-        for round in 1..=rounds.max_rounds {
-            let mut turn = Turn {
-                prefix: format!("{n}/r{round}"),
-                needs: needs.clone(),
-                after: reviewers.last().cloned().into_iter().collect(),
-                when: open(&reviewers, true),
-                round: Some(round),
-                reviews: None,
-                tolerated: true,
-            };
-            for (at, group) in rounds.groups.iter().enumerate() {
-                if at + 1 == rounds.groups.len() {
-                    turn.reviews = Some(reviewers.clone());
-                }
-                let ids = self.group(group, &turn)?;
-                turn.needs = [&needs[..], &ids[..]].concat();
-                turn.after.clear();
-                if turn.reviews.is_some() {
-                    reviewers.extend(ids);
-                }
-            }
-        }
-        let mut turn = Turn {
-            prefix: n.to_string(),
-            needs,
-            after: reviewers.clone(),
-            ..Turn::default()
-        };
-        if let Some(approval) = rounds.ask {
-            let question = format!(
-                "No round of {} was approved. Go on with the work as it is?",
-                self.given.orchestration
-            );
-            turn.when = open(&reviewers, false);
-            let id = self.gate(
-                Work::Approval,
-                "approval",
-                &turn,
-                &reviewers,
-                Some((question, approval)),
-            );
-            reviewers.push(id.clone());
-            self.history.push(id);
-            turn.after = reviewers.clone();
-            turn.when = None;
-        }
-        let id = self.gate(Work::Gate, "gate", &turn, &reviewers, None);
-        self.history.push(id.clone());
-        self.before = vec![id];
-        Ok(())
-    }
-
-    /// A step that closes a loop. It gives its id.
-    fn gate(
-        &mut self,
-        work: Work,
-        name: &str,
-        turn: &Turn,
-        rounds: &[String],
-        question: Option<(String, Approval)>,
-    ) -> String {
-        let id = format!("{}/{name}", turn.prefix);
+    /// Adds a step that is no agent's, and whose entry those that come are told. It
+    /// gives its id.
+    pub(super) fn own(&mut self, own: Own<'_>, turn: &Turn) -> String {
+        let id = format!("{}/{}", turn.prefix, own.name);
         let assignment = Assignment {
-            agent: name.to_owned(),
-            work,
+            agent: own.name.to_owned(),
+            work: own.work,
             prints: Prints::Json,
             schema: None,
             budget: Default::default(),
             together: Default::default(),
             price: None,
-            rounds: Some(rounds.to_vec()),
+            rounds: own.rounds.map(<[String]>::to_vec),
+            isolation: None,
         };
-        let approval = question.as_ref().map(|(_, approval)| *approval);
         let step = Step {
             when: turn.when.clone().map(Box::new),
-            confirm: question.map(|(question, _)| question.into()),
-            policy: self.builder.policy(Policy {
-                approval,
-                on_failure: OnFailure::SkipDependents,
-                ..Policy::default()
-            }),
+            confirm: own.question,
+            holds: own.holds,
+            policy: self.builder.policy(own.policy),
             source: self.orchestration.source,
-            ..Step::new(id.as_str(), self.action(&assignment, None, None))
+            ..Step::new(id.as_str(), self.action(&assignment, None, None, own.base))
         };
         self.add(step, turn);
+        self.history.push(id.clone());
         id
     }
 
@@ -394,25 +406,7 @@ impl Lower<'_> {
     }
 }
 
-/// Whether none of these reviewers has approved; and, where a further round is to come
-/// of it, whether such a one could be of any use.
-fn open(reviewers: &[String], further: bool) -> Option<Condition> {
-    let terms: Vec<String> = reviewers
-        .iter()
-        .map(|id| {
-            let open = format!("steps['{id}'].outputs.{VERDICT} != 'approved'");
-            match further {
-                true => format!("{open} and steps['{id}'].outputs.{STUCK} == null"),
-                false => open,
-            }
-        })
-        .collect();
-    let text = terms.join(" and ");
-    // Ids are made of letters, digits and few signs, none of them a quote.
-    (!terms.is_empty()).then(|| Condition::parse(&text).expect("it is well formed"))
-}
-
-fn work(name: &str, agent: &Agent) -> Work {
+pub(super) fn work(name: &str, agent: &Agent) -> Work {
     match name {
         _ if !agent.program.command.is_empty() => Work::Program(agent.program.command.clone()),
         "PlannerAgent" => Work::Planner,

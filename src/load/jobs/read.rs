@@ -1,5 +1,5 @@
 //! From a document to a [`Config`]: one walk by the tables of `fields`, which
-//! reports everything that is wrong and goes on.
+//! reports everything that is wrong and goes on. What stages say is read in `stages`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,22 +7,20 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::config::{
-    Agent, Allowance, BUILT_IN, Config, Group, Job, LogLevel, Loop, Orchestration, Program, Repo,
-    Stage, Task, TaskStatus,
+    Agent, Allowance, Apart, BUILT_IN, Config, Job, LogLevel, Orchestration, Program, Repo, Stage,
+    Task, TaskStatus,
 };
 use super::fields::{
-    AGENT, ALGORITHMS, BUDGET, CONFIG, HASH, JOB, LEVELS, LOGGING, LOOP, ORCHESTRATION, PRICE,
-    PRINTS, REPOS, STATUSES, TASK,
+    AGENT, ALGORITHMS, BUDGET, CONFIG, HASH, ISOLATIONS, JOB, LEVELS, LOGGING, ORCHESTRATION,
+    PRICE, PRINTS, REPOS, STATUSES, TASK,
 };
 use super::name;
 use crate::load::document::{Entry, Kind, Node, Path};
 use crate::load::plan_file::record::{self, NO_HINTS, Record};
 use crate::load::plan_file::table::Field;
 use crate::load::plan_file::walk::{count, limit, word};
-use crate::plan::Approval;
 use crate::plan::agent::{Budget, Price, Prints};
 use crate::plan::build::quoted;
-use crate::plan::name::nearest;
 use crate::plan::problem::{Locator, Problem, Problems, Span};
 
 /// Reads a configuration that lies in `folder`. What does not fit is reported and counts as left out.
@@ -61,16 +59,16 @@ pub fn read(
     config
 }
 
-struct Walk<'p, 't> {
+pub(super) struct Walk<'p, 't> {
     /// Where files that the configuration names are looked for.
     folder: &'p std::path::Path,
-    problems: &'p mut Problems,
+    pub(super) problems: &'p mut Problems,
     locator: Locator<'t>,
 }
 
 impl Walk<'_, '_> {
     /// Reads an object by its table; what no field is called is a warning (O3).
-    fn record<'d>(
+    pub(super) fn record<'d>(
         &mut self,
         node: Node<'d>,
         table: &'static [Field],
@@ -168,6 +166,7 @@ impl Walk<'_, '_> {
         }
         let owner = path.to_string();
         let prints = self.choice(&record, "prints", PRINTS, &owner);
+        let isolation = self.choice(&record, "isolation", ISOLATIONS, &owner);
         let known = Prints::ALL
             .into_iter()
             .find(|(word, _)| Some(*word) == prints);
@@ -185,6 +184,7 @@ impl Walk<'_, '_> {
             description: text(&record, "description"),
             capabilities: texts(&record, "capabilities"),
             program,
+            isolated: isolation == Some("worktree"),
             retries: record.named("retries").map_or(0, count),
             prints,
             schema: self.schema(&record, path),
@@ -262,12 +262,12 @@ impl Walk<'_, '_> {
         }
         let one_by_one = listed.into_iter().flat_map(Node::items);
         let mut stages: Vec<Stage> = one_by_one
-            .map(|agent| Stage::Group(self.group(agent, path, agents)))
+            .map(|agent| Stage::Group(self.group(agent, path, agents), Apart::default()))
             .collect();
         for node in grouped.into_iter().flat_map(Node::items) {
             stages.push(match node.kind() {
-                Kind::Object => Stage::Loop(self.rounds(node, path, agents)),
-                _ => Stage::Group(self.group(node, path, agents)),
+                Kind::Object => self.stage(node, path, agents),
+                _ => Stage::Group(self.group(node, path, agents), Apart::default()),
             });
         }
         let (allowance, price) = self.budget(&record, path);
@@ -304,91 +304,6 @@ impl Walk<'_, '_> {
                 self.refuse(path, message, at);
             }
         }
-    }
-
-    fn rounds(
-        &mut self,
-        node: Node<'_>,
-        path: &Path<'_>,
-        agents: &BTreeMap<String, Agent>,
-    ) -> Loop {
-        let path = Path::Field(path, "steps");
-        let record = self.record(node, &LOOP, &path);
-        let items = record.named("loop").into_iter().flat_map(Node::items);
-        let groups: Vec<Group> = items.map(|item| self.group(item, &path, agents)).collect();
-        let all: Vec<&String> = groups.iter().flatten().collect();
-        let twice = all
-            .iter()
-            .enumerate()
-            .find(|(n, name)| all[..*n].contains(name));
-        if let Some((_, name)) = twice {
-            let message = format!("{} is twice in one round", quoted(name));
-            self.refuse(&path, message, node.span());
-        }
-        if groups.last().is_none_or(|last| last.len() != 1) {
-            let message = "a loop ends with the one agent that reviews its rounds";
-            self.refuse(&path, message, node.span());
-        }
-        let ask = record.named("ask_seconds").map(|node| Approval {
-            within: limit(node),
-            otherwise: false,
-        });
-        Loop {
-            groups,
-            max_rounds: record.named("max_rounds").map_or(1, count),
-            ask,
-        }
-    }
-
-    /// Agents that run at once: a list of them, or one.
-    fn group(
-        &mut self,
-        node: Node<'_>,
-        path: &Path<'_>,
-        agents: &BTreeMap<String, Agent>,
-    ) -> Group {
-        let members: Vec<Node<'_>> = match node.kind() {
-            Kind::Array => node.items().collect(),
-            _ => vec![node],
-        };
-        if members.is_empty() {
-            self.refuse(path, "a group has no agent", node.span());
-        }
-        let mut group = Group::new();
-        for member in members {
-            let name = word(member);
-            self.known_agent(&name, path, agents, member.span());
-            if group.iter().any(|other| *other == name) {
-                let message = format!("{} is twice in one group", quoted(&name));
-                self.refuse(path, message, member.span());
-            }
-            group.push(name.into_owned());
-        }
-        group
-    }
-
-    /// O24.
-    fn known_agent(
-        &mut self,
-        name: &str,
-        path: &Path<'_>,
-        agents: &BTreeMap<String, Agent>,
-        at: Span,
-    ) {
-        let mut built_in = BUILT_IN.iter().map(|(known, _)| *known);
-        if agents.contains_key(name) || built_in.clone().any(|known| known == name) {
-            return;
-        }
-        let near = nearest(
-            name,
-            built_in.by_ref().chain(agents.keys().map(String::as_str)),
-        );
-        let message = path.says(format!("there is no agent {}", quoted(name)));
-        let problem = Problem::error(message).at(at, "");
-        self.problems.push(match near {
-            Some(near) => problem.help(format!("did you mean \"{near}\"?")),
-            None => problem.help("`quintet agent list` lists them"),
-        });
     }
 
     fn program(&mut self, record: &Record<'_>, entry: &Entry<'_>, path: &Path<'_>) -> Program {
@@ -436,7 +351,7 @@ impl Walk<'_, '_> {
     }
 
     /// The choice that a field makes.
-    fn choice(
+    pub(super) fn choice(
         &mut self,
         record: &Record<'_>,
         name: &'static str,
@@ -449,7 +364,7 @@ impl Walk<'_, '_> {
         record::choice(&word(node), node.span(), choices, &path, self.problems)
     }
 
-    fn refuse(&mut self, path: &Path<'_>, message: impl std::fmt::Display, at: Span) {
+    pub(super) fn refuse(&mut self, path: &Path<'_>, message: impl std::fmt::Display, at: Span) {
         self.problems
             .push(Problem::error(path.says(message)).at(at, ""));
     }

@@ -206,6 +206,107 @@ fn o22_each_part_of_an_agent_is_a_step_that_needs_the_group_before() {
     );
 }
 
+/// A directory that looks like a repository, and orchestrations in it.
+fn isolated(steps: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir_all(dir.path().join("repo/.git")).expect("made");
+    let text = format!(
+        "[agents.\"A.b\"]\ncommand = [\"true\"]\nworking_dir = \"{0}/repo\"\nisolation = \"worktree\"\n\
+         [agents.A-b]\ncommand = [\"true\"]\nworking_dir = \"{0}/repo\"\nisolation = \"worktree\"\n\
+         [agents.C]\ncommand = [\"true\"]\nworking_dir = \"{0}\"\nisolation = \"none\"\n\
+         [orchestrations.o]\nsteps = {steps}\n",
+        dir.path().display()
+    );
+    (dir, text)
+}
+
+fn lowered(text: &str, state: &str) -> Result<crate::plan::Plan, String> {
+    let (config, _) = parsed(text).expect("it is good");
+    let asked = Asked {
+        program: "/bin/quintet".into(),
+        state: state.into(),
+        ..Asked::default()
+    };
+    let plan = config.orchestration_plan("o", &asked, &request());
+    plan.expect("it is there").map(|loaded| loaded.plan)
+}
+
+#[test]
+fn agents_in_worktrees_have_a_base_before_them_and_a_fan_in_behind() {
+    let (dir, text) = isolated("[[\"C\", \"A.b\", \"A-b\"], [\"C\"]]");
+    let plan = lowered(&text, "/state").expect("it is good");
+    let needs: Vec<(&str, Vec<&str>)> = plan
+        .steps
+        .iter()
+        .map(|step| {
+            let needs = step.needs.iter().map(|need| &*plan[*need].id);
+            (&*step.id, needs.collect())
+        })
+        .collect();
+    assert_eq!(
+        needs,
+        [
+            ("1/worktree/base", vec![]),
+            ("1/C", vec![]),
+            ("1/A.b", vec!["1/worktree/base"]),
+            ("1/A-b", vec!["1/worktree/base"]),
+            ("1/worktree/merge", vec!["1/C", "1/A.b", "1/A-b"]),
+            ("2/C", vec!["1/worktree/merge"]),
+            ("worktrees/remove", vec![]),
+        ]
+    );
+    let merge = plan.steps[4].holds.as_ref().expect("a lock");
+    let top = std::fs::canonicalize(dir.path().join("repo")).expect("it is there");
+    assert_eq!(*merge.locks[0], *format!("git {}", top.display()));
+    let remove = plan.steps.last().expect("the last");
+    assert!(remove.policy.always && remove.after.len() == 6);
+    assert!(plan.notices[0].message.contains("not committed"));
+    // Names that git would not take are told apart all the same.
+    let told = serde_json::to_string(&remove.action).expect("a value");
+    assert!(
+        told.contains("1-1-A-b") && told.contains("1-2-A-b"),
+        "{told}"
+    );
+}
+
+#[test]
+fn those_of_a_stage_are_isolated_in_one_repository_and_not_in_the_state_directory() {
+    let (dir, text) = isolated("[{ group = [\"A.b\", \"C\"], isolation = \"worktree\" }]");
+    let nowhere = lowered(&text, "/state").expect_err("C is in none");
+    assert!(nowhere.contains("config.toml:13:"), "{nowhere}");
+    assert!(nowhere.contains("lies in no git repository"), "{nowhere}");
+    std::fs::create_dir(dir.path().join(".git")).expect("made");
+    let two = lowered(&text, "/state").expect_err("two repositories");
+    assert!(two.contains("work in one repository"), "{two}");
+
+    let (dir, text) = isolated("[[\"A.b\"]]");
+    let inside = dir.path().join("repo");
+    let inside = lowered(&text, &inside.to_string_lossy()).expect_err("inside");
+    assert!(inside.contains("say --state-dir DIR"), "{inside}");
+}
+
+#[test]
+fn what_is_wrong_with_isolation_is_refused() {
+    let (_dir, text) = isolated(
+        "[{ group = [\"C\"], merge = \"merge\" }, { group = [\"C\"], loop = [\"C\"], max_rounds = 1 }, \
+         { group = [\"C\"], max_rounds = 1 }, { isolation = \"worktree\" }, { loop = [\"C\"] }]",
+    );
+    let text = text.replace("\"none\"", "\"wrktree\"");
+    assert_eq!(
+        refused(&text),
+        [
+            "agents.C.isolation: expected one of none, worktree, found \"wrktree\"",
+            "orchestrations.o.steps.merge: none of these agents works in a worktree: \
+             \"isolation\" is missing",
+            "orchestrations.o.steps: expected one of \"group\" and \"loop\"",
+            "orchestrations.o.steps.max_rounds: only a loop has rounds",
+            "orchestrations.o.steps.max_rounds: only a loop has rounds",
+            "orchestrations.o.steps: expected one of \"group\" and \"loop\"",
+            "orchestrations.o.steps: \"max_rounds\" is missing",
+        ]
+    );
+}
+
 /// Whatever is left of a file is read or refused, and nothing worse.
 #[test]
 fn a_file_that_was_cut_or_damaged_does_no_harm() {

@@ -202,6 +202,7 @@ mod tests {
             error: None,
             usage: None,
             work: None,
+            commit: None,
         }
     }
 
