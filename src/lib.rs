@@ -14,6 +14,7 @@
 //! - [`view`]: what people and programs see; folds over events
 //! - [`notify`]: carries messages to whoever a plan wants told
 //! - [`agent`]: what agents do, each attempt in a process of its own
+//! - [`itself`]: the program, called by itself
 //! - [`serve`]: the dashboard: pages and an interface over HTTP
 //! - [`cli`]: one verb, one file
 //! - [`Quintet`]: the product as a library
@@ -23,6 +24,7 @@ mod api;
 pub mod cli;
 pub mod engine;
 pub mod exec;
+pub mod itself;
 pub mod load;
 pub mod notify;
 pub mod paths;

@@ -19,9 +19,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("notify", &["plan", "run", "view"]),
     ("paths", &[]),
     ("agent", &["plan", "view"]),
+    ("itself", &[]),
     (
         "serve",
-        &["plan", "run", "store", "view", "engine", "exec", "paths"],
+        &[
+            "plan", "run", "store", "view", "engine", "exec", "paths", "itself",
+        ],
     ),
 ];
 

@@ -55,7 +55,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
             step: args.step.clone(),
             value: value.into(),
         },
-        by: format!("approve (pid {})", std::process::id()),
+        by: global.signed("approve"),
     };
     if !store.request(run_id, &request)? {
         return Err(Failure::new(

@@ -32,7 +32,7 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let state = StateDir::existing(&global.state_path()?)?;
     let store = Store::open_existing(&state)?;
     let run_id = store.find_run(&args.run)?.run_id;
-    let by = format!("cancel (pid {})", std::process::id());
+    let by = global.signed("cancel");
     let what = if args.now { What::Kill } else { What::Cancel };
     let request = Request {
         at: Clock::start().now(),

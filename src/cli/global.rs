@@ -6,6 +6,7 @@ use anstream::ColorChoice;
 
 use super::error::Failure;
 use super::output;
+use crate::itself::Caller;
 use crate::paths::{self, StateDir, System, Unusable};
 use crate::store::{Store, StoreError};
 
@@ -35,6 +36,11 @@ pub struct Global {
     /// Say nothing on stderr but errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
+
+    /// Who asks, for the record, where it is not whoever typed it: a verb that calls
+    /// others for somebody
+    #[arg(long, global = true, hide = true, value_name = "VERB")]
+    pub by: Option<String>,
 }
 
 /// When output is coloured.
@@ -46,6 +52,24 @@ pub enum Colour {
 }
 
 impl Global {
+    /// How what `verb` asks of a run is signed in its record.
+    pub fn signed(&self, verb: &str) -> String {
+        let pid = std::process::id();
+        match &self.by {
+            Some(by) => format!("{verb} ({by}, pid {pid})"),
+            None => format!("{verb} (pid {pid})"),
+        }
+    }
+
+    /// For calls of the program by itself, that the verb `by` makes.
+    pub fn caller(&self, by: &'static str) -> Caller {
+        Caller {
+            by,
+            state_dir: self.state_dir.clone(),
+            config: self.config.clone(),
+        }
+    }
+
     /// Makes the choice of colours hold for everything that is written from now on.
     pub fn choose_colours(&self) {
         match self.color {

@@ -58,6 +58,7 @@ mod plan;
 mod plan_task;
 mod playbook;
 mod powershell;
+mod previews;
 mod prune;
 mod records;
 mod replan;

@@ -119,7 +119,10 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         cancel: false,
         no_restart: args.no_restart,
         plan: new,
-        by: "resume".into(),
+        by: match &global.by {
+            Some(_) => global.signed("resume"),
+            None => "resume".into(),
+        },
     };
     let manner = Manner {
         yes: args.yes,

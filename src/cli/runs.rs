@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use super::error::Failure;
 use super::global::Global;
 use super::output;
+use crate::run::Millis;
 use crate::store::{RunFilter, Store, StoredState};
 use crate::view::runs::{self, Listed};
+use crate::view::time;
 
 /// List the runs that were recorded, newest first
 ///
@@ -26,6 +28,18 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
+    /// Only runs of plans with this among the `tags` of their metadata
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+
+    /// Only runs made at this moment or later: 2026-11-20, 2026-11-20T12:00, or RFC 3339
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    since: Option<Millis>,
+
+    /// Only runs made before this moment
+    #[arg(long, value_name = "MOMENT", value_parser = moment)]
+    until: Option<Millis>,
+
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
@@ -42,10 +56,18 @@ fn state(word: &str) -> Result<StoredState, String> {
     })
 }
 
+fn moment(text: &str) -> Result<Millis, String> {
+    let at = time::moment(text, &output::zone());
+    at.ok_or_else(|| "a moment is written as 2026-11-20, 2026-11-20T12:00 or RFC 3339".into())
+}
+
 pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     let filter = RunFilter {
         state: args.state,
         name: args.name,
+        tag: args.tag,
+        since: args.since,
+        until: args.until,
         limit: Some(args.limit),
         before: None,
     };

@@ -32,6 +32,7 @@
 //! This file does not know steps, or what is done under a lock.
 
 mod queue;
+mod seen;
 mod units;
 mod waiting;
 
@@ -50,6 +51,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::ears::Signals;
 use crate::run::event::Holder;
 use crate::store::{StoreError, files};
+
+pub use seen::{Seen, seen};
 
 use queue::{Ticket, ahead};
 use waiting::{Call, WaitList};
@@ -73,7 +76,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn word(self) -> &'static str {
+    /// As records and files spell it.
+    pub fn word(self) -> &'static str {
         match self {
             Kind::Lock => "lock",
             Kind::Pool => "pool",

@@ -9,12 +9,15 @@
 //! A request's way: [`server`] takes the connection and bounds it in time and size;
 //! [`gate`] decides whether it may pass at all, before anything looks at its path;
 //! [`routes`] finds who answers; a page or a resource asks [`world`] for what is
-//! recorded, on a thread for that. [`live`] tells those who listen that there is more.
+//! recorded, on a thread for that. [`live`] tells those who listen that there is more; [`control`] does what may
+//! be asked for, where anything may.
 //!
 //! The only room with an async runtime: a thousand listeners are a thousand sockets,
 //! not a thousand threads.
 
 mod api;
+mod control;
+pub mod desk;
 mod gate;
 mod live;
 mod output;

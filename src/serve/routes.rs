@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::routing::get;
 
+use super::control::Calls;
 use super::live::Live;
 use super::trouble::Trouble;
 use super::world::World;
@@ -20,6 +21,7 @@ pub struct App {
     pub live: Arc<Live>,
     /// Whether anything may be changed.
     pub control: bool,
+    pub calls: Arc<Calls>,
 }
 
 pub fn router(app: App) -> Router {
@@ -27,6 +29,17 @@ pub fn router(app: App) -> Router {
         .route("/", get(pages::runs::page))
         .route("/runs/{run}", get(pages::run::page))
         .route("/runs/{run}/step", get(pages::step::page))
+        .route("/definitions", get(pages::definition::page))
+        .route("/locks", get(pages::locks::page))
+        .route("/figures", get(pages::metrics::page))
+        .route("/metrics", get(pages::metrics::text))
+        .route("/compare", get(pages::compare::page))
+        .route("/agents", get(pages::agents::page))
+        .route("/checks", get(pages::checks::page))
+        .route("/start", get(pages::start::page))
+        .route("/start/preview", get(pages::start::preview))
+        .route("/start/check", get(pages::start::check))
+        .route("/approvals", get(pages::approvals::page))
         .nest("/api/v1", api::router())
         .fallback(nothing_here)
         .method_not_allowed_fallback(another_method)

@@ -19,11 +19,14 @@ use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tower::Layer;
 
+use super::control::Calls;
+use super::desk::Desk;
 use super::gate::{self, Gate};
 use super::live::Live;
 use super::routes::{self, App};
 use super::token::Token;
 use super::world::World;
+use crate::itself::Caller;
 use crate::paths::StateDir;
 
 /// So many connections at once, where the system allows as many descriptors; others
@@ -44,7 +47,7 @@ const MOST_HEAD: usize = 32 << 10;
 const MOST_FIELDS: usize = 64;
 
 /// What is asked of the server.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// Of this machine only.
     pub host: IpAddr,
@@ -52,6 +55,10 @@ pub struct Options {
     pub port: u16,
     /// Whether runs can be begun, ended and answered from it.
     pub control: bool,
+    /// How the program is called for that.
+    pub caller: Caller,
+    /// What can be begun.
+    pub desk: Arc<dyn Desk>,
 }
 
 /// Where it serves.
@@ -120,6 +127,7 @@ pub fn serve(
             world: world.clone(),
             live: live.clone(),
             control: options.control,
+            calls: Arc::new(Calls::new(options.caller.clone(), options.desk.clone())),
         };
         // Around the router, not in it: what does not pass is never looked up.
         let service = from_fn_with_state(gate, gate::gate).layer(routes::router(app));

@@ -116,6 +116,10 @@ impl Reader<'_> {
         self.store.as_ref().ok_or_else(nothing)
     }
 
+    pub fn state(&self) -> &StateDir {
+        &self.world.state
+    }
+
     pub fn zone(&self) -> &TimeZone {
         &self.world.zone
     }

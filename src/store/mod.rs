@@ -29,34 +29,42 @@
 
 mod before;
 pub mod cache;
+mod checked;
 mod commit;
 mod error;
 mod figures;
 pub(crate) mod files;
+mod grid;
 mod jsonl;
 mod locked;
 pub mod logs;
+mod orchestrated;
 mod own;
 mod past;
 mod prune;
 pub(crate) mod range_lock;
 mod read;
+mod recent;
 mod remedies;
 mod request;
 mod run_id;
 mod schema;
 mod time;
+mod unfinished;
 mod writer;
 
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use checked::Checked;
 pub use error::StoreError;
 pub use figures::Counted;
+pub use grid::{Cell, Standing};
 pub use jsonl::Repair;
 pub use own::{NotOwned, Owner, Ownership};
 pub use prune::{Keep, Pruned};
 pub use read::{NoSuchRun, RunFilter, RunRow, StoredState};
+pub use recent::Recent;
 pub use request::{Doorbell, Request, What};
 pub use run_id::{RunDir, reserve_run};
 pub use writer::{NewRun, RunWriter};

@@ -45,7 +45,8 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub fn usual(&self, plan: &Plan) -> Result<Usual, StoreError> {
-        let runs = last_runs(&self.conn, plan).map_err(|e| self.sql(e))?;
+        let most = (most_steps(plan) / plan.steps.len().max(1)).min(PAST_RUNS);
+        let runs = last_runs(&self.conn, &plan.id, most).map_err(|e| self.sql(e))?;
         let mut found = Found {
             plan,
             by_id: HashMap::new(),
@@ -76,12 +77,16 @@ fn most_steps(plan: &Plan) -> usize {
     FEW_STEPS.max(plan.steps.len())
 }
 
-/// The keys of the plan's last runs, newest first, each with that of its version.
-fn last_runs(conn: &Connection, plan: &Plan) -> rusqlite::Result<Vec<(i64, i64)>> {
-    let most = (most_steps(plan) / plan.steps.len().max(1)).min(PAST_RUNS);
+/// The keys of the last runs of the plan with this id, newest first, each with that of
+/// its version.
+pub(super) fn last_runs(
+    conn: &Connection,
+    plan_id: &str,
+    most: usize,
+) -> rusqlite::Result<Vec<(i64, i64)>> {
     let mut versions =
         conn.prepare_cached("SELECT key FROM plan WHERE plan_id = ?1 ORDER BY key DESC LIMIT ?2")?;
-    let versions = versions.query_map(params![plan.id, VERSIONS], |row| row.get::<_, i64>(0))?;
+    let versions = versions.query_map(params![plan_id, VERSIONS], |row| row.get::<_, i64>(0))?;
     let mut runs = Vec::new();
     for version in versions {
         let version = version?;

@@ -91,6 +91,12 @@ pub struct RunFilter {
     pub state: Option<StoredState>,
     /// A plan's name or id.
     pub name: Option<String>,
+    /// A tag of the plan: its metadata have it in `tags`.
+    pub tag: Option<String>,
+    /// Only runs made at this moment or later.
+    pub since: Option<Millis>,
+    /// Only runs made before this moment.
+    pub until: Option<Millis>,
     /// At most so many; all, without.
     pub limit: Option<u32>,
     /// Only runs older than the one with this key.
@@ -156,14 +162,29 @@ impl Store {
         if filter.before.is_some() {
             sql.push_str(" AND r.key < ?3");
         }
-        sql.push_str(" ORDER BY r.key DESC LIMIT ?4");
-        // A parameter that the text does not use may still be bound: ?4 is the highest.
+        if filter.tag.is_some() {
+            sql.push_str(
+                " AND r.plan IN (SELECT key FROM plan WHERE EXISTS
+                    (SELECT 1 FROM json_each(metadata, '$.tags') WHERE value = ?4))",
+            );
+        }
+        if filter.since.is_some() {
+            sql.push_str(" AND r.created_at >= ?5");
+        }
+        if filter.until.is_some() {
+            sql.push_str(" AND r.created_at < ?6");
+        }
+        sql.push_str(" ORDER BY r.key DESC LIMIT ?7");
+        // A parameter that the text does not use may still be bound: ?7 is the highest.
         self.select(
             &sql,
             params![
                 filter.state.map(StoredState::word),
                 filter.name,
                 filter.before,
+                filter.tag,
+                filter.since.map(moment),
+                filter.until.map(moment),
                 filter.limit.map_or(-1, i64::from)
             ],
         )

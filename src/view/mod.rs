@@ -9,6 +9,7 @@
 //! Views write colours always; whoever owns the stream takes them out where
 //! they are not wanted.
 
+pub mod asking;
 pub mod board;
 pub mod checks;
 pub mod command;
@@ -48,6 +49,8 @@ pub mod timeline;
 pub mod top;
 pub mod trace;
 pub mod tree;
+pub mod trend;
+pub mod validated;
 pub mod web;
 pub mod why;
 pub mod words;

@@ -48,6 +48,14 @@ pub fn record(name: &str, run_id: &str, run: &RunState) -> Value {
     })
 }
 
+/// What the agents have put out so far, in the plan's order.
+pub fn entries(run: &RunState) -> Vec<Entry> {
+    run.plan()
+        .indices()
+        .filter_map(|ix| entry(run, ix))
+        .collect()
+}
+
 const TASK: &str = "task";
 
 /// What the plan's metadata say.

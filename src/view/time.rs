@@ -3,6 +3,7 @@
 //! Nothing here knows what time it is.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::run::Millis;
@@ -26,9 +27,54 @@ pub fn date_and_clock(at: Millis, zone: &TimeZone) -> String {
     local(at, zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// The moment that a person or a program writes: with its offset as RFC 3339 has it, or
+/// a date, perhaps with a time, as the wall clock in `zone` shows them.
+pub fn moment(text: &str, zone: &TimeZone) -> Option<Millis> {
+    let text = text.trim();
+    let at = match text.parse::<Timestamp>() {
+        Ok(at) => at,
+        // A date alone is its first moment.
+        Err(_) => text
+            .parse::<DateTime>()
+            .ok()?
+            .to_zoned(zone.clone())
+            .ok()?
+            .timestamp(),
+    };
+    u64::try_from(at.as_millisecond()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_read_as_they_are_written() {
+        let east = TimeZone::fixed(jiff::tz::offset(2));
+        let at = |text| moment(text, &east).map(|at| date_and_clock(at, &east));
+        assert_eq!(at("2025-11-20").as_deref(), Some("2025-11-20 00:00:00"));
+        assert_eq!(
+            at("2025-11-20T17:02").as_deref(),
+            Some("2025-11-20 17:02:00")
+        );
+        assert_eq!(
+            at("2025-11-20 17:02:01").as_deref(),
+            Some("2025-11-20 17:02:01")
+        );
+        assert_eq!(
+            at("2025-11-20T15:02:01Z").as_deref(),
+            Some("2025-11-20 17:02:01")
+        );
+        for wrong in [
+            "",
+            "yesterday",
+            "2025-13-01",
+            "1969-01-01",
+            "2025-11-20T25:00",
+        ] {
+            assert_eq!(at(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn moments_are_shown_in_the_given_zone() {

@@ -4,7 +4,9 @@
 mod support;
 
 mod bounds;
+mod control;
 mod gate;
 mod output;
 mod pages;
 mod server;
+mod start;

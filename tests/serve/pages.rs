@@ -1,7 +1,9 @@
 //! Pages: what a person finds on them.
 
+use serde_json::{Value, json};
+
 use crate::server::Server;
-use crate::support::Test;
+use crate::support::{Test, eventually};
 
 const PLAN: &str = r#"{"plan_id": "DEMO", "steps": [
     {"id": "fetch", "command": "true"},
@@ -25,4 +27,106 @@ fn a_run_is_listed_and_its_page_says_how_each_step_ended() {
     }
     assert_eq!(server.get("/runs/ghost").status, 404);
     assert_eq!(server.get("/?state=sideways").status, 400);
+}
+
+#[test]
+fn runs_are_found_by_tag_and_by_time() {
+    let tagged = PLAN.replace(
+        "\"steps\"",
+        "\"metadata\": {\"tags\": [\"nightly\"]}, \"steps\"",
+    );
+    let test = Test::new()
+        .file("plan.json", PLAN)
+        .file("tagged.json", tagged);
+    test.quintet(&["run", "plan.json"]).status(1).run();
+    test.quintet(&["run", "tagged.json"]).status(1).run();
+    let server = Server::start(&test, &[]);
+    let rows = |query: &str| server.get(query).body.matches("<tr id=\"run-").count();
+    assert_eq!(rows("/"), 2);
+    assert_eq!(rows("/?tag=nightly"), 1);
+    assert_eq!(rows("/?since=2020-01-01T00:00"), 2);
+    assert_eq!(rows("/?until=2020-01-01"), 0);
+    assert_eq!(server.get("/?since=yesterday").status, 400);
+    let page = server.get("/?limit=1&tag=&since=2020-01-01").body;
+    assert!(page.contains("/?since=2020-01-01&amp;before="), "{page}");
+    test.quintet(&["runs", "--tag", "nightly", "--since", "2020-01-01"])
+        .stdout_has("DEMO")
+        .run();
+    test.quintet(&["runs", "--since", "never"])
+        .status(2)
+        .stderr_has("a moment")
+        .run();
+}
+
+#[test]
+fn a_definition_is_a_grid_of_its_runs_and_steps() {
+    let test = Test::new().file("plan.json", PLAN);
+    for _ in 0..2 {
+        test.quintet(&["run", "plan.json"]).status(1).run();
+    }
+    let server = Server::start(&test, &[]);
+    let page = server.get("/definitions?plan=DEMO").body;
+    let cells = |state: &str| {
+        page.matches(&format!("<a class=\"cell\" data-state=\"{state}\""))
+            .count()
+    };
+    assert_eq!((cells("succeeded"), cells("failed")), (2, 2), "{page}");
+    assert!(page.contains("/step?step=fetch"), "{page}");
+    assert_eq!(server.get("/definitions?plan=GHOST").status, 404);
+    let told = server.get("/api/v1/definitions/DEMO").json();
+    assert_eq!(told["runs"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        (&told["p95_ms"], &told["runs"][0]["regression"]),
+        (&Value::Null, &json!(false))
+    );
+}
+
+#[test]
+fn two_runs_are_compared_and_figures_are_there_for_people_and_prometheus() {
+    let other = PLAN.replace("exit 3", "exit 0");
+    let test = Test::new()
+        .file("plan.json", PLAN)
+        .file("other.json", other);
+    test.quintet(&["run", "plan.json"]).status(1).run();
+    test.quintet(&["run", "other.json"]).run();
+    let server = Server::start(&test, &[]);
+    let runs = server.get("/api/v1/runs").json()["runs"].clone();
+    let id = |at: usize| runs[at]["run_id"].as_str().expect("an id").to_owned();
+    let page = server
+        .get(&format!("/compare?a={}&b={}", id(1), id(0)))
+        .body;
+    for part in ["different plans", "2 of 3", "what it does", "exit 0"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let none = server.get("/compare");
+    assert_eq!(none.status, 400);
+    assert!(server.get("/figures").body.contains(">DEMO</a>"));
+    let text = server.get("/metrics");
+    assert!(
+        text.header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/plain"))
+    );
+    assert!(text.body.contains("plan=\"DEMO\""), "{text:?}");
+}
+
+#[test]
+fn who_holds_a_lock_and_who_waits_for_it_is_shown() {
+    let plan = r#"{"plan_id": "LOCKED", "steps": [
+        {"id": "hold", "command": "sh", "args": ["-c", "until [ -e go ]; do sleep 0.05; done"], "locks": "deploy"}
+    ]}"#;
+    let test = Test::new().file("plan.json", plan);
+    let first = test.quintet(&["run", "plan.json"]).start();
+    let server = Server::start(&test, &[]);
+    let locks = || server.get("/api/v1/locks").json()["locks"].clone();
+    eventually("it is held", || locks()[0]["held"][0]["step"] == "hold");
+    let second = test.quintet(&["run", "plan.json"]).start();
+    eventually("somebody waits", || {
+        locks()[0]["steps"][0]["step"] == "hold"
+    });
+    let page = server.get("/locks").body;
+    assert!(page.contains("lock deploy"), "{page}");
+    std::fs::write(test.path("work/go"), "").expect("a file");
+    first.finish();
+    second.finish();
+    assert!(server.get("/locks").body.contains("Nothing is held"));
 }

@@ -18,6 +18,9 @@ fn runs_are_found_by_state_name_and_what_a_person_types() {
     );
     let mut other = plan(&["a"]);
     other.name = "other".into();
+    other
+        .metadata
+        .insert("tags".into(), serde_json::json!(["nightly"]));
     let second = record(&home, other, vec![started()]);
     let store = home.store();
     let ids = |filter: RunFilter| {
@@ -70,6 +73,25 @@ fn runs_are_found_by_state_name_and_what_a_person_types() {
         ..all()
     };
     assert!(ids(both).is_empty());
+
+    let moment = newest.created_at;
+    let since = |since| RunFilter {
+        since: Some(since),
+        ..all()
+    };
+    assert!(ids(since(moment)).starts_with(&second));
+    assert!(ids(since(moment + 1)).is_empty());
+    let until = RunFilter {
+        until: Some(moment),
+        ..all()
+    };
+    assert!(!ids(until).contains(&second));
+    let tagged = |tag: &str| RunFilter {
+        tag: Some(tag.into()),
+        ..all()
+    };
+    assert_eq!(ids(tagged("nightly")), second);
+    assert!(ids(tagged("night")).is_empty());
 
     let found = |text: &str| store.find_run(text).map(|run| run.run_id);
     assert_eq!(found("last"), Ok(second.clone()));

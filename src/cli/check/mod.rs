@@ -164,6 +164,22 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
     ended
 }
 
+/// The plan of one check of a file, with what must hold before all checks: what
+/// `quintet check --file FILE NAME` runs.
+///
+/// # Errors
+/// The file is none of checks or has no such check, or something is missing that a run
+/// would need.
+pub fn one(file: &str, name: &str, global: &Global) -> Result<Plan, Failure> {
+    let words = ["check", "--file", file, "--", name];
+    let described = <Args as clap::Args>::augment_args(clap::Command::new("check"));
+    let refused = |error: clap::Error| Failure::new(Kind::Usage, error);
+    let matches = described.try_get_matches_from(words).map_err(refused)?;
+    let args = <Args as clap::FromArgMatches>::from_arg_matches(&matches).map_err(refused)?;
+    let loaded = args.load(&args.said()?, global)?;
+    Ok(loaded.ready.for_running()?.plan)
+}
+
 impl Args {
     /// What flags say, and the environment where they say nothing.
     fn said(&self) -> Result<Said, Failure> {

@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 use rmcp::schemars;
 use serde_json::{Value, json};
 
-use super::child::{Call, Waited};
-use super::previews::LIFETIME;
 use super::registered::{self, Target};
 use super::server::Server;
 use crate::cli::error::{Failure, Kind};
 use crate::cli::plan;
+use crate::cli::previews::{LIFETIME, locked, redeem};
+use crate::itself::{Call, Waited, run_id};
 use crate::view::recorded::Recorded;
 use crate::view::words;
 
 /// So long a start waits for the run's id, and a cancel for its end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a run says first on stderr, where its result goes to stdout.
-const RUN_ID: &str = "Run ID: ";
+/// Who has asked, for the record.
+const VERB: &str = "mcp";
 
 /// What is to be started.
 #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
@@ -60,9 +60,8 @@ pub fn preview(server: &Server, target: Target) -> Result<Value, Failure> {
         "preview": super::answer::cut(&String::from_utf8_lossy(&shown)),
     });
     if server.control {
-        let token = server
-            .previews()
-            .remember(target, content_id, Instant::now())?;
+        let mut previews = locked(&server.previews);
+        let token = previews.remember(target, content_id, Instant::now())?;
         answer["token"] = json!(token);
         answer["token_valid_sec"] = json!(LIFETIME.as_secs());
     }
@@ -74,26 +73,20 @@ pub fn preview(server: &Server, target: Target) -> Result<Value, Failure> {
 /// # Errors
 /// It was not previewed, would not be the same any more, or cannot begin.
 pub fn start(server: &Server, asked: &Start) -> Result<Value, Failure> {
-    let (target, content_id) = server.previews().find(&asked.token, Instant::now())?;
-    if (target.kind, &target.name) != (asked.kind, &asked.name) {
-        let seen = format!(
-            "the preview was of {} {:?}",
-            target.kind.word(),
-            target.name
-        );
-        return Err(Failure::new(Kind::Usage, format!("preview first: {seen}")));
-    }
-    if target.plan(&server.global)?.content_id() != content_id {
-        server.previews().spend(&asked.token);
-        let message = "the plan has changed since the preview; preview again";
-        return Err(Failure::new(Kind::Usage, message));
-    }
-    // Of two starts by one token at once, one has it.
-    if !server.previews().spend(&asked.token) {
-        let message = "preview first: this token has just been used";
-        return Err(Failure::new(Kind::Usage, message));
-    }
-    let call = Call::begin(target.words(&content_id), &server.global);
+    let other = |target: &Target| match (target.kind, &target.name) == (asked.kind, &asked.name) {
+        true => Ok(()),
+        false => Err(Failure::new(
+            Kind::Usage,
+            format!(
+                "preview first: the preview was of {} {:?}",
+                target.kind.word(),
+                target.name
+            ),
+        )),
+    };
+    let now = |target: &Target| Ok(target.plan(&server.global)?.content_id());
+    let (target, content_id) = redeem(&server.previews, &asked.token, other, now)?;
+    let call = Call::begin(target.words(&content_id), &server.global.caller(VERB));
     begun(call.map_err(not_begun)?)
 }
 
@@ -120,15 +113,6 @@ fn begun(mut call: Call) -> Result<Value, Failure> {
     }
 }
 
-/// In a whole line only: the id may still be being written.
-fn run_id(said: &str) -> Option<String> {
-    let whole = said
-        .split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'));
-    let mut ids = whole.filter_map(|line| line.trim_end().strip_prefix(RUN_ID));
-    ids.next().map(str::to_owned)
-}
-
 /// Asks a run to stop.
 ///
 /// # Errors
@@ -143,7 +127,7 @@ pub fn cancel(server: &Server, asked: &Cancel) -> Result<Value, Failure> {
     let mut words = vec!["cancel".into()];
     words.extend(asked.now.then(|| "--now".into()));
     words.extend(["--".into(), found.as_str().into()]);
-    let mut call = Call::begin(words, &server.global).map_err(not_begun)?;
+    let mut call = Call::begin(words, &server.global.caller(VERB)).map_err(not_begun)?;
     let waited = call.wait(PATIENCE, |_| None::<()>).map_err(not_begun)?;
     let said = call.said().map_err(not_begun)?;
     call.let_go();
@@ -162,19 +146,4 @@ pub fn cancel(server: &Server, asked: &Cancel) -> Result<Value, Failure> {
 
 fn not_begun(error: io::Error) -> Failure {
     Failure::new(Kind::Run, format!("the program cannot be called: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::run_id;
-
-    #[test]
-    fn a_runs_id_is_read_once_its_line_is_whole() {
-        assert_eq!(run_id("Run ID: 2026"), None);
-        assert_eq!(
-            run_id("warning: x\nRun ID: 2026\n").as_deref(),
-            Some("2026")
-        );
-        assert_eq!(run_id("error: no\n"), None);
-    }
 }

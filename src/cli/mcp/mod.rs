@@ -3,12 +3,12 @@
 //!
 //! It is a front for the verbs: what is listed, previewed and explained comes from
 //! their functions, and what is started or canceled is the program itself, called in
-//! a session of its own ([`child`]). So a run neither knows nor cares who began it,
+//! a session of its own ([`crate::itself`]). So a run neither knows nor cares who began it,
 //! and goes on when this server ends.
 //!
 //! Only the configuration's names can be started ([`registered`]): a message holds no
 //! path, no command and no variable. Nothing starts that was not previewed
-//! ([`previews`]), and without `--control` nothing starts at all. What comes from
+//! ([`super::previews`]), and without `--control` nothing starts at all. What comes from
 //! programs is cleaned, bounded, and called data ([`answer`]).
 //!
 //! The protocol is the SDK's, which wants an async runtime. That runs in this verb
@@ -16,14 +16,11 @@
 //! stdout is the protocol's alone: nothing here may print.
 
 mod answer;
-mod child;
 mod control;
 mod log;
-mod previews;
 mod recorded;
-mod registered;
+pub mod registered;
 mod server;
-mod sys;
 mod watch;
 
 use std::process::ExitCode;

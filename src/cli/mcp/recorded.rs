@@ -75,6 +75,7 @@ pub fn list(asked: &Runs, global: &Global) -> Result<Value, Failure> {
         name: asked.name.clone(),
         limit: Some(limit),
         before: before.transpose()?.map(|run| run.key),
+        ..RunFilter::default()
     };
     let listed = runs::list(&store, &filter)?;
     let is_full = listed.len() == limit as usize;

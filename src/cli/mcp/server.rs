@@ -4,7 +4,7 @@
 //! What they do is in the other files. A failure is the tool's answer, so that the
 //! agent reads it; the protocol's own errors are for messages that mean nothing.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::tool::ToolCallContext;
@@ -19,13 +19,13 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::control::{self, Cancel, Start};
-use super::previews::Previews;
 use super::recorded::{self, Explain, Runs, Status};
 use super::registered::{self, Target, Wanted};
 use super::watch::{self, Watch};
 use super::{answer, log};
 use crate::cli::error::{Failure, Kind};
 use crate::cli::global::Global;
+use crate::cli::previews::Previews;
 
 /// So many calls are answered at once; more are refused, not kept waiting.
 const MOST_CALLS: usize = 8;
@@ -53,7 +53,7 @@ pub struct Server {
     pub global: Arc<Global>,
     /// Whether the agent may start and cancel.
     pub control: bool,
-    previews: Arc<Mutex<Previews>>,
+    pub previews: Arc<Mutex<Previews<Target>>>,
     tools: ToolRouter<Server>,
     calls: Arc<Semaphore>,
     watches: Arc<Semaphore>,
@@ -75,10 +75,6 @@ impl Server {
             calls: Arc::new(Semaphore::new(MOST_CALLS)),
             watches: Arc::new(Semaphore::new(MOST_WATCHES)),
         }
-    }
-
-    pub fn previews(&self) -> MutexGuard<'_, Previews> {
-        self.previews.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does a tool's work where it may read and wait a moment.

@@ -76,6 +76,27 @@ pub(super) fn ahead(
     Ok(None)
 }
 
+/// More than this are not counted.
+const MANY: usize = 1_000;
+
+/// How many wait in this file.
+pub(super) fn waiting(file: &File) -> io::Result<usize> {
+    // The kernel tells of some lock in a range: what is left on its two sides is asked
+    // about in turn.
+    let (mut open, mut found) = (vec![(FIRST, END)], 0);
+    while let Some((from, until)) = open.pop() {
+        if from >= until || found >= MANY {
+            continue;
+        }
+        if let Some(place) = range_lock::conflict(file, from..until)? {
+            found += 1;
+            open.push((from, place.start));
+            open.push((place.end, until));
+        }
+    }
+    Ok(found)
+}
+
 /// A place that is held until this is dropped.
 pub(super) struct Place {
     pub file: File,

@@ -115,7 +115,7 @@ fn sign(file: &File, unit: u64, text: &[u8]) {
 
 /// Who holds the range that begins here. It may have been taken just now and
 /// not be signed yet, so others get a chance to run first.
-fn signature(file: &File, unit: u64) -> Option<Holder> {
+pub(super) fn signature(file: &File, unit: u64) -> Option<Holder> {
     let signed = SIGNED + unit;
     for _ in 0..20 {
         if range_lock::conflict(file, signed..signed + 1)

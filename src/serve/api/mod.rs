@@ -3,7 +3,13 @@
 //! What it offers is described by the code itself: each function that answers says what
 //! it takes and gives, and `/api/v1/openapi.json` is made of that.
 
+mod approvals;
+pub mod begin;
+mod checks;
+mod control;
+mod definitions;
 mod events;
+mod locks;
 mod log;
 mod plan;
 pub mod runs;
@@ -30,7 +36,7 @@ struct Described;
 
 pub fn router() -> Router<App> {
     let (router, description) = OpenApiRouter::with_openapi(Described::openapi())
-        .routes(routes!(runs::list))
+        .routes(routes!(runs::list, begin::start))
         .routes(routes!(runs::one))
         .routes(routes!(steps::one))
         .routes(routes!(plan::one))
@@ -38,6 +44,18 @@ pub fn router() -> Router<App> {
         .routes(routes!(events::list))
         .routes(routes!(events::stream))
         .routes(routes!(events::changes))
+        .routes(routes!(approvals::list))
+        .routes(routes!(checks::list))
+        .routes(routes!(locks::list))
+        .routes(routes!(definitions::one))
+        .routes(routes!(begin::registered))
+        .routes(routes!(begin::preview))
+        .routes(routes!(begin::preview_check))
+        .routes(routes!(begin::remedy))
+        .routes(routes!(control::cancel))
+        .routes(routes!(control::resume))
+        .routes(routes!(control::retry))
+        .routes(routes!(control::approve))
         .split_for_parts();
     router.route("/openapi.json", get(|| async move { Json(description) }))
 }

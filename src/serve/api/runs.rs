@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
@@ -11,10 +12,11 @@ use crate::serve::trouble::{ErrorBody, Trouble};
 use crate::store::{RunFilter, StoredState};
 use crate::view::runs::{self, Listed};
 use crate::view::status;
+use crate::view::time;
 use crate::view::timeline::Timeline;
 
 /// Which runs.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Clone, Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Which {
@@ -23,6 +25,13 @@ pub struct Which {
     pub state: Option<String>,
     /// Only those of the plan with this name or id.
     pub name: Option<String>,
+    /// Only those of a plan with this among the `tags` of its metadata.
+    pub tag: Option<String>,
+    /// Only those made at this moment or later: RFC 3339, or a date, perhaps with a time, of
+    /// the server's zone.
+    pub since: Option<String>,
+    /// Only those made before this moment, written likewise.
+    pub until: Option<String>,
     /// At most so many; 50 where it is left out, 500 at most.
     pub limit: Option<u32>,
     /// Only those older than the one whose `key` this is: the last of the page before.
@@ -33,8 +42,8 @@ impl Which {
     /// As the store takes it.
     ///
     /// # Errors
-    /// There is no such state.
-    pub fn filter(&self) -> Result<RunFilter, Trouble> {
+    /// There is no such state, or no such moment.
+    pub fn filter(&self, zone: &TimeZone) -> Result<RunFilter, Trouble> {
         let state = |word: &String| {
             let states = StoredState::ALL.map(StoredState::word).join(", ");
             let unknown = || Trouble::bad(format!("there is no state {word:?}"));
@@ -42,9 +51,16 @@ impl Which {
                 .ok_or_else(|| unknown().hint(format!("there are {states}")))
         };
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let moment = |text: String| {
+            let no = || Trouble::bad(format!("{text:?} is no moment"));
+            time::moment(&text, zone).ok_or_else(|| no().hint("such as 2026-11-20T12:00"))
+        };
         Ok(RunFilter {
             state: given(&self.state).as_ref().map(state).transpose()?,
             name: given(&self.name),
+            tag: given(&self.tag),
+            since: given(&self.since).map(moment).transpose()?,
+            until: given(&self.until).map(moment).transpose()?,
             limit: Some(self.limit.unwrap_or(50).clamp(1, 500)),
             before: self.before,
         })
@@ -60,8 +76,8 @@ pub async fn list(
     State(app): State<App>,
     Query(which): Query<Which>,
 ) -> Result<Json<Value>, Trouble> {
-    let filter = which.filter()?;
     let listed = app.world.read(move |reader| {
+        let filter = which.filter(reader.zone())?;
         let listed = match reader.store_if_any() {
             Some(store) => runs::list(store, &filter)?,
             None => Vec::new(),

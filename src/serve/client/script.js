@@ -68,6 +68,7 @@
     // What keeps to its end does so until somebody scrolls away from it.
     const ended = [...app.querySelectorAll("[data-end]")];
     const left = new Set(moved ? [] : ended.filter((e) => !isAtEnd(e)).map((e) => e.id));
+    if (moved && !quiet) for (const told of app.querySelectorAll("[role=alert]")) told.replaceChildren();
     morph(app, next);
     document.title = `${app.dataset.title} · quintet`;
     for (const element of app.querySelectorAll("[data-end]")) {
@@ -106,6 +107,8 @@
   // Makes one element like another, and keeps whatever is alike: what is focused stays
   // so, what is open stays open, and what somebody is typing is theirs.
   function morph(old, next) {
+    // What a person has been told stays until they go on.
+    if (old.matches("[role=alert]")) return;
     for (const { name } of [...old.attributes]) {
       if (!next.hasAttribute(name) && name !== "open") old.removeAttribute(name);
     }
@@ -275,6 +278,7 @@
     });
     const answer = await response.json().catch(() => ({}));
     const told = $("[role=alert]", form);
+    told?.toggleAttribute("data-done", response.ok);
     if (!response.ok) {
       const { message, hint } = answer.error || { message: response.statusText };
       if (told) told.textContent = hint ? `${message} (${hint})` : message;
@@ -329,7 +333,8 @@
       if (event.key === "Escape") event.target.blur();
       return;
     }
-    const links = [...document.querySelectorAll("[data-rows] tbody a[href]")];
+    const rows = [...document.querySelectorAll("[data-rows] tbody tr")];
+    const links = rows.map((row) => $("a[href]", row)).filter(Boolean);
     const at = links.indexOf(document.activeElement);
     const go = { j: Math.min(at + 1, links.length - 1), k: Math.max(at - 1, 0) }[event.key];
     if (go !== undefined && links.length) links[go].focus();

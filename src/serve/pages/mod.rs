@@ -1,8 +1,16 @@
 //! Pages for people. One page, one file here: what it is asked, what is read for it.
 //! How it looks is its view's ([`crate::view::web`]).
 
+pub mod agents;
+pub mod approvals;
+pub mod checks;
+pub mod compare;
+pub mod definition;
+pub mod locks;
+pub mod metrics;
 pub mod run;
 pub mod runs;
+pub mod start;
 pub mod step;
 
 use axum::http::HeaderValue;
@@ -21,10 +29,15 @@ async fn answer(
     app: App,
     make: impl FnOnce(&Reader<'_>) -> Result<Page, Trouble> + Send + 'static,
 ) -> Response {
+    let made = app.world.read(make).await;
+    show(&app, made)
+}
+
+/// Shows a page, or why there is none.
+fn show(app: &App, made: Result<Page, Trouble>) -> Response {
     let site = Site {
         control: app.control,
     };
-    let made = app.world.read(make).await;
     let (status, page) = match made {
         Ok(page) => (None, page),
         Err(trouble) => {

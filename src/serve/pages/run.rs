@@ -29,10 +29,11 @@ pub async fn page(
     Query(look): Query<Look>,
     Query(asked): Query<Asked>,
 ) -> Response {
+    let control = app.control;
     super::answer(app, move |reader| {
         reader.recorded(&run, |recorded| {
             seen(reader, recorded, look.at, |subject, events, replayed| {
-                made(reader, &look, &asked, subject, events, replayed)
+                made(reader, &look, &asked, subject, events, replayed, control)
             })
         })
     })
@@ -66,6 +67,7 @@ fn made(
     subject: Subject<'_>,
     events: &[Event],
     replayed: Option<Seq>,
+    control: bool,
 ) -> Result<Page, Trouble> {
     let run = Run {
         run_id: subject.run_id,
@@ -82,6 +84,8 @@ fn made(
         events,
         zone: reader.zone(),
         tab: look.tab,
+        // Nothing is asked of a run as it stood.
+        control: control && replayed.is_none(),
         asked,
         replayed,
         said: &run.last_words(reader)?,

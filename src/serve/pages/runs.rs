@@ -1,33 +1,59 @@
 //! `/`: the runs.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Query, State};
 use axum::response::Response;
 
 use crate::serve::api::runs::Which;
 use crate::serve::routes::App;
-use crate::view::runs;
+use crate::store::{Recent, Store, StoreError};
+use crate::view::runs::{self, Listed};
 use crate::view::web::runs::{Asked, Model, page as view};
+use crate::view::web::spark;
 
 pub async fn page(State(app): State<App>, Query(which): Query<Which>) -> Response {
     super::answer(app, move |reader| {
-        let filter = which.filter()?;
-        let listed = match reader.store_if_any() {
-            Some(store) => runs::list(store, &filter)?,
-            None => Vec::new(),
+        let filter = which.filter(reader.zone())?;
+        let (listed, recent) = match reader.store_if_any() {
+            Some(store) => {
+                let listed = runs::list(store, &filter)?;
+                let recent = recent(store, &listed)?;
+                (listed, recent)
+            }
+            None => Default::default(),
         };
         let is_page = filter
             .limit
             .is_some_and(|limit| listed.len() == limit as usize);
         Ok(view(&Model {
             asked: Asked {
-                state: filter.state.map(|state| state.word()),
-                name: filter.name.as_deref().unwrap_or_default(),
+                name: which.name.as_deref().unwrap_or_default(),
+                state: which.state.as_deref().unwrap_or_default(),
+                tag: which.tag.as_deref().unwrap_or_default(),
+                since: which.since.as_deref().unwrap_or_default(),
+                until: which.until.as_deref().unwrap_or_default(),
             },
             next: listed.last().filter(|_| is_page).map(|run| run.row.key),
             runs: &listed,
+            recent: &recent,
             now: reader.now,
             zone: reader.zone(),
         }))
     })
     .await
+}
+
+/// The last runs of each of these plans.
+fn recent(store: &Store, listed: &[Listed]) -> Result<BTreeMap<String, Vec<Recent>>, StoreError> {
+    let mut recent = BTreeMap::new();
+    for Listed { row, .. } in listed {
+        if !recent.contains_key(&row.plan_id) {
+            recent.insert(
+                row.plan_id.clone(),
+                store.recent(&row.plan_id, spark::MOST)?,
+            );
+        }
+    }
+    Ok(recent)
 }

@@ -27,11 +27,25 @@ pub enum Live {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     Runs,
+    Approvals,
+    Checks,
+    Agents,
+    Start,
+    Locks,
+    Metrics,
 }
 
 impl Section {
     /// In the order in which they are offered.
-    const ALL: &[(Section, &str, &str)] = &[(Section::Runs, "Runs", "/")];
+    const ALL: &[(Section, &str, &str)] = &[
+        (Section::Runs, "Runs", "/"),
+        (Section::Approvals, "Approvals", "/approvals"),
+        (Section::Checks, "Checks", "/checks"),
+        (Section::Agents, "Agents", "/agents"),
+        (Section::Start, "Start", "/start"),
+        (Section::Locks, "Locks", "/locks"),
+        (Section::Metrics, "Metrics", "/figures"),
+    ];
 }
 
 /// What is true of the whole site.

@@ -7,7 +7,9 @@
 //! that the one script knows (`serve/client/script.js`):
 //!
 //! - `data-live` on the page: it is asked for again when the run, or any run, has news;
-//! - `data-post`: a form that is sent as JSON to that address;
+//! - `data-post`: a form that is sent as JSON to that address; what came of it is told in
+//!   its `role=alert`, which a page that is asked for again leaves as it is;
+//! - `data-sure` on such a form: it is sent when this question has been answered;
 //! - `data-download`: a link whose answer is saved as a file of that name;
 //! - `data-every`: so many milliseconds after it was asked for, the page is asked for
 //!   again while there may be news: it shows what grows without an event;
@@ -20,11 +22,21 @@
 //!
 //! A page's addresses are relative to the server's root.
 
+pub mod agents;
+pub mod approvals;
+pub mod checks;
+pub mod compare;
+mod control;
+pub mod definition;
 mod frame;
 mod lines;
+pub mod locks;
+pub mod metrics;
 mod replay;
 pub mod run;
 pub mod runs;
+pub mod spark;
+pub mod start;
 pub mod step;
 pub mod trouble;
 

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::replay::{self, Replay};
-use super::{Live, Page, Section, address, encoded, state, text};
+use super::{Live, Page, Section, address, control, encoded, state, text};
 use crate::plan::StepIx;
 use crate::run::{Event, Outcome, Role, RunState, Seq};
 use crate::view::status::{Subject, progress};
@@ -24,6 +24,8 @@ pub struct Model<'a> {
     pub events: &'a [Event],
     pub zone: &'a TimeZone,
     pub tab: Tab,
+    /// Whether anything may be changed from the page.
+    pub control: bool,
     pub asked: &'a Asked,
     /// The newest event there is, where the run is shown as it stood at an earlier one.
     pub replayed: Option<Seq>,
@@ -174,6 +176,7 @@ fn head(model: &Model<'_>) -> Markup {
         @if model.subject.interrupted {
             p { "Its engine is gone. It goes on with " code { "quintet resume " (run_id) } "." }
         }
+        (control::of_run(model.subject, model.events, model.control))
         p { (progress(run)) }
         progress max="100" value=(words::percent(run.counts())) aria-label="Progress" {}
     }
@@ -253,6 +256,7 @@ pub(super) mod testing {
             replayed: None,
             said: &[],
             logs,
+            control: false,
         };
         page(&model).body.into_string()
     }
@@ -289,6 +293,7 @@ mod tests {
             replayed: None,
             said: &said,
             logs: None,
+            control: false,
         };
         let page = page(&model).body.into_string();
         let head = page.split("class=\"tabs\"").next().unwrap();
@@ -328,6 +333,7 @@ mod tests {
                 replayed: Some(story.events.len() as Seq),
                 said: &[],
                 logs: None,
+                control: false,
             };
             for (tab, word, _) in Tab::ALL {
                 model.tab = *tab;

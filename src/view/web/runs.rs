@@ -1,17 +1,21 @@
 //! The runs, newest first: what is running, and what happened.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
-use super::{Live, Page, Section, encoded, state, text};
+use super::{Live, Page, Section, encoded, spark, state, text};
 use crate::run::Millis;
-use crate::store::StoredState;
+use crate::store::{Recent, RunRow, StoredState};
 use crate::view::runs::Listed;
 use crate::view::time::{date_and_clock, so_far, took};
 
 /// What the page shows.
 pub struct Model<'a> {
     pub runs: &'a [Listed],
+    /// The last runs of each plan on the page, by its id.
+    pub recent: &'a BTreeMap<String, Vec<Recent>>,
     pub asked: Asked<'a>,
     /// Where the next page begins, if there is one.
     pub next: Option<i64>,
@@ -19,12 +23,15 @@ pub struct Model<'a> {
     pub zone: &'a TimeZone,
 }
 
-/// Which runs were asked for.
+/// Which runs were asked for; what is empty asks for nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked<'a> {
-    /// Empty for all.
     pub name: &'a str,
-    pub state: Option<&'a str>,
+    pub state: &'a str,
+    pub tag: &'a str,
+    /// As it was written.
+    pub since: &'a str,
+    pub until: &'a str,
 }
 
 pub fn page(model: &Model<'_>) -> Page {
@@ -38,11 +45,15 @@ pub fn page(model: &Model<'_>) -> Page {
             @if model.runs.is_empty() {
                 p .empty { "No run has been recorded that fits." }
             } @else {
-                table data-rows {
-                    thead { tr {
-                        th { "State" } th { "Plan" } th { "Run" } th { "Started" } th .number { "Took" }
-                    } }
-                    tbody { @for run in model.runs { (row(run, model)) } }
+                form method="get" action="/compare" {
+                    p .right { button type="submit" { "Compare A with B" } }
+                    table data-rows {
+                        thead { tr {
+                            th { "State" } th { "Plan" } th { "Run" } th { "Started" } th .number { "Took" }
+                            th { "Lately" } th { "Compare" }
+                        } }
+                        tbody { @for run in model.runs { (row(run, model)) } }
+                    }
                 }
             }
             @if let Some(next) = model.next {
@@ -60,12 +71,15 @@ fn filter(asked: Asked<'_>) -> Markup {
                 select name="state" {
                     option value="" { "any" }
                     @for state in StoredState::ALL {
-                        option value=(state.word()) selected[asked.state == Some(state.word())] {
+                        option value=(state.word()) selected[asked.state == state.word()] {
                             (state.word())
                         }
                     }
                 }
             }
+            label { "Tag " input type="text" name="tag" value=(asked.tag) size="10"; }
+            label { "Since " input type="datetime-local" name="since" value=(asked.since); }
+            label { "Until " input type="datetime-local" name="until" value=(asked.until); }
             button type="submit" { "Show" }
         }
     }
@@ -85,14 +99,40 @@ fn row(run: &Listed, model: &Model<'_>) -> Markup {
             td { code { (row.run_id) } }
             td { (date_and_clock(row.started_at.unwrap_or(row.created_at), model.zone)) }
             td .number { (duration.unwrap_or_default()) }
+            (lately(row, model))
+            td .choice {
+                @for side in ["a", "b"] {
+                    label { input type="radio" name=(side) value=(row.run_id)
+                        aria-label={ (side.to_uppercase()) ": " (row.run_id) }; (side.to_uppercase()) " " }
+                }
+            }
         }
     }
 }
 
+fn lately(row: &RunRow, model: &Model<'_>) -> Markup {
+    let recent = model.recent.get(&row.plan_id).map(Vec::as_slice);
+    html! {
+            td {
+                a .lately href={ "/definitions?plan=" (encoded(&row.plan_id)) } aria-label={ "All of " (text(&row.plan_id)) } {
+                    (spark::bars(recent.unwrap_or_default())) "all"
+                }
+            }
+    }
+}
+
+/// The next page of the same.
 fn older(asked: Asked<'_>, before: i64) -> String {
-    let state = asked.state.unwrap_or_default();
-    format!(
-        "/?name={}&state={state}&before={before}",
-        encoded(asked.name)
-    )
+    let fields = [
+        ("name", asked.name),
+        ("state", asked.state),
+        ("tag", asked.tag),
+        ("since", asked.since),
+        ("until", asked.until),
+    ];
+    let said = fields.iter().filter(|(_, value)| !value.is_empty());
+    let said: String = said
+        .map(|(field, value)| format!("{field}={}&", encoded(value)))
+        .collect();
+    format!("/?{said}before={before}")
 }

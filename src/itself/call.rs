@@ -1,5 +1,5 @@
-//! The program, called by itself: a process that leads a session of its own and has
-//! none of this one's streams, so that it does not end with it.
+//! One call: a process that leads a session of its own and has none of this one's
+//! streams, so that it does not end with it.
 //!
 //! What it says on stderr goes to a file in memory that both have open. A pipe would
 //! have to be read to the end by somebody, and break when this server ends.
@@ -8,19 +8,30 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::sys;
-use crate::cli::global::Global;
 
 /// How often is looked whether a child has ended or said something.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// No more of what a child says is read.
 const MOST_READ: usize = 16 * 1024;
+
+/// What every call of a process is told.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Which verb asks; the record of what is done names it.
+    pub by: &'static str,
+    /// Where this process was told to keep its state.
+    pub state_dir: Option<PathBuf>,
+    /// The configuration that this process was told to read.
+    pub config: Option<PathBuf>,
+}
 
 /// A call of the program that is under way.
 pub struct Call {
@@ -33,12 +44,12 @@ impl Call {
     ///
     /// # Errors
     /// The system's.
-    pub fn begin(words: Vec<OsString>, global: &Global) -> io::Result<Call> {
+    pub fn begin(words: Vec<OsString>, caller: &Caller) -> io::Result<Call> {
         let said = File::from(memfd_create("quintet", MFdFlags::MFD_CLOEXEC)?);
         let mut command = Command::new(std::env::current_exe()?);
         let places = [
-            ("--state-dir", &global.state_dir),
-            ("--config", &global.config),
+            ("--state-dir", &caller.state_dir),
+            ("--config", &caller.config),
         ];
         for (option, place) in places {
             if let Some(place) = place {
@@ -47,6 +58,7 @@ impl Call {
         }
         command
             .arg("--quiet")
+            .arg(format!("--by={}", caller.by))
             .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -2,10 +2,10 @@
 //! once, as long as a run of it would still be the same.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::registered::Target;
-use crate::cli::error::{Failure, Kind};
+use super::error::{Failure, Kind};
 
 /// So long a preview counts.
 pub const LIFETIME: Duration = Duration::from_secs(600);
@@ -13,32 +13,35 @@ pub const LIFETIME: Duration = Duration::from_secs(600);
 /// So many are remembered, the newest.
 const MOST: usize = 64;
 
-/// See the file.
-#[derive(Debug, Default)]
-pub struct Previews {
-    all: BTreeMap<String, Seen>,
+/// See the file. `T` is what can be previewed.
+#[derive(Debug)]
+pub struct Previews<T> {
+    all: BTreeMap<String, Seen<T>>,
+}
+
+impl<T> Default for Previews<T> {
+    fn default() -> Self {
+        Previews {
+            all: BTreeMap::new(),
+        }
+    }
 }
 
 /// What somebody has seen.
 #[derive(Clone, Debug)]
-struct Seen {
-    target: Target,
+struct Seen<T> {
+    target: T,
     /// The plan's content id.
     plan: String,
     at: Instant,
 }
 
-impl Previews {
+impl<T: Clone> Previews<T> {
     /// Remembers what is about to be shown; gives its token.
     ///
     /// # Errors
     /// The system has no chance to give.
-    pub fn remember(
-        &mut self,
-        target: Target,
-        plan: String,
-        at: Instant,
-    ) -> Result<String, Failure> {
+    pub fn remember(&mut self, target: T, plan: String, at: Instant) -> Result<String, Failure> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|error| Failure::new(Kind::Run, error))?;
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -56,7 +59,7 @@ impl Previews {
     ///
     /// # Errors
     /// Nobody was given this token, or too long ago.
-    pub fn find(&self, token: &str, at: Instant) -> Result<(Target, String), Failure> {
+    pub fn find(&self, token: &str, at: Instant) -> Result<(T, String), Failure> {
         let seen = self.all.get(token).filter(|seen| seen.is_valid(at));
         seen.map(|seen| (seen.target.clone(), seen.plan.clone()))
             .ok_or_else(|| {
@@ -73,24 +76,50 @@ impl Previews {
     }
 }
 
-impl Seen {
+impl<T> Seen<T> {
     fn is_valid(&self, at: Instant) -> bool {
         at.saturating_duration_since(self.at) < LIFETIME
     }
 }
 
+/// Takes a token for what it was given for, and gives the content id of the plan that
+/// may start now. `refused` says why it is not this that was previewed, and `plan` what
+/// the content id would be now.
+///
+/// # Errors
+/// It was not previewed, or would not be the same any more.
+pub fn redeem<T: Clone>(
+    previews: &Mutex<Previews<T>>,
+    token: &str,
+    refused: impl FnOnce(&T) -> Result<(), Failure>,
+    plan: impl FnOnce(&T) -> Result<String, Failure>,
+) -> Result<(T, String), Failure> {
+    let (target, content_id) = locked(previews).find(token, Instant::now())?;
+    refused(&target)?;
+    if plan(&target)? != content_id {
+        locked(previews).spend(token);
+        let message = "the plan has changed since the preview; preview again";
+        return Err(Failure::new(Kind::Usage, message));
+    }
+    // Of two starts by one token at once, one has it.
+    if !locked(previews).spend(token) {
+        let message = "preview first: this token has just been used";
+        return Err(Failure::new(Kind::Usage, message));
+    }
+    Ok((target, content_id))
+}
+
+/// What a thread left that panicked is whole: each change is one call.
+pub fn locked<T>(previews: &Mutex<Previews<T>>) -> MutexGuard<'_, Previews<T>> {
+    previews.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::registered;
     use super::*;
 
-    fn job(name: &str) -> Target {
-        Target {
-            kind: registered::Kind::Job,
-            name: name.into(),
-            goal: None,
-            task: None,
-        }
+    fn job(name: &str) -> String {
+        name.to_owned()
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! `quintet serve`: the dashboard.
 
+mod desk;
+
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::error::{Failure, Kind};
 use super::global::Global;
 use super::output;
 use crate::serve::{Options, ServeError, serve};
+use desk::Registered;
 
 /// Serve the dashboard: pages and an interface about runs, on this machine only
 ///
@@ -34,6 +38,8 @@ pub fn run(args: Args, global: &Global) -> Result<ExitCode, Failure> {
         host: args.host,
         port: args.port,
         control: args.control,
+        caller: global.caller("serve"),
+        desk: Arc::new(Registered::new(global)),
     };
     let served = serve(global.state()?, &options, |bound| {
         let mut out = output::results();
