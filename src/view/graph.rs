@@ -6,6 +6,8 @@
 //!
 //! Every label is text from a file, so each form escapes it in its own way.
 
+pub mod layout;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
