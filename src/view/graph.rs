@@ -6,6 +6,7 @@
 //!
 //! Every label is text from a file, so each form escapes it in its own way.
 
+pub mod critical;
 pub mod layout;
 
 use std::collections::{BTreeMap, BTreeSet};

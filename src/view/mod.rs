@@ -20,6 +20,7 @@ pub mod forecast;
 pub mod freshness;
 pub mod github;
 pub mod graph;
+pub mod groups;
 pub mod job_record;
 pub mod jsonl;
 pub mod junit;
