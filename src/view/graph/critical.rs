@@ -40,9 +40,12 @@ fn last(run: &RunState) -> Option<StepIx> {
     latest(ran, |ix| ended(run, ix))
 }
 
-/// When the step was over, whether it ran or not; 0 before.
+/// When the step was over, whether it ran or not; 0 before. Of one that ran, that is
+/// the end of its last attempt: it may have been given up long after.
 fn ended(run: &RunState, ix: StepIx) -> Millis {
-    run.step(ix).ended_at
+    let record = run.step(ix);
+    let ran = record.last.end().filter(|_| record.outcome().is_some());
+    ran.map_or(record.ended_at, |end| end.ended_at)
 }
 
 /// The first of those with the greatest number.
@@ -82,6 +85,20 @@ mod tests {
         let until = |event: &crate::run::Event| matches!(event.kind, Kind::StepStarted { attempt } if attempt.step.at() == 2);
         let midway = Story::until(plan, |id, _| (exited(0), took(id)), until);
         assert_eq!(ids(&midway), ["slow"]);
+    }
+
+    #[test]
+    fn one_that_was_given_up_ended_with_its_last_attempt() {
+        let mut plan = testing::plan(&["again", "fails", "more: fails"]);
+        testing::policy(&mut plan, "again", |policy| {
+            policy.retry.count = 1;
+            policy.retry.delay = std::time::Duration::from_secs(60);
+        });
+        let story = Story::of(plan, |id, _| {
+            (exited(1), if id == "fails" { 300 } else { 100 })
+        });
+        assert_eq!(story.run.counts().canceled, 2);
+        assert_eq!(ids(&story), ["fails"]);
     }
 
     #[test]
