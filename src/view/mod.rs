@@ -48,6 +48,7 @@ pub mod time;
 pub mod timeline;
 pub mod trace;
 pub mod tree;
+pub mod waits;
 pub mod web;
 pub mod why;
 pub mod words;

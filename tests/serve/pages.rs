@@ -26,3 +26,20 @@ fn a_run_is_listed_and_its_page_says_how_each_step_ended() {
     assert_eq!(server.get("/runs/ghost").status, 404);
     assert_eq!(server.get("/?state=sideways").status, 400);
 }
+
+#[test]
+fn a_run_is_a_graph_and_a_timeline_too() {
+    let test = Test::new().file("plan.json", PLAN);
+    let server = Server::start(&test, &[]);
+    test.quintet(&["run", "plan.json"]).status(1).run();
+    let graph = server
+        .get("/runs/last?tab=graph&zoom=50&open=a&open=b")
+        .body;
+    assert!(graph.contains("build, failed"), "{graph}");
+    let timeline = server.get("/runs/last?tab=timeline&from=0&to=600000").body;
+    assert!(timeline.contains("build, attempt 1: exit 3"), "{timeline}");
+    let list = server.get("/runs/last?tab=list&show=failed&q=BUILD").body;
+    assert!(list.contains("step?step=build") && !list.contains("step?step=ship"));
+    assert_eq!(server.get("/runs/last?tab=list&show=sideways").status, 400);
+    assert_eq!(server.get("/runs/last?tab=timeline&from=-1").status, 400);
+}
