@@ -256,6 +256,9 @@ fn p33_p20_graphs_of_a_file_and_of_a_run() {
     test.quintet(&["graph", "last", "--format", "mermaid"])
         .stdout_has("s1[\"build\"]:::failed")
         .run();
+    test.quintet(&["graph", "last", "--svg"])
+        .stdout_has("<title>build, failed, on the critical path</title>")
+        .run();
     let json = test.quintet(&["graph", "plan.json", "--json"]).run().json();
     assert_eq!(json["edges"][0]["from"], "fetch");
 }

@@ -7,7 +7,9 @@ use super::error::Failure;
 use super::global::Global;
 use super::output;
 use super::target::Target;
-use crate::view::graph::{self, Drawing};
+use crate::plan::StepIx;
+use crate::view::forecast;
+use crate::view::graph::{self, Drawing, critical, svg};
 use crate::view::recorded::Recorded;
 use crate::view::tree::Rails;
 
@@ -22,18 +24,23 @@ use crate::view::tree::Rails;
 Examples:
   $ quintet graph plan.json
   $ quintet graph plan.json --format dot | dot -Tsvg > plan.svg
-  $ quintet graph last --format mermaid")]
+  $ quintet graph last --format mermaid
+  $ quintet graph last --svg > last.svg")]
 pub struct Args {
     #[command(flatten)]
     target: Target,
 
-    /// Lines for people, the same in ASCII, Graphviz, Mermaid, or JSON
+    /// Lines for people, the same in ASCII, Graphviz, Mermaid, SVG, or JSON
     #[arg(long, value_name = "FORMAT", default_value = "tree")]
     format: Format,
 
     /// The same as --format json
     #[arg(long)]
     json: bool,
+
+    /// The same as --format svg
+    #[arg(long, conflicts_with = "json")]
+    svg: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -42,6 +49,7 @@ enum Format {
     Ascii,
     Dot,
     Mermaid,
+    Svg,
     Json,
 }
 
@@ -54,7 +62,10 @@ pub fn run(mut args: Args, global: &Global) -> Result<ExitCode, Failure> {
             plan: &plan,
             run: None,
         };
-        args.draw(drawing)?;
+        // What will take long, earlier runs tell.
+        let known = || global.store_if_any().ok()??.usual(&plan).ok();
+        let expected = || forecast::critical_path(&plan, &known().unwrap_or_default());
+        args.draw(drawing, expected)?;
     } else {
         let store = global.store()?;
         let recorded = Recorded::find(&store, &args.target.target.to_string_lossy())?;
@@ -62,20 +73,31 @@ pub fn run(mut args: Args, global: &Global) -> Result<ExitCode, Failure> {
             plan: recorded.state.plan(),
             run: Some(&recorded.state),
         };
-        args.draw(drawing)?;
+        args.draw(drawing, || critical::path(&recorded.state))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 impl Args {
-    fn draw(&self, drawing: Drawing<'_>) -> Result<(), Failure> {
+    fn draw(
+        &self,
+        drawing: Drawing<'_>,
+        critical: impl FnOnce() -> Vec<StepIx>,
+    ) -> Result<(), Failure> {
         let mut out = output::results();
-        let format = if self.json { Format::Json } else { self.format };
+        let format = match (self.json, self.svg) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Svg,
+            _ => self.format,
+        };
         match format {
             Format::Tree => graph::tree(drawing, Rails::default(), &mut out)?,
             Format::Ascii => graph::tree(drawing, Rails::ascii(), &mut out)?,
             Format::Dot => graph::dot(drawing, &mut out)?,
             Format::Mermaid => graph::mermaid(drawing, &mut out)?,
+            Format::Svg => {
+                write!(out, "{}", svg::document(drawing, &critical()))?;
+            }
             Format::Json => writeln!(out, "{:#}", graph::json(drawing))?,
         }
         Ok(out.flush()?)

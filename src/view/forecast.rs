@@ -10,11 +10,19 @@ use super::escape::clean;
 use super::style::{FAINT, HEADING};
 use super::time::took;
 use super::words::counted;
-use crate::plan::Plan;
+use crate::plan::graph::Graph;
+use crate::plan::{Plan, StepIx};
+use crate::run::Usual;
 use crate::run::forecast::Forecast;
 
 /// How many steps of the critical path people are shown; programs get all.
 const SHOWN: usize = 12;
+
+/// The steps that the end of a run would come from, first to last; none without a past.
+pub fn critical_path(plan: &Plan, usual: &Usual) -> Vec<StepIx> {
+    let forecast = Forecast::new(plan, &Graph::new(plan), usual);
+    forecast.map_or_else(Vec::new, |forecast| forecast.critical_path)
+}
 
 /// Two lines for people.
 ///

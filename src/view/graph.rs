@@ -6,6 +6,11 @@
 //!
 //! Every label is text from a file, so each form escapes it in its own way.
 
+pub mod critical;
+pub mod gather;
+pub mod layout;
+pub mod svg;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
@@ -26,9 +31,9 @@ pub struct Drawing<'a> {
     pub run: Option<&'a RunState>,
 }
 
-/// The kinds of edges that lead to a step.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Edge {
+/// The kinds of edges that lead to a step, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Edge {
     Needs,
     After,
     Fallback,

@@ -190,7 +190,7 @@ fn row(subject: Subject<'_>, ix: StepIx, width: usize, out: &mut impl Write) -> 
 }
 
 /// `2 of 3`, where more than one is allowed.
-fn attempts(run: &RunState, ix: StepIx) -> String {
+pub(super) fn attempts(run: &RunState, ix: StepIx) -> String {
     let made = words::attempts_made(run.step(ix));
     match (made, run.plan()[ix].policy.retry.count) {
         (0, _) => String::new(),

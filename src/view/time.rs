@@ -22,6 +22,11 @@ pub fn clock(at: Millis, zone: &TimeZone) -> String {
     local(at, zone).strftime("%H:%M:%S").to_string()
 }
 
+/// `12:03:04.567`
+pub fn exact(at: Millis, zone: &TimeZone) -> String {
+    local(at, zone).strftime("%H:%M:%S%.3f").to_string()
+}
+
 /// `2026-11-20 12:03:04`
 pub fn date_and_clock(at: Millis, zone: &TimeZone) -> String {
     local(at, zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
@@ -80,6 +85,7 @@ mod tests {
     fn moments_are_shown_in_the_given_zone() {
         let at = 1_763_650_921_999;
         assert_eq!(clock(at, &TimeZone::UTC), "15:02:01");
+        assert_eq!(exact(at, &TimeZone::UTC), "15:02:01.999");
         let east = TimeZone::fixed(jiff::tz::offset(2));
         assert_eq!(date_and_clock(at, &east), "2025-11-20 17:02:01");
         // No clock makes a view fail.

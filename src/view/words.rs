@@ -352,3 +352,15 @@ pub fn counted(n: usize, one: &str) -> String {
         n => format!("{n} {one}s"),
     }
 }
+
+/// A sign for a state's word, for pictures: colour alone tells too little.
+pub fn sign(word: &str) -> &'static str {
+    match word {
+        "succeeded" => "✓",
+        "failed" | "quarantined" => "✗",
+        "running" => "▶",
+        "skipped" => "–",
+        "canceled" => "⊘",
+        _ => "○",
+    }
+}

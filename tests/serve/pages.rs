@@ -130,3 +130,20 @@ fn who_holds_a_lock_and_who_waits_for_it_is_shown() {
     second.finish();
     assert!(server.get("/locks").body.contains("Nothing is held"));
 }
+
+#[test]
+fn a_run_is_a_graph_and_a_timeline_too() {
+    let test = Test::new().file("plan.json", PLAN);
+    let server = Server::start(&test, &[]);
+    test.quintet(&["run", "plan.json"]).status(1).run();
+    let graph = server
+        .get("/runs/last?tab=graph&zoom=50&open=a&open=b")
+        .body;
+    assert!(graph.contains("build, failed"), "{graph}");
+    let timeline = server.get("/runs/last?tab=timeline&from=0&to=600000").body;
+    assert!(timeline.contains("build, attempt 1: exit 3"), "{timeline}");
+    let list = server.get("/runs/last?tab=list&show=failed&q=BUILD").body;
+    assert!(list.contains("step?step=build") && !list.contains("step?step=ship"));
+    assert_eq!(server.get("/runs/last?tab=list&show=sideways").status, 400);
+    assert_eq!(server.get("/runs/last?tab=timeline&from=-1").status, 400);
+}

@@ -9,10 +9,12 @@ use crate::serve::output::Run;
 use crate::serve::routes::App;
 use crate::serve::trouble::Trouble;
 use crate::serve::world::Reader;
-use crate::view::recorded::Recorded;
+use crate::view::forecast;
+use crate::view::graph::critical;
+use crate::view::recorded::{Recorded, Unread};
 use crate::view::status::Subject;
 use crate::view::web::Page;
-use crate::view::web::run::{Asked, Model, Tab, page as view};
+use crate::view::web::run::{Asked, Model, Scope, Tab, page as view};
 
 /// How a run is looked at.
 #[derive(Debug, Default, Deserialize)]
@@ -23,18 +25,36 @@ pub struct Look {
     at: Option<Seq>,
 }
 
+/// All that a request says.
+struct Ask {
+    look: Look,
+    asked: Asked,
+    scope: Scope,
+    control: bool,
+}
+
 pub async fn page(
     State(app): State<App>,
     Path(run): Path<String>,
     Query(look): Query<Look>,
     Query(asked): Query<Asked>,
+    Query(scope): Query<Scope>,
+    Query(pairs): Query<Vec<(String, String)>>,
 ) -> Response {
-    let control = app.control;
+    let ask = Ask {
+        look,
+        asked,
+        scope: scope.with_groups(pairs),
+        control: app.control,
+    };
     super::answer(app, move |reader| {
         reader.recorded(&run, |recorded| {
-            seen(reader, recorded, look.at, |subject, events, replayed| {
-                made(reader, &look, &asked, subject, events, replayed, control)
-            })
+            seen(
+                reader,
+                recorded,
+                ask.look.at,
+                |subject, events, replayed| made(reader, &ask, subject, events, replayed),
+            )
         })
     })
     .await
@@ -62,31 +82,39 @@ pub fn seen<T>(
 
 fn made(
     reader: &Reader<'_>,
-    look: &Look,
-    asked: &Asked,
+    ask: &Ask,
     subject: Subject<'_>,
     events: &[Event],
     replayed: Option<Seq>,
-    control: bool,
 ) -> Result<Page, Trouble> {
+    let (tab, state) = (ask.look.tab, subject.run);
     let run = Run {
         run_id: subject.run_id,
-        state: subject.run,
+        state,
         events,
         is_past: replayed.is_some(),
     };
-    let logs = match look.tab {
-        Tab::Logs => Some(run.logs(reader, asked)?),
+    let logs = match tab {
+        Tab::Logs => Some(run.logs(reader, &ask.asked)?),
         _ => None,
+    };
+    let expected_path = match tab {
+        Tab::Graph if critical::path(state).is_empty() => {
+            let usual = reader.store()?.usual(state.plan()).map_err(Unread::from)?;
+            forecast::critical_path(state.plan(), &usual)
+        }
+        _ => Vec::new(),
     };
     Ok(view(&Model {
         subject,
         events,
         zone: reader.zone(),
-        tab: look.tab,
+        tab,
         // Nothing is asked of a run as it stood.
-        control: control && replayed.is_none(),
-        asked,
+        control: ask.control && replayed.is_none(),
+        asked: &ask.asked,
+        scope: &ask.scope,
+        expected_path,
         replayed,
         said: &run.last_words(reader)?,
         logs: logs.as_ref(),

@@ -152,6 +152,39 @@ impl Tally {
     }
 }
 
+/// How several steps stand together: those of a group, or any others.
+pub(super) struct Together {
+    /// As for a step.
+    pub word: &'static str,
+    /// How many stand how, those left out that are none.
+    pub parts: Vec<(usize, &'static str)>,
+    /// From the beginning of the first to the end of the last, in milliseconds.
+    pub took: Option<u64>,
+}
+
+/// How these steps stand together. The meeting point of a phase, whose id is `group`,
+/// says how the phase stands and is none of its steps.
+pub(super) fn together(subject: Subject<'_>, group: &str, steps: &[StepIx]) -> Together {
+    let run = subject.run;
+    let is_meeting = |ix: &StepIx| {
+        let step = &run.plan()[*ix];
+        step.action == Action::Group && *step.id == *group
+    };
+    let mut below = Tally::default();
+    for ix in steps.iter().rev().filter(|ix| !is_meeting(ix)) {
+        below.add(&Tally::of(run, *ix));
+    }
+    let meeting = run.find(group).filter(is_meeting);
+    // Absent steps are said to be skipped, as each of them is by itself.
+    let mut parts = below.parts();
+    parts[2].0 += below.absent;
+    Together {
+        word: word(subject, meeting, &below),
+        parts: parts.into_iter().filter(|(n, _)| *n > 0).collect(),
+        took: below.took(subject.now),
+    }
+}
+
 /// All places, parents before their children, each with what is below it.
 fn places<'a>(subject: Subject<'a>) -> Vec<Place<'a>> {
     let run = subject.run;

@@ -2,9 +2,16 @@
 
 mod events;
 mod failed;
+mod graph;
 mod list;
 pub mod logs;
 pub mod plan;
+mod scope;
+mod timeline;
+
+pub use scope::Scope;
+
+use std::ops::Range;
 
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
@@ -24,6 +31,9 @@ pub struct Model<'a> {
     pub events: &'a [Event],
     pub zone: &'a TimeZone,
     pub tab: Tab,
+    pub scope: &'a Scope,
+    /// What the end is expected to come from, as long as nothing has run.
+    pub expected_path: Vec<StepIx>,
     /// Whether anything may be changed from the page.
     pub control: bool,
     pub asked: &'a Asked,
@@ -111,6 +121,8 @@ impl Model<'_> {
 pub enum Tab {
     #[default]
     List,
+    Graph,
+    Timeline,
     Logs,
     Events,
     Plan,
@@ -120,6 +132,8 @@ impl Tab {
     /// In the order in which they are offered, as addresses and people say them.
     const ALL: &[(Tab, &str, &str)] = &[
         (Tab::List, "list", "List"),
+        (Tab::Graph, "graph", "Graph"),
+        (Tab::Timeline, "timeline", "Timeline"),
         (Tab::Logs, "logs", "Logs"),
         (Tab::Events, "events", "Events"),
         (Tab::Plan, "plan", "Plan"),
@@ -147,11 +161,63 @@ pub fn page(model: &Model<'_>) -> Page {
             (replay(model))
             @match model.tab {
                 Tab::List => (list::body(model)),
+                Tab::Graph => (graph::body(model)),
+                Tab::Timeline => (timeline::body(model)),
                 Tab::Logs => (logs::body(model)),
                 Tab::Events => (events::body(model)),
                 Tab::Plan => (plan::body(model)),
             }
         },
+    }
+}
+
+/// Which of how many things is shown, and the way to the others.
+struct Pages {
+    /// From 0.
+    page: usize,
+    all: usize,
+    each: usize,
+}
+
+impl Pages {
+    /// The page that was asked for of so many things, or the last.
+    fn of(all: usize, each: usize, asked: usize) -> Pages {
+        let last = all.div_ceil(each).max(1) - 1;
+        Pages {
+            page: asked.min(last),
+            all,
+            each,
+        }
+    }
+
+    /// What is on the page.
+    fn range(&self) -> Range<usize> {
+        let first = self.page * self.each;
+        first..self.all.min(first + self.each)
+    }
+
+    fn links(&self, model: &Model<'_>, tab: &str, what: &str) -> Markup {
+        let Range { start, end } = self.range();
+        let address = |page: usize| {
+            let scope = Scope {
+                page,
+                ..model.scope.clone()
+            };
+            scope.address(model.subject.run_id, tab)
+        };
+        html! {
+            @if self.all > self.each {
+                nav .tools aria-label="Pages of the list" {
+                    span { (start + 1) " to " (end) " of " (words::counted(self.all, what)) }
+                    @if self.page > 0 {
+                        a rel="prev" href=(address(self.page - 1)) { "Previous" }
+                    }
+                    @if end < self.all {
+                        a rel="next" href=(address(self.page + 1)) { "Next" }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -197,13 +263,16 @@ fn tabs(model: &Model<'_>) -> Markup {
 fn replay(model: &Model<'_>) -> Markup {
     let asked = model.asked;
     let attempt = asked.attempt.map(|attempt| attempt.to_string());
+    let scope = model.scope.pairs();
     let kept = [
         ("tab", model.tab.word()),
         ("step", asked.step.as_deref().unwrap_or_default()),
         ("attempt", &attempt.unwrap_or_default()),
         ("kind", asked.kind.as_deref().unwrap_or_default()),
-        ("q", asked.q.as_deref().unwrap_or_default()),
     ];
+    let scope = scope.iter().filter(|(name, _)| *name != "at");
+    let scope = scope.map(|(name, value)| (*name, value.as_str()));
+    let kept: Vec<(&str, &str)> = kept.into_iter().chain(scope).collect();
     replay::bar(&Replay {
         path: &model.path(),
         asked: &kept,
@@ -241,6 +310,21 @@ pub(super) mod testing {
 
     /// The same with what was read of output.
     pub fn with_logs(story: &Story, tab: Tab, asked: &Asked, logs: Option<&logs::Logs>) -> String {
+        of(story, tab, asked, &Scope::default(), logs)
+    }
+
+    /// A part of a story's run.
+    pub fn in_scope(story: &Story, tab: Tab, scope: &Scope) -> String {
+        of(story, tab, &Asked::default(), scope, None)
+    }
+
+    fn of(
+        story: &Story,
+        tab: Tab,
+        asked: &Asked,
+        scope: &Scope,
+        logs: Option<&logs::Logs>,
+    ) -> String {
         let subject = Subject {
             run_id: RUN,
             run: &story.run,
@@ -253,6 +337,8 @@ pub(super) mod testing {
             zone: &TimeZone::UTC,
             tab,
             asked,
+            scope,
+            expected_path: Vec::new(),
             replayed: None,
             said: &[],
             logs,
@@ -263,98 +349,4 @@ pub(super) mod testing {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::testing::shown;
-    use super::*;
-    use crate::view::status;
-    use crate::view::testing::{self, RUN, Story, exited};
-
-    fn failing() -> Story {
-        let mut plan = testing::plan(&["fetch", "build: fetch", "docs", "ship: build"]);
-        testing::policy(&mut plan, "build", |policy| policy.retry.count = 1);
-        Story::of(plan, |id, _| (exited(i32::from(id == "build") * 3), 400))
-    }
-
-    #[test]
-    fn a_failed_run_says_at_its_top_what_failed_and_leads_there() {
-        let story = failing();
-        let said = [(story.ix("build"), vec!["no <space> left".to_owned()])];
-        let model = Model {
-            subject: Subject {
-                run_id: RUN,
-                run: &story.run,
-                now: story.now,
-                interrupted: false,
-            },
-            events: &story.events,
-            zone: &TimeZone::UTC,
-            tab: Tab::List,
-            asked: &Asked::default(),
-            replayed: None,
-            said: &said,
-            logs: None,
-            control: false,
-        };
-        let page = page(&model).body.into_string();
-        let head = page.split("class=\"tabs\"").next().unwrap();
-        for part in [
-            "exit 3, after 2 attempts",
-            "no &lt;space&gt; left",
-            "/step?step=build\"",
-        ] {
-            assert!(head.contains(part), "{part}: {head}");
-        }
-    }
-
-    #[test]
-    fn a_run_in_which_nothing_failed_has_no_such_part() {
-        let story = Story::of(testing::plan(&["a"]), |_, _| (exited(0), 1));
-        assert!(!shown(&story, Tab::List, &Asked::default()).contains("failed"));
-    }
-
-    #[test]
-    fn at_every_moment_each_page_says_what_status_said_then() {
-        let story = failing();
-        for until in 1..=story.events.len() {
-            let events = &story.events[..until];
-            let run = RunState::replay(story.run.plan().clone(), events).unwrap();
-            let subject = Subject {
-                run_id: RUN,
-                run: &run,
-                now: events[until - 1].at,
-                interrupted: false,
-            };
-            let mut model = Model {
-                subject,
-                events,
-                zone: &TimeZone::UTC,
-                tab: Tab::List,
-                asked: &Asked::default(),
-                replayed: Some(story.events.len() as Seq),
-                said: &[],
-                logs: None,
-                control: false,
-            };
-            for (tab, word, _) in Tab::ALL {
-                model.tab = *tab;
-                let page = page(&model);
-                assert_eq!(page.live, Live::Never);
-                let body = page.body.into_string();
-                assert!(body.contains(&text(&progress(&run))), "{word} at {until}");
-                let slider = format!(r#"max="{}" value="{until}""#, story.events.len());
-                assert!(body.contains(&slider), "{word} at {until}: {body}");
-            }
-            model.tab = Tab::List;
-            let body = page(&model).body.into_string();
-            let told = status::json(subject, &Default::default(), serde_json::json!([]));
-            for step in told["steps"].as_array().unwrap() {
-                let (id, word) = (step["step_id"].as_str(), step["state"].as_str());
-                let at = run.find(id.unwrap()).unwrap().at();
-                let row = body.split(&format!("id=\"step-{at}\"")).nth(1).unwrap();
-                let row = row.split("</tr>").next().unwrap();
-                let state = format!("data-state=\"{}\"", word.unwrap());
-                assert!(row.contains(&state), "{id:?} at {until}: {row}");
-            }
-        }
-    }
-}
+mod tests;
