@@ -11,7 +11,7 @@ use super::trouble::Trouble;
 use super::world::Reader;
 use crate::engine::written::Written;
 use crate::plan::StepIx;
-use crate::run::{Attempt, Event, Finish, Kind, Role, RunState, Seq};
+use crate::run::{Attempt, Event, Finish, Kind, Role, RunState, Seq, StepState};
 use crate::store::logs::search::{Found, Needle};
 use crate::store::logs::{self, Log};
 use crate::view::recorded::Unread;
@@ -114,10 +114,6 @@ impl Run<'_> {
         let Ok(written) = self.written(reader, &chosen) else {
             return Ok(Vec::new());
         };
-        let last = |log: &Option<Log>| {
-            let lines = log.as_ref().and_then(|log| log.last_lines(HINT).ok());
-            lines.unwrap_or_default()
-        };
         let ends = vec![
             ("stderr", last(&written.stderr)),
             ("stdout", last(&written.stdout)),
@@ -180,9 +176,30 @@ impl Run<'_> {
         self.state.find(id).ok_or_else(|| none().into())
     }
 
+    /// The last lines of what runs now.
+    fn live(&self, reader: &Reader<'_>) -> Result<Vec<(Attempt, Vec<String>)>, Trouble> {
+        let running = self.state.running().filter(|_| !self.is_past).take(PAGE);
+        let mut live = Vec::new();
+        for step in running {
+            let StepState::Running { role, .. } = self.state.step(step).state else {
+                continue;
+            };
+            let Some(chosen) = self.attempt(step, role, None)? else {
+                continue;
+            };
+            let written = self.written(reader, &chosen)?;
+            let said = [&written.stdout, &written.stderr].map(last);
+            if written.live.is_some() && written.is_sure() {
+                live.push((chosen.attempt, said.concat()));
+            }
+        }
+        Ok(live)
+    }
+
     /// The last lines of all that has ended, from an event on.
     fn all(&self, reader: &Reader<'_>, from: Seq) -> Result<Logs, Trouble> {
         let state = reader.store()?.state_dir();
+        let is_first = from == 0;
         let from = self.events.partition_point(|event| event.seq < from);
         let mut ended = self.events[from..]
             .iter()
@@ -197,10 +214,21 @@ impl Run<'_> {
             (attempt, logs::last_lines(state, self.run_id, output, HINT))
         });
         Ok(Logs::All {
+            live: if is_first {
+                self.live(reader)?
+            } else {
+                Vec::new()
+            },
             ends: said.collect(),
             next: ended.next().map(|(seq, ..)| seq),
         })
     }
+}
+
+/// The last lines of a stream. Of what is gone, there are none.
+fn last(log: &Option<Log>) -> Vec<String> {
+    let lines = log.as_ref().and_then(|log| log.last_lines(HINT).ok());
+    lines.unwrap_or_default()
 }
 
 fn unreadable(error: io::Error) -> Trouble {

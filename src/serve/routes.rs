@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::control::Calls;
@@ -46,8 +47,13 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-async fn nothing_here(request: Request) -> Trouble {
-    Trouble::not_found(format!("there is nothing at {}", request.uri().path()))
+async fn nothing_here(State(app): State<App>, request: Request) -> Response {
+    let path = request.uri().path();
+    let trouble = Trouble::not_found(format!("there is nothing at {path}"));
+    match path.starts_with("/api/") {
+        true => trouble.into_response(),
+        false => pages::answer(app, |_| Err(trouble)).await,
+    }
 }
 
 async fn another_method() -> Trouble {

@@ -25,7 +25,7 @@ use crate::view::web::{self, Page, Site};
 /// Answers with a page, made of what can be read.
 ///
 /// What goes wrong is a page as well: whoever looks sees what it is and can go on.
-async fn answer(
+pub async fn answer(
     app: App,
     make: impl FnOnce(&Reader<'_>) -> Result<Page, Trouble> + Send + 'static,
 ) -> Response {

@@ -238,7 +238,7 @@ fn head(model: &Model<'_>) -> Markup {
                 }
             }
         }
-        @if let Some(why) = phase.or(because) { p { (text(&why)) } }
+        @if let Some(why) = phase.or(because) { p { (text(standing_alone(&why))) } }
         @if model.subject.interrupted {
             p { "Its engine is gone. It goes on with " code { "quintet resume " (run_id) } "." }
         }
@@ -246,6 +246,11 @@ fn head(model: &Model<'_>) -> Markup {
         p { (progress(run)) }
         progress max="100" value=(words::percent(run.counts())) aria-label="Progress" {}
     }
+}
+
+/// A reason is worded to follow a state's word.
+fn standing_alone(why: &str) -> &str {
+    why.trim_start_matches(": ").trim_start()
 }
 
 fn tabs(model: &Model<'_>) -> Markup {

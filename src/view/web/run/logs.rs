@@ -13,7 +13,7 @@ use crate::store::logs::search::{Found, Needle};
 use crate::store::logs::window::Window;
 use crate::view::timeline::Bar;
 use crate::view::web::lines::{Shown, lines};
-use crate::view::web::{encoded, text};
+use crate::view::web::{encoded, state, text};
 use crate::view::words;
 
 /// So many steps are offered as a choice; of more, one names the step.
@@ -51,9 +51,10 @@ impl Which {
 
 /// What was read.
 pub enum Logs {
-    /// The last lines of attempts in the order in which they ended, and the event that
-    /// the next page begins with.
+    /// The last lines of attempts that run, then of others in the order in which they
+    /// ended, and the event that the next page begins with.
     All {
+        live: Vec<(Attempt, Vec<String>)>,
         ends: Vec<(Attempt, Vec<String>)>,
         next: Option<Seq>,
     },
@@ -96,7 +97,7 @@ pub fn body(model: &Model<'_>) -> Markup {
         @match model.logs {
             None => {},
             Some(Logs::Nothing(why)) => p .empty { (text(why)) },
-            Some(Logs::All { ends, next }) => (all(model, ends, *next)),
+            Some(Logs::All { live, ends, next }) => (all(model, live, ends, *next)),
             Some(Logs::One(one)) => (of_one(model, one)),
         }
     }
@@ -184,19 +185,37 @@ fn kept(model: &Model<'_>, more: &[(&str, &str)]) -> Markup {
     }
 }
 
-fn all(model: &Model<'_>, ends: &[(Attempt, Vec<String>)], next: Option<Seq>) -> Markup {
+fn all(
+    model: &Model<'_>,
+    live: &[(Attempt, Vec<String>)],
+    ends: &[(Attempt, Vec<String>)],
+    next: Option<Seq>,
+) -> Markup {
     html! {
-        @if ends.is_empty() { p .empty { "No step has written anything that is here." } }
-        @for (attempt, said) in ends {
-            section {
-                h2 { a href=(of_attempt(model, *attempt)) {
-                    (text(&model.subject.run.plan()[attempt.step].id)) (suffix(*attempt))
-                } }
-                pre .log { (text(&said.join("\n"))) }
-            }
+        @if live.is_empty() && ends.is_empty() {
+            p .empty { "No step has written anything that is here." }
         }
+        // What is written is no event: the page looks again by itself.
+        @if !live.is_empty() {
+            div data-every="1000" { @for (attempt, said) in live { (end_of(model, *attempt, said, true)) } }
+        }
+        @for (attempt, said) in ends { (end_of(model, *attempt, said, false)) }
         @if let Some(next) = next {
             p { a rel="next" href=(model.address("logs", &[("from", &next.to_string())])) { "Later output" } }
+        }
+    }
+}
+
+/// The last lines of one attempt, which lead to all of it.
+fn end_of(model: &Model<'_>, attempt: Attempt, said: &[String], runs: bool) -> Markup {
+    let id = &model.subject.run.plan()[attempt.step].id;
+    html! {
+        section {
+            h2 {
+                a href=(of_attempt(model, attempt)) { (text(id)) (suffix(attempt)) }
+                @if runs { " " (state("running")) }
+            }
+            pre .log { (text(&said.join("\n"))) }
         }
     }
 }
