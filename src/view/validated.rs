@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::plan::{Cache, Plan, StepIx};
-use crate::run::{Event, Kind, Millis, Reason};
+use crate::plan::{Action, Cache, StepIx};
+use crate::run::{Event, Kind, Millis, Reason, RunState};
 use crate::store::cache::{CacheRow, State};
 
 /// A step of which it may be remembered that it is valid.
@@ -34,6 +34,8 @@ pub enum Standing {
     Doubtful,
     /// Nothing is remembered of it.
     Unknown,
+    /// It runs every time: how it stood in the last run.
+    EveryTime { word: &'static str },
 }
 
 impl Standing {
@@ -44,12 +46,21 @@ impl Standing {
             Standing::Failed { .. } => "failed",
             Standing::Doubtful => "doubtful",
             Standing::Unknown => "unknown",
+            Standing::EveryTime { word } => word,
         }
     }
 }
 
-/// All such steps of a plan, in its order. `events` are those of its last run.
-pub fn all(plan: &Plan, rows: &[CacheRow], events: &[Event], now: Millis) -> Vec<Validated> {
+/// All such steps of a run's plan, in its order, and where it is a run of checks those
+/// too that run every time. `events` are the run's.
+pub fn all(
+    run: &RunState,
+    rows: &[CacheRow],
+    events: &[Event],
+    every: bool,
+    now: Millis,
+) -> Vec<Validated> {
+    let plan = run.plan();
     let known: BTreeMap<&str, &CacheRow> = rows
         .iter()
         .filter(|row| row.plan == *plan.id)
@@ -66,7 +77,18 @@ pub fn all(plan: &Plan, rows: &[CacheRow], events: &[Event], now: Millis) -> Vec
         }
     }
     let steps = plan.indices().filter_map(|ix| {
-        let cache = plan[ix].cache.as_deref()?;
+        let Some(cache) = plan[ix].cache.as_deref() else {
+            let record = run.step(ix);
+            let is_check = every && !matches!(plan[ix].action, Action::Group);
+            return is_check.then(|| Validated {
+                step: ix,
+                standing: Standing::EveryTime {
+                    word: record.word(),
+                },
+                age_ms: (record.ended_at != 0).then(|| now.saturating_sub(record.ended_at)),
+                stale_because: None,
+            });
+        };
         let row = known.get(&*plan[ix].id).copied();
         Some(Validated {
             step: ix,
@@ -102,7 +124,7 @@ fn standing(cache: &Cache, row: Option<&CacheRow>, now: Millis) -> Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::testing::{self, NOON};
+    use crate::view::testing::{self, NOON, Story};
     use std::time::Duration;
 
     #[test]
@@ -130,7 +152,12 @@ mod tests {
             row("c", State::Succeeded, 9_999_000),
             row("d", failed, 1_000),
         ];
-        let found = all(&plan, &rows, &[], NOON);
+        let run = Story::begin(plan).run;
+        let found = all(&run, &rows, &[], false, NOON);
+        let every = all(&run, &rows, &[], true, NOON);
+        assert_eq!(every[..5], found[..]);
+        let pending = Standing::EveryTime { word: "pending" };
+        assert_eq!((&every[5].standing, every[5].age_ms), (&pending, None));
         let told: Vec<_> = found.iter().map(|one| one.standing.clone()).collect();
         assert_eq!(
             told,

@@ -61,13 +61,14 @@ fn project(reader: &Reader<'_>, store: &Store, checked: Checked) -> Result<Proje
 fn last(reader: &Reader<'_>, store: &Store, root: &str, run_id: String) -> Result<Last, Trouble> {
     let rows = store.cache_rows(root)?;
     reader.recorded(&run_id, |recorded| {
-        let plan = recorded.state.plan().clone();
+        let run = &recorded.state;
+        // What a run of checks is begun by is on its command line.
+        let is_checks = recorded.row.command_line.iter().any(|word| word == "check");
         Ok(Last {
-            steps: validated::all(&plan, &rows, &recorded.events, reader.now),
-            // What a run of checks is begun by is on its command line.
-            is_checks: recorded.row.command_line.iter().any(|word| word == "check"),
+            steps: validated::all(run, &rows, &recorded.events, is_checks, reader.now),
+            is_checks,
             run_id: run_id.clone(),
-            plan,
+            plan: run.plan().clone(),
         })
     })
 }

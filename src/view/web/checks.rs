@@ -50,7 +50,7 @@ pub fn page(model: &Model<'_>) -> Page {
         live: Live::All,
         body: html! {
             h1 { "Checks" }
-            p .faint { "By what is remembered. Files are looked at when a check's turn comes: one that is valid here still runs where something that it reads has changed." }
+            p .faint { "By what is remembered and how they ended last. Files are looked at when a check's turn comes: one that is valid here still runs where something that it reads has changed." }
             @if model.projects.is_empty() {
                 p .empty { "Nothing is remembered of any check. " code { "quintet check" } " runs those of a project." }
             }
@@ -94,6 +94,7 @@ fn row(project: &Project, last: &Last, one: &Validated, model: &Model<'_>) -> Ma
         }
         Standing::Failed { .. } => ("failed", String::new()),
         Standing::Doubtful | Standing::Unknown => ("pending", String::new()),
+        Standing::EveryTime { word } => (*word, "runs every time".into()),
     };
     html! {
         tr {

@@ -244,7 +244,7 @@ fn head(model: &Model<'_>) -> Markup {
         }
         (control::of_run(model.subject, model.events, model.control))
         p { (progress(run)) }
-        progress max="100" value=(words::percent(run.counts())) aria-label="Progress" {}
+        progress max="100" value=(words::percent(run.counts())) data-state=(model.subject.word()) aria-label="Progress" {}
     }
 }
 
