@@ -10,3 +10,4 @@ mod output;
 mod pages;
 mod server;
 mod start;
+mod streams;
