@@ -156,16 +156,22 @@ fn every_page_can_be_used_by_everybody_at_every_width() {
         );
     }
     let runs = world.server.get("/api/v1/runs").json()["runs"].clone();
-    let named = |name: &str| {
-        let runs = runs.as_array().expect("a list");
-        let run = runs.iter().find(|run| run["name"].as_str() == Some(name));
-        run.unwrap_or_else(|| panic!("{name} has run: {runs:#?}"))["run_id"].clone()
+    let runs = runs.as_array().expect("a list");
+    let named = |name: &str| -> Vec<&str> {
+        let fit = runs.iter().filter(|run| run["name"] == name);
+        fit.map(|run| run["run_id"].as_str().expect("an id"))
+            .collect()
     };
-    let agents = named("improve");
-    let agents = format!("/runs/{}?tab=graph", agents.as_str().expect("an id"));
+    let agents = format!("/runs/{}?tab=graph", named("improve")[0]);
+    let (newer, older) = (named("Release")[0], named("Release")[1]);
+    let compare = format!("/compare?a={older}&b={newer}");
+    let more = [
+        (agents.as_str(), "agents-graph"),
+        (compare.as_str(), "compare"),
+    ];
     let pages = PAGES.iter().copied();
     let mut found = Vec::new();
-    for (path, name) in pages.chain([(agents.as_str(), "agents-graph")]) {
+    for (path, name) in pages.chain(more) {
         for (width, size) in [("desktop", DESKTOP), ("phone", PHONE)] {
             for dark in [false, true] {
                 browser.size(size);
