@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -14,7 +15,7 @@ use utoipa::ToSchema;
 use super::trouble::Trouble;
 
 /// What kind of thing a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Job,
@@ -23,6 +24,7 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// As messages spell it.
     pub fn word(self) -> &'static str {
         match self {
             Kind::Job => "job",

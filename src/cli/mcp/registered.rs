@@ -17,28 +17,10 @@ use crate::cli::{agent, config, list, orchestration, orchestration_run, plan_tas
 use crate::load::jobs::Config;
 use crate::plan::Plan;
 
+pub use crate::serve::desk::Kind;
+
 /// Of each kind so many are listed at once.
 const MOST_LISTED: usize = 200;
-
-/// What kind of thing a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Job,
-    Task,
-    Orchestration,
-}
-
-impl Kind {
-    /// As messages spell it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::Job => "job",
-            Kind::Task => "task",
-            Kind::Orchestration => "orchestration",
-        }
-    }
-}
 
 /// What can be previewed and started.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]

@@ -16,7 +16,7 @@ use crate::cli::mcp::registered::{self, Target};
 use crate::cli::plan;
 use crate::cli::previews::{Previews, locked, redeem};
 use crate::plan::Plan;
-use crate::serve::desk::{Begin, Check, Desk, Kind, Named, Preview, Refusal, Subject};
+use crate::serve::desk::{Begin, Check, Desk, Named, Preview, Refusal, Subject};
 use crate::view::escape::printable;
 
 /// No preview is longer, in characters.
@@ -90,11 +90,7 @@ impl Registered {
 
 fn target(named: &Named) -> Target {
     Target {
-        kind: match named.kind {
-            Kind::Job => registered::Kind::Job,
-            Kind::Task => registered::Kind::Task,
-            Kind::Orchestration => registered::Kind::Orchestration,
-        },
+        kind: named.kind,
         name: named.name.clone(),
         goal: named.goal.clone(),
         task: named.task.clone(),
