@@ -5,7 +5,10 @@ mod support;
 
 mod bounds;
 mod control;
+mod described;
 mod gate;
+mod going;
+mod interface;
 mod output;
 mod pages;
 mod server;
