@@ -313,6 +313,32 @@ fn answers_are_as_they_are_described() {
     assert_eq!(left, BTreeSet::new(), "not tried");
 }
 
+#[test]
+fn a_stream_begins_after_any_number_and_says_so_when_a_run_is_over() {
+    let (test, server, run) = seen();
+    let asks = test.quintet(&["run", "asks.json"]).status(130).start();
+    let _asks = Going::on(asks);
+    eventually("it runs", || {
+        server.get("/api/v1/runs/last").json()["counts"]["running"] == 1
+    });
+    let listen = |run: &str, after: u64, headers: &[(&str, &str)]| {
+        let path = format!("/api/v1/runs/{run}/events/stream?after={after}");
+        let answer = server.beginning("GET", &path, headers, "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
+    };
+    let all = listen(&run, 0, &[]);
+    assert!(all.contains("event: run_started"), "{all}");
+    assert!(all.contains("event: over"), "{all}");
+    let again = listen(&run, 0, &[("Last-Event-ID", "1")]);
+    assert!(!again.contains("event: run_started"), "{again}");
+    assert!(again.contains("event: step_claimed"), "{again}");
+    for run in [&run, "last"] {
+        let none = listen(run, u64::MAX, &[]);
+        assert!(!none.contains("event: error"), "{none}");
+    }
+}
+
 /// A server over a run that has failed, which is named, and a file of checks.
 fn seen() -> (Test, Server, String) {
     let test = Test::new()
