@@ -12,7 +12,8 @@ use crate::serve::routes::App;
 use crate::serve::trouble::{ErrorBody, Trouble};
 use crate::store::{RunFilter, StoredState};
 use crate::view::runs::{self, Listed, RunListed};
-use crate::view::status::{self, RunTold};
+use crate::view::standing::RunTold;
+use crate::view::status;
 use crate::view::time;
 use crate::view::timeline::Timeline;
 

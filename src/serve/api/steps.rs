@@ -10,7 +10,7 @@ use crate::serve::address::{Path, Query};
 use crate::serve::routes::App;
 use crate::serve::trouble::{ErrorBody, Trouble};
 use crate::view::order::sections;
-use crate::view::status::{self, StepTold};
+use crate::view::standing::{self, StepTold};
 use crate::view::step::{self, StepPlanned};
 use crate::view::timeline::{AttemptTold, Timeline};
 use crate::view::web::step::attempts;
@@ -68,7 +68,7 @@ pub async fn one(
             };
             Ok(json!(StepAnswer {
                 run_id: recorded.run_id(),
-                step: status::step(subject, section.and_then(|section| section.group), ix),
+                step: standing::step(subject, section.and_then(|section| section.group), ix),
                 attempts: timeline.told(plan),
                 why: why::told(question, reader.zone()),
                 plan: step::told(plan, ix),
