@@ -168,10 +168,15 @@ impl<T: DeserializeOwned> FromRequest<App> for Asked<T> {
         };
         let body = tokio::time::timeout(BODY_PATIENCE, body).await;
         let body = body.map_err(too_late)?.map_err(too_much)?;
+        let wrong =
+            |why: String| Trouble::bad(format!("this is not what is asked for here: {why}"));
+        // A list would pass for an object, its values for the fields in their order: `[]`
+        // for one that need not say anything.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(wrong("it is no object".into()));
+        }
         let asked = serde_json::from_slice(&body);
-        asked
-            .map(Asked)
-            .map_err(|error| Trouble::bad(format!("this is not what is asked for here: {error}")))
+        asked.map(Asked).map_err(|error| wrong(error.to_string()))
     }
 }
 

@@ -158,7 +158,7 @@ impl Listener {
             let piece = self.world.read(move |reader| {
                 reader.recorded(&id, |run| {
                     let last = run.state.seq();
-                    if last > after + FAR {
+                    if last.saturating_sub(after) > FAR {
                         return Ok((last, Vec::new(), run.is_over()));
                     }
                     let from = run.events.partition_point(|event| event.seq <= after);

@@ -15,6 +15,7 @@
 //! The only room with an async runtime: a thousand listeners are a thousand sockets,
 //! not a thousand threads.
 
+mod address;
 mod api;
 mod control;
 pub mod desk;

@@ -40,6 +40,7 @@ pub mod progress;
 pub mod recorded;
 pub mod result;
 pub mod runs;
+pub mod standing;
 pub mod status;
 pub mod step;
 pub mod style;

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use jiff::tz::TimeZone;
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::escape::clean;
 use super::style::{self, HEADING};
@@ -38,6 +40,29 @@ impl Listed {
         };
         Some(until.saturating_sub(self.row.started_at?))
     }
+}
+
+/// A run in the list, for programs. Moments are RFC 3339.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunListed<'a> {
+    run_id: &'a str,
+    plan_id: &'a str,
+    /// The plan's.
+    name: &'a str,
+    version: &'a str,
+    /// `pending`, `running`, `succeeded`, `failed`, `canceled` or `quarantined`.
+    state: &'static str,
+    /// It has not ended, and no engine drives it any more.
+    interrupted: bool,
+    created_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    /// How long it took, or has taken so far; unknown where it was interrupted.
+    duration_ms: Option<u64>,
+    exit_code: Option<i32>,
+    error_message: Option<&'a str>,
+    /// With which words it was begun.
+    command_line: &'a [String],
 }
 
 /// The runs that fit, newest first, each with whether it was interrupted.
@@ -96,28 +121,33 @@ pub fn table(
     Ok(())
 }
 
+/// The list for programs.
+pub fn told(runs: &[Listed], now: Millis) -> Vec<RunListed<'_>> {
+    let moment = |at: Millis| rfc3339(at).to_string();
+    let told = runs.iter().map(|run| {
+        let row = &run.row;
+        RunListed {
+            run_id: &row.run_id,
+            plan_id: &row.plan_id,
+            name: &row.name,
+            version: &row.version,
+            state: row.state.word(),
+            interrupted: run.interrupted,
+            created_at: moment(row.created_at),
+            started_at: row.started_at.map(moment),
+            ended_at: row.ended_at.map(moment),
+            duration_ms: run.duration_ms(now),
+            exit_code: row.exit_code,
+            error_message: row.error_message.as_deref(),
+            command_line: &row.command_line,
+        }
+    });
+    told.collect()
+}
+
 /// The list as JSON.
 pub fn json(runs: &[Listed], now: Millis) -> Value {
-    let moment = |at: Option<Millis>| at.map(|at| rfc3339(at).to_string());
-    let runs = runs.iter().map(|run| {
-        let row = &run.row;
-        json!({
-            "run_id": row.run_id,
-            "plan_id": row.plan_id,
-            "name": row.name,
-            "version": row.version,
-            "state": row.state.word(),
-            "interrupted": run.interrupted,
-            "created_at": moment(Some(row.created_at)),
-            "started_at": moment(row.started_at),
-            "ended_at": moment(row.ended_at),
-            "duration_ms": run.duration_ms(now),
-            "exit_code": row.exit_code,
-            "error_message": row.error_message,
-            "command_line": row.command_line,
-        })
-    });
-    runs.collect()
+    json!(told(runs, now))
 }
 
 #[cfg(test)]

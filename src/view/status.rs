@@ -3,7 +3,6 @@
 //! Both are functions of the state, the moment and what the store knows
 //! beside it; nothing here asks for more.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use jiff::tz::TimeZone;
@@ -11,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::escape::clean;
 use super::order::sections;
+use super::standing;
 use super::style::{self, FAINT, HEADING};
 use super::time::{date_and_clock, so_far, took};
-use super::timeline::{Timeline, signal};
+use super::timeline::Timeline;
 use super::words;
-use crate::plan::{Plan, StepIx, Verdict};
-use crate::run::record::rfc3339;
-use crate::run::{Millis, Reason, RunState, StepState};
+use crate::plan::{Plan, StepIx};
+use crate::run::{Millis, RunState};
 
 /// The run to show, at a moment.
 #[derive(Clone, Copy)]
@@ -201,98 +200,7 @@ pub(super) fn attempts(run: &RunState, ix: StepIx) -> String {
 
 /// Everything, for programs. `active` is the list of runs that go on now.
 pub fn json(subject: Subject<'_>, timeline: &Timeline, active: Value) -> Value {
-    let Subject { run_id, run, .. } = subject;
-    let plan = run.plan();
-    let counts = run.counts();
-    let moment = |at: Millis| (at != 0).then(|| rfc3339(at).to_string());
-    json!({
-        "run": {
-            "run_id": run_id,
-            "plan_id": plan.id,
-            "name": plan.name,
-            "version": plan.version,
-            "state": words::run_word(run),
-            "phase": words::run_phase(run),
-            "interrupted": subject.interrupted,
-            "started_at": moment(run.started_at()),
-            "ended_at": moment(run.ended_at()),
-            "duration_ms": subject.duration_ms(),
-            "reason": run.ended_because().map(Reason::to_string),
-            "engine": run.engine(),
-        },
-        "progress_pct": (words::percent(counts) * 10.0).round() / 10.0,
-        "counts": {
-            "total": counts.total,
-            "completed": counts.settled(),
-            "succeeded": counts.succeeded,
-            "fresh": counts.fresh,
-            "remedied": counts.remedied,
-            "failed": counts.failed,
-            "skipped": counts.skipped,
-            "canceled": counts.canceled,
-            "running": run.running().count(),
-        },
-        "warnings": ids(plan, &run.tolerated_failures()),
-        "restart_required": ids(plan, &run.succeeded_with(Verdict::RestartRequired)),
-        "needs_handling": ids(plan, &run.succeeded_with(Verdict::NeedsHandling)),
-        "steps": steps(subject),
-        "timeline": timeline.json(plan),
-        "active_runs": active,
-    })
-}
-
-fn steps(subject: Subject<'_>) -> Value {
-    let order = sections(subject.run.plan());
-    let all = order
-        .iter()
-        .flat_map(|section| section.steps.iter().map(|ix| (section.group, *ix)));
-    all.map(|(group, ix)| step(subject, group, ix)).collect()
-}
-
-/// One step as it stands, for programs; `group` is the heading that people find it under.
-pub fn step(subject: Subject<'_>, group: Option<&str>, ix: StepIx) -> Value {
-    let Subject { run, now, .. } = subject;
-    let (plan, record) = (run.plan(), run.step(ix));
-    let step = &plan[ix];
-    let last = record.last.end();
-    let last = last.as_deref();
-    let moment = |at: Millis| (at != 0).then(|| rfc3339(at).to_string());
-    let reason = match &record.state {
-        StepState::Settled { reason, .. } => reason.as_deref(),
-        _ => None,
-    };
-    let note = words::note(run, ix, now);
-    let mut shown: BTreeMap<&str, Value> = BTreeMap::from([
-        ("step_id", json!(step.id)),
-        ("name", json!(step.name.as_ref().unwrap_or(&step.id))),
-        ("group", json!(group)),
-        ("state", json!(record.word())),
-        ("note", json!((!note.is_empty()).then_some(note))),
-        ("reason", json!(reason)),
-        ("attempts", json!(words::attempts_made(record))),
-        ("end", json!(last.map(|end| end.end()))),
-        ("verdict", json!(last.map(|end| end.verdict))),
-        ("exit_code", json!(last.and_then(|end| end.exit.code()))),
-        ("signal", json!(last.and_then(|end| signal(&end.exit)))),
-        ("masked", json!(last.map_or(0, |end| end.output.masked))),
-        (
-            "dropped_bytes",
-            json!(last.map_or(0, |end| end.output.dropped)),
-        ),
-        ("error", json!(last.and_then(|end| end.error.as_deref()))),
-        ("started_at", json!(moment(record.started_at))),
-        ("ended_at", json!(moment(record.ended_at))),
-        ("duration_ms", json!(words::duration_ms(run, ix, now))),
-        ("needs", ids(plan, &step.needs)),
-    ]);
-    if record.outcome().is_none() {
-        shown.insert("waits_for", ids(plan, &words::waits_for(run, ix)));
-    }
-    json!(shown)
-}
-
-fn ids(plan: &Plan, steps: &[StepIx]) -> Value {
-    steps.iter().map(|ix| json!(plan[*ix].id)).collect()
+    json!(standing::told(subject, timeline, active))
 }
 
 #[cfg(test)]

@@ -2,13 +2,15 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::command::of_action;
 use super::escape::clean;
 use super::style::{FAINT, HEADING};
 use super::words;
-use crate::plan::{OnFailure, Plan, Step, StepIx};
+use crate::plan::{Absent, OnFailure, Plan, Step, StepIx};
 
 /// For people.
 ///
@@ -95,27 +97,64 @@ fn place(plan: &Plan, step: &Step) -> String {
     }
 }
 
+/// A step as its plan has it, for programs. Steps are named by their ids.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StepPlanned<'a> {
+    step_id: &'a str,
+    name: &'a str,
+    description: &'a str,
+    stage: Option<&'a str>,
+    #[schema(value_type = Vec<String>)]
+    tags: &'a [Box<str>],
+    needs: Vec<&'a str>,
+    /// Those that only come before it.
+    after: Vec<&'a str>,
+    condition: Option<&'a str>,
+    /// What it runs, as people are shown it.
+    command: String,
+    timeout_ms: Option<u64>,
+    /// How often it is tried again.
+    retries: u32,
+    critical: bool,
+    /// Why it does not run: `not_selected`, `disabled` or `removed`.
+    #[schema(value_type = Option<String>)]
+    absent: Option<Absent>,
+    #[schema(value_type = Vec<String>)]
+    notes: &'a [Box<str>],
+    /// Where it is written.
+    file: Option<&'a str>,
+    line: u32,
+}
+
 /// For programs.
-pub fn json(plan: &Plan, ix: StepIx) -> Value {
+pub fn told(plan: &Plan, ix: StepIx) -> StepPlanned<'_> {
     let step = &plan[ix];
-    let names = |of: &[StepIx]| -> Vec<&str> { of.iter().map(|ix| &*plan[*ix].id).collect() };
+    let names = |of: &[StepIx]| of.iter().map(|ix| &*plan[*ix].id).collect();
     let about = step.about.as_deref();
-    json!({
-        "step_id": step.id,
-        "name": step.name.as_deref().unwrap_or(&step.id),
-        "description": about.map_or("", |about| &about.description),
-        "stage": about.and_then(|about| about.stage.as_deref()),
-        "tags": step.tags,
-        "needs": names(&step.needs),
-        "after": names(&step.after),
-        "condition": step.when.as_ref().map(|when| when.text()),
-        "command": of_action(&step.action).to_string(),
-        "timeout_ms": step.policy.timeout.map(|limit| limit.as_millis() as u64),
-        "retries": step.policy.retry.count,
-        "critical": step.policy.critical,
-        "absent": step.absent,
-        "notes": about.map_or(&[][..], |about| &about.notes),
-        "file": plan.files.get(step.source.file as usize),
-        "line": step.source.line,
-    })
+    StepPlanned {
+        step_id: &step.id,
+        name: step.name.as_deref().unwrap_or(&step.id),
+        description: about.map_or("", |about| &about.description),
+        stage: about.and_then(|about| about.stage.as_deref()),
+        tags: &step.tags,
+        needs: names(&step.needs),
+        after: names(&step.after),
+        condition: step.when.as_ref().map(|when| when.text()),
+        command: of_action(&step.action).to_string(),
+        timeout_ms: step.policy.timeout.map(|limit| limit.as_millis() as u64),
+        retries: step.policy.retry.count,
+        critical: step.policy.critical,
+        absent: step.absent,
+        notes: about.map_or(&[][..], |about| &about.notes),
+        file: plan
+            .files
+            .get(step.source.file as usize)
+            .map(|file| &**file),
+        line: step.source.line,
+    }
+}
+
+/// The same as JSON.
+pub fn json(plan: &Plan, ix: StepIx) -> Value {
+    json!(told(plan, ix))
 }

@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::plan::Plan;
 use crate::run::record::rfc3339;
-use crate::run::{Attempt, Event, Exit, Finish, Kind, Millis, Role};
+use crate::run::{Attempt, End, Event, Exit, Finish, Kind, Millis, Role};
 
 /// Gathers the attempts of a run.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +27,30 @@ pub struct Bar {
     pub started_at: Millis,
     /// How it ended; it still runs, without.
     pub end: Option<Box<Finish>>,
+}
+
+/// One attempt, for programs. Moments are RFC 3339.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AttemptTold<'a> {
+    step_id: &'a str,
+    /// Which of the step's, from 1.
+    attempt: u32,
+    /// What it was for: `main`, `remedy` or `undo`.
+    #[schema(value_type = String)]
+    role: Role,
+    started_at: String,
+    /// Null while it runs, as is what follows.
+    ended_at: Option<String>,
+    /// `succeeded`, `failed`, `timed_out`, `canceled`, `failed_to_start` or `interrupted`.
+    #[schema(value_type = Option<String>)]
+    end: Option<End>,
+    exit_code: Option<i32>,
+    /// Which one ended it.
+    signal: Option<i32>,
+    /// In how many places of its output a secret was masked.
+    masked: u64,
+    /// How much of its output was not kept.
+    dropped_bytes: u64,
 }
 
 impl Timeline {
@@ -65,24 +91,29 @@ impl Timeline {
         }
     }
 
-    /// The attempts as JSON, in the order in which they began.
-    pub fn json(&self, plan: &Plan) -> Value {
+    /// The attempts for programs, in the order in which they began.
+    pub fn told<'p>(&self, plan: &'p Plan) -> Vec<AttemptTold<'p>> {
         let bars = self.bars.iter().map(|bar| {
             let end = bar.end.as_deref();
-            json!({
-                "step_id": plan[bar.attempt.step].id,
-                "attempt": bar.attempt.number,
-                "role": bar.attempt.role,
-                "started_at": rfc3339(bar.started_at).to_string(),
-                "ended_at": end.map(|end| rfc3339(end.ended_at).to_string()),
-                "end": end.map(|end| end.end()),
-                "exit_code": end.and_then(|end| end.exit.code()),
-                "signal": end.and_then(|end| signal(&end.exit)),
-                "masked": end.map_or(0, |end| end.output.masked),
-                "dropped_bytes": end.map_or(0, |end| end.output.dropped),
-            })
+            AttemptTold {
+                step_id: &plan[bar.attempt.step].id,
+                attempt: bar.attempt.number,
+                role: bar.attempt.role,
+                started_at: rfc3339(bar.started_at).to_string(),
+                ended_at: end.map(|end| rfc3339(end.ended_at).to_string()),
+                end: end.map(|end| end.end()),
+                exit_code: end.and_then(|end| end.exit.code()),
+                signal: end.and_then(|end| signal(&end.exit)),
+                masked: end.map_or(0, |end| end.output.masked),
+                dropped_bytes: end.map_or(0, |end| end.output.dropped),
+            }
         });
         bars.collect()
+    }
+
+    /// The same as JSON.
+    pub fn json(&self, plan: &Plan) -> Value {
+        json!(self.told(plan))
     }
 
     /// The step's own attempts, without those at undoing it.

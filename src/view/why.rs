@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::escape::clean;
 use super::events::{concerns, detail};
@@ -19,7 +20,7 @@ use super::words;
 use crate::plan::{OnFailure, Plan, StepIx};
 use crate::run::record::rfc3339;
 use crate::run::{
-    Event, Holder, Kind, Millis, Outcome, Reason, Role, RunPhase, RunState, StepState,
+    Event, Holder, Kind, Millis, Outcome, Reason, Role, RunPhase, RunState, Seq, StepState,
 };
 
 /// The step in question, and all that is known.
@@ -69,28 +70,75 @@ pub fn answer<'a>(question: Question<'a>, zone: &TimeZone) -> Answer<'a> {
     }
 }
 
-/// The answer as JSON.
-pub fn json(question: Question<'_>, zone: &TimeZone) -> Value {
+/// The answer for programs. Steps are named by their ids.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WhyTold<'a> {
+    step_id: &'a str,
+    /// `pending`, `running`, or how it was settled.
+    state: &'static str,
+    /// In order of importance; the first follows the step's name.
+    sentences: Vec<String>,
+    /// What happened to the step.
+    history: Vec<HappenedTold>,
+    /// Steps that it has to do with, by what they are to it.
+    neighbours: Vec<NeighboursTold<'a>>,
+}
+
+/// An event in words.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HappenedTold {
+    /// Its number.
+    #[schema(value_type = u64)]
+    seq: Seq,
+    /// RFC 3339.
+    at: String,
+    what: String,
+}
+
+/// Steps of which the same is to be said.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NeighboursTold<'a> {
+    /// Such as `it needs`.
+    what: &'static str,
+    /// How many there are; not all may be named.
+    total: usize,
+    steps: Vec<NeighbourTold<'a>>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NeighbourTold<'a> {
+    step_id: &'a str,
+    state: &'static str,
+}
+
+/// The answer for programs.
+pub fn told<'a>(question: Question<'a>, zone: &TimeZone) -> WhyTold<'a> {
     let Question { run, step: ix, .. } = question;
     let answer = answer(question, zone);
-    let neighbours = answer.neighbours.iter().map(|(what, steps)| {
-        let shown = steps
-            .iter()
-            .take(MOST_NEIGHBOURS)
-            .map(|ix| json!({ "step_id": run.plan()[*ix].id, "state": run.step(*ix).word() }));
-        json!({ "what": what, "total": steps.len(), "steps": shown.collect::<Value>() })
+    let neighbour = |ix: &StepIx| NeighbourTold {
+        step_id: &run.plan()[*ix].id,
+        state: run.step(*ix).word(),
+    };
+    let neighbours = answer
+        .neighbours
+        .iter()
+        .map(|(what, steps)| NeighboursTold {
+            what,
+            total: steps.len(),
+            steps: steps.iter().take(MOST_NEIGHBOURS).map(neighbour).collect(),
+        });
+    let history = answer.history.iter().map(|event| HappenedTold {
+        seq: event.seq,
+        at: rfc3339(event.at).to_string(),
+        what: detail(&event.kind, zone),
     });
-    let history = answer.history.iter().map(|event| {
-        let at = rfc3339(event.at).to_string();
-        json!({ "seq": event.seq, "at": at, "what": detail(&event.kind, zone) })
-    });
-    json!({
-        "step_id": run.plan()[ix].id,
-        "state": run.step(ix).word(),
-        "sentences": answer.sentences,
-        "history": history.collect::<Value>(),
-        "neighbours": neighbours.collect::<Value>(),
-    })
+    WhyTold {
+        step_id: &run.plan()[ix].id,
+        state: run.step(ix).word(),
+        neighbours: neighbours.collect(),
+        history: history.collect(),
+        sentences: answer.sentences,
+    }
 }
 
 /// Writes the answer.

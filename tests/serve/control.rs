@@ -166,7 +166,12 @@ fn a_body_that_says_anything_else_is_refused() {
     for (what, body) in [
         ("resume", ""),
         ("resume", "nonsense"),
+        ("resume", "[]"),
         ("resume", "[]garbage"),
+        ("cancel", "[]"),
+        ("cancel", "[true]"),
+        ("retry", r#"["second"]"#),
+        ("approve", r#"["second", "yes"]"#),
         ("resume", r#"{"args": ["--use-new-plan=/etc/passwd"]}"#),
         ("resume", r#"{"vars": {"a": "b"}}"#),
         ("cancel", r#"{"now": "yes"}"#),

@@ -5,7 +5,12 @@ mod support;
 
 mod bounds;
 mod control;
+mod described;
+mod fuzz;
 mod gate;
+mod going;
+mod hostile;
+mod interface;
 mod output;
 mod pages;
 mod server;

@@ -11,6 +11,12 @@ use crate::support::Test;
 /// Longer than any answer takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What a stream says after this is not waited for.
+const AT_ONCE: Duration = Duration::from_millis(50);
+
+/// More of an answer is not read; in bytes.
+const MOST: usize = 4 << 20;
+
 /// Ends with this.
 pub struct Server {
     child: Child,
@@ -53,7 +59,7 @@ impl Server {
             .current_dir(test.path("work"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(test.path("serve.stderr")).expect("a file"))
             .spawn()
             .expect("the server can be started");
         let mut line = String::new();
@@ -95,6 +101,36 @@ impl Server {
 
     /// Asks with the token and whatever more.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.raw(self.request(method, path, headers, body).as_bytes())
+    }
+
+    /// The same for what may be a stream: of one, only what it says at once.
+    pub fn beginning(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut stream = self.connect();
+        let request = self.request(method, path, headers, body);
+        let _ = stream.write_all(request.as_bytes());
+        let (mut came, mut piece) = (Vec::new(), [0; 4096]);
+        while came.len() < MOST {
+            match stream.read(&mut piece) {
+                Ok(n) if n > 0 => came.extend_from_slice(&piece[..n]),
+                _ => break,
+            }
+            if is_stream(&came) {
+                stream
+                    .set_read_timeout(Some(AT_ONCE))
+                    .expect("a time limit");
+            }
+        }
+        answer(&came)
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n",
             self.host, self.token
@@ -106,7 +142,7 @@ impl Server {
             request.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         request.push_str(&format!("\r\n{body}"));
-        self.raw(request.as_bytes())
+        request
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -124,6 +160,11 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn is_stream(came: &[u8]) -> bool {
+    let head = &came[..came.len().min(1024)];
+    String::from_utf8_lossy(head).contains("content-type: text/event-stream")
 }
 
 fn answer(came: &[u8]) -> Answer {

@@ -60,8 +60,8 @@ impl From<Preview> for Previewed {
 }
 
 /// What is registered: jobs, tasks, orchestrations and agents
-#[utoipa::path(get, path = "/registered", tag = "state", responses(
-    (status = 200, description = "a list for each kind", body = Value),
+#[utoipa::path(get, path = "/registered", operation_id = "list_registered", tag = "state", responses(
+    (status = 200, description = "a list for each kind, and the path of the `configuration`", body = Object),
     (status = 409, description = "the configuration is wrong", body = ErrorBody),
 ))]
 pub async fn registered(State(app): State<App>) -> Result<Json<Value>, Trouble> {
@@ -69,8 +69,8 @@ pub async fn registered(State(app): State<App>) -> Result<Json<Value>, Trouble> 
 }
 
 /// Show what a run of something that is registered would do
-#[utoipa::path(post, path = "/previews", tag = "control", request_body = Named, responses(
-    (status = 200, body = Previewed),
+#[utoipa::path(post, path = "/previews", operation_id = "preview", tag = "control", request_body = Named, responses(
+    (status = 200, description = "what it would do, and what begins it", body = Previewed),
     (status = 403, description = "the server changes nothing", body = ErrorBody),
     (status = 409, description = "nothing of that name is registered, or it could not run", body = ErrorBody),
 ))]
@@ -84,7 +84,7 @@ pub async fn preview(
 }
 
 /// Start what was previewed
-#[utoipa::path(post, path = "/runs", tag = "control", request_body = Start, responses(
+#[utoipa::path(post, path = "/runs", operation_id = "start_run", tag = "control", request_body = Start, responses(
     (status = 200, description = "it has begun", body = Done),
     (status = 403, description = "the server changes nothing", body = ErrorBody),
     (status = 409, description = "it was not previewed, or has changed since", body = ErrorBody),
@@ -103,8 +103,8 @@ pub async fn start(
 }
 
 /// Show what would be done about a check
-#[utoipa::path(post, path = "/checks/preview", tag = "control", request_body = Check, responses(
-    (status = 200, body = Previewed),
+#[utoipa::path(post, path = "/checks/preview", operation_id = "preview_check", tag = "control", request_body = Check, responses(
+    (status = 200, description = "what it would do, and what begins it", body = Previewed),
     (status = 403, description = "the server changes nothing", body = ErrorBody),
     (status = 409, description = "no such check is recorded", body = ErrorBody),
 ))]
@@ -118,7 +118,7 @@ pub async fn preview_check(
 }
 
 /// Run a check that was previewed, and its remedy if it fails
-#[utoipa::path(post, path = "/checks/remedy", tag = "control", request_body = Remedy, responses(
+#[utoipa::path(post, path = "/checks/remedy", operation_id = "remedy_check", tag = "control", request_body = Remedy, responses(
     (status = 200, description = "it has begun", body = Done),
     (status = 403, description = "the server changes nothing", body = ErrorBody),
     (status = 409, description = "it was not previewed, or has changed since", body = ErrorBody),

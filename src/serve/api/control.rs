@@ -7,11 +7,12 @@
 use std::ffi::OsString;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::run::{Outcome, Seq, StepState};
+use crate::serve::address::Path;
 use crate::serve::control::{Asked, Came};
 use crate::serve::routes::App;
 use crate::serve::trouble::{ErrorBody, Trouble};
@@ -81,7 +82,7 @@ pub enum Answer {
 }
 
 /// Stop a run
-#[utoipa::path(post, path = "/runs/{run}/cancel", tag = "control", params(
+#[utoipa::path(post, path = "/runs/{run}/cancel", operation_id = "cancel_run", tag = "control", params(
     ("run" = String, Path, description = "its whole id"),
 ), request_body = Cancel, responses(
     (status = 200, description = "it is asked to stop", body = Done),
@@ -108,7 +109,7 @@ pub async fn cancel(
 /// Go on with a run that was interrupted, failed or canceled
 ///
 /// By the plan it has. What has succeeded is not done again.
-#[utoipa::path(post, path = "/runs/{run}/resume", tag = "control", params(
+#[utoipa::path(post, path = "/runs/{run}/resume", operation_id = "resume_run", tag = "control", params(
     ("run" = String, Path, description = "its whole id"),
 ), request_body = Nothing, responses(
     (status = 200, description = "it goes on", body = Done),
@@ -129,7 +130,7 @@ pub async fn resume(
 /// Also one whose end nobody saw and that says `idempotent: false`: this is the person's
 /// word that it may. Whatever else has not succeeded is tried again as well, as always
 /// when a run goes on.
-#[utoipa::path(post, path = "/runs/{run}/retry", tag = "control", params(
+#[utoipa::path(post, path = "/runs/{run}/retry", operation_id = "retry_step", tag = "control", params(
     ("run" = String, Path, description = "its whole id"),
 ), request_body = Retry, responses(
     (status = 200, description = "it goes on", body = Done),
@@ -157,7 +158,7 @@ pub async fn retry(
 }
 
 /// Answer what a step asks before it runs
-#[utoipa::path(post, path = "/runs/{run}/approve", tag = "control", params(
+#[utoipa::path(post, path = "/runs/{run}/approve", operation_id = "approve_step", tag = "control", params(
     ("run" = String, Path, description = "its whole id"),
 ), request_body = Approve, responses(
     (status = 200, description = "the answer is recorded", body = Done),

@@ -2,37 +2,81 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::run::record::rfc3339;
 use crate::serve::pages::locks::names;
 use crate::serve::routes::App;
-use crate::serve::trouble::{ErrorBody, Trouble};
+use crate::serve::trouble::Trouble;
+use crate::view::web::locks::Name;
+
+/// What is held or wanted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Locks {
+    locks: Vec<LockTold>,
+}
+
+/// A lock, pool or resource.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LockTold {
+    /// `lock deploy`, as records spell it.
+    name: String,
+    held: Vec<HolderTold>,
+    /// How many stand in its queue: also those that are in no record yet.
+    waiting: usize,
+    /// Steps that the record says wait for it.
+    steps: Vec<WaiterTold>,
+}
+
+/// Who holds how many units. One that has not said who it is has only these.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HolderTold {
+    units: u64,
+    run_id: Option<String>,
+    step: Option<String>,
+    pid: Option<u32>,
+    /// RFC 3339.
+    since: Option<String>,
+}
+
+/// A step that waits.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WaiterTold {
+    run_id: String,
+    step: String,
+}
 
 /// Locks, pools and resources of which something is held or wanted
-#[utoipa::path(get, path = "/locks", tag = "state", responses(
-    (status = 200, description = "`locks`: for each name who holds how many units since when, how many wait, and which steps of recorded runs those are", body = Value),
-    (status = 500, body = ErrorBody),
+#[utoipa::path(get, path = "/locks", operation_id = "list_locks", tag = "state", responses(
+    (status = 200, description = "each by its name", body = Locks),
 ))]
-pub async fn list(State(app): State<App>) -> Result<Json<Value>, Trouble> {
+pub async fn list(State(app): State<App>) -> Result<Json<Locks>, Trouble> {
     let names = app.world.read(names).await?;
-    let told = names.iter().map(|name| {
-        let held = name.held.iter().map(|(units, holder)| {
-            json!({
-                "units": units,
-                "run_id": holder.as_ref().map(|holder| &holder.run),
-                "step": holder.as_ref().map(|holder| &holder.step),
-                "pid": holder.as_ref().map(|holder| holder.pid),
-                "since": holder.as_ref().map(|holder| rfc3339(holder.since).to_string()),
-            })
-        });
-        let steps = name.steps.iter();
-        json!({
-            "name": name.on,
-            "held": held.collect::<Vec<_>>(),
-            "waiting": name.waiting,
-            "steps": steps.map(|of| json!({ "run_id": of.run_id, "step": of.step })).collect::<Vec<_>>(),
-        })
+    Ok(Json(Locks {
+        locks: names.into_iter().map(lock).collect(),
+    }))
+}
+
+fn lock(name: Name) -> LockTold {
+    let held = name.held.iter().map(|(units, holder)| {
+        let holder = holder.as_ref();
+        HolderTold {
+            units: *units,
+            run_id: holder.map(|holder| holder.run.to_string()),
+            step: holder.map(|holder| holder.step.to_string()),
+            pid: holder.map(|holder| holder.pid),
+            since: holder.map(|holder| rfc3339(holder.since).to_string()),
+        }
     });
-    Ok(Json(json!({ "locks": told.collect::<Vec<_>>() })))
+    let steps = name.steps.iter().map(|of| WaiterTold {
+        run_id: of.run_id.clone(),
+        step: of.step.clone(),
+    });
+    LockTold {
+        held: held.collect(),
+        waiting: name.waiting,
+        steps: steps.collect(),
+        name: name.on,
+    }
 }

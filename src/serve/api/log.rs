@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +19,7 @@ use utoipa::IntoParams;
 
 use crate::engine::written::Live;
 use crate::run::Role;
+use crate::serve::address::{Path, Query};
 use crate::serve::output::Run;
 use crate::serve::routes::App;
 use crate::serve::trouble::{ErrorBody, Trouble};
@@ -63,12 +64,12 @@ pub struct Which {
 ///
 /// Byte for byte, whatever it is. `x-next` is where the next piece begins, `x-length`
 /// how much there is; with `x-open: 1` the attempt runs and may write more.
-#[utoipa::path(get, path = "/runs/{run}/log", tag = "output", params(
+#[utoipa::path(get, path = "/runs/{run}/log", operation_id = "get_log", tag = "output", params(
     ("run" = String, Path, description = "its id, the beginning or end of it, or `last`"),
     Which,
 ), responses(
-    (status = 200, content_type = "text/plain", body = String),
-    (status = 404, body = ErrorBody),
+    (status = 200, description = "what was written", content_type = "text/plain", body = String),
+    (status = 404, description = "there is no such run, or no such step in it", body = ErrorBody),
 ))]
 pub async fn log(
     State(app): State<App>,

@@ -8,6 +8,7 @@ pub mod begin;
 mod checks;
 mod control;
 mod definitions;
+mod description;
 mod events;
 mod locks;
 mod log;
@@ -18,24 +19,13 @@ mod steps;
 use axum::Json;
 use axum::Router;
 use axum::routing::get;
-use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::routes::App;
 
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "quintet",
-        description = "Runs, as they are recorded and as they go on."
-    ),
-    servers((url = "/api/v1"))
-)]
-struct Described;
-
 pub fn router() -> Router<App> {
-    let (router, description) = OpenApiRouter::with_openapi(Described::openapi())
+    let (router, description) = OpenApiRouter::with_openapi(description::begun())
         .routes(routes!(runs::list, begin::start))
         .routes(routes!(runs::one))
         .routes(routes!(steps::one))
@@ -57,5 +47,6 @@ pub fn router() -> Router<App> {
         .routes(routes!(control::retry))
         .routes(routes!(control::approve))
         .split_for_parts();
+    let description = description::completed(description);
     router.route("/openapi.json", get(|| async move { Json(description) }))
 }

@@ -1,16 +1,18 @@
 //! `/runs`: the runs that are recorded, and one of them as it stands.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
+use crate::serve::address::{Path, Query};
 use crate::serve::routes::App;
 use crate::serve::trouble::{ErrorBody, Trouble};
 use crate::store::{RunFilter, StoredState};
-use crate::view::runs::{self, Listed};
+use crate::view::runs::{self, Listed, RunListed};
+use crate::view::standing::RunTold;
 use crate::view::status;
 use crate::view::time;
 use crate::view::timeline::Timeline;
@@ -67,10 +69,17 @@ impl Which {
     }
 }
 
+/// Runs, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+struct Runs<'a> {
+    runs: Vec<RunListed<'a>>,
+    /// `before` of the next page, where there may be one.
+    next: Option<i64>,
+}
+
 /// The runs that fit, newest first
-#[utoipa::path(get, path = "/runs", tag = "runs", params(Which), responses(
-    (status = 200, description = "`runs`, and `next`: `before` of the next page", body = Value),
-    (status = 400, body = ErrorBody),
+#[utoipa::path(get, path = "/runs", operation_id = "list_runs", tag = "runs", params(Which), responses(
+    (status = 200, description = "a page of them", body = Runs),
 ))]
 pub async fn list(
     State(app): State<App>,
@@ -89,17 +98,18 @@ pub async fn list(
             .last()
             .filter(|_| is_page)
             .map(|run: &Listed| run.row.key);
-        Ok(json!({ "runs": runs::json(&listed, reader.now), "next": next }))
+        let runs = runs::told(&listed, reader.now);
+        Ok(json!(Runs { runs, next }))
     });
     Ok(Json(listed.await?))
 }
 
 /// A run as it stands
-#[utoipa::path(get, path = "/runs/{run}", tag = "runs", params(
+#[utoipa::path(get, path = "/runs/{run}", operation_id = "get_run", tag = "runs", params(
     ("run" = String, Path, description = "its id, the beginning or end of it, or `last`"),
 ), responses(
-    (status = 200, description = "as `quintet status --json` gives it", body = Value),
-    (status = 404, body = ErrorBody),
+    (status = 200, description = "as `quintet status --json` gives it", body = RunTold),
+    (status = 404, description = "there is no such run", body = ErrorBody),
 ))]
 pub async fn one(State(app): State<App>, Path(run): Path<String>) -> Result<Json<Value>, Trouble> {
     let told = app.world.read(move |reader| {

@@ -1,18 +1,20 @@
 //! `/runs/{run}/step`: one step of a run, and why it is as it is.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use serde::Deserialize;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
+use crate::serve::address::{Path, Query};
 use crate::serve::routes::App;
 use crate::serve::trouble::{ErrorBody, Trouble};
 use crate::view::order::sections;
-use crate::view::timeline::Timeline;
+use crate::view::standing::{self, StepTold};
+use crate::view::step::{self, StepPlanned};
+use crate::view::timeline::{AttemptTold, Timeline};
 use crate::view::web::step::attempts;
-use crate::view::why::{self, Question};
-use crate::view::{status, step};
+use crate::view::why::{self, Question, WhyTold};
 
 /// Which step.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -23,13 +25,24 @@ pub struct Which {
     pub step: String,
 }
 
+/// A step, by all that is known of it.
+#[derive(Debug, Serialize, ToSchema)]
+struct StepAnswer<'a> {
+    run_id: &'a str,
+    step: StepTold<'a>,
+    /// Its own, and those of its remedy and its undo.
+    attempts: Vec<AttemptTold<'a>>,
+    why: WhyTold<'a>,
+    plan: StepPlanned<'a>,
+}
+
 /// A step as it stands, and why
-#[utoipa::path(get, path = "/runs/{run}/step", tag = "runs", params(
+#[utoipa::path(get, path = "/runs/{run}/step", operation_id = "get_step", tag = "runs", params(
     ("run" = String, Path, description = "its id, the beginning or end of it, or `last`"),
     Which,
 ), responses(
-    (status = 200, description = "`step`, as `quintet status --json` gives it; `attempts`, as its timeline does; `why`; and `plan`: the step as its plan has it", body = Value),
-    (status = 404, body = ErrorBody),
+    (status = 200, description = "the step", body = StepAnswer),
+    (status = 404, description = "there is no such run, or no such step in it", body = ErrorBody),
 ))]
 pub async fn one(
     State(app): State<App>,
@@ -53,12 +66,12 @@ pub async fn one(
                 now: reader.now,
                 interrupted: subject.interrupted,
             };
-            Ok(json!({
-                "run_id": recorded.run_id(),
-                "step": status::step(subject, section.and_then(|section| section.group), ix),
-                "attempts": timeline.json(plan),
-                "why": why::json(question, reader.zone()),
-                "plan": step::json(plan, ix),
+            Ok(json!(StepAnswer {
+                run_id: recorded.run_id(),
+                step: standing::step(subject, section.and_then(|section| section.group), ix),
+                attempts: timeline.told(plan),
+                why: why::told(question, reader.zone()),
+                plan: step::told(plan, ix),
             }))
         })
     });

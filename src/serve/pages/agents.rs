@@ -1,9 +1,10 @@
 //! `/agents`: what agents did in the runs of orchestrations.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 
+use crate::serve::address::Query;
 use crate::serve::routes::App;
 use crate::view::orchestration;
 use crate::view::web::agents::{Model, Shown, page as view};

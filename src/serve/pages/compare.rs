@@ -1,9 +1,10 @@
 //! `/compare?a=RUN&b=RUN`: two runs side by side.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 
+use crate::serve::address::Query;
 use crate::serve::routes::App;
 use crate::serve::trouble::Trouble;
 use crate::serve::world::Reader;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 
+use crate::serve::address::Query;
 use crate::serve::routes::App;
 use crate::serve::trouble::Trouble;
 use crate::store::{Cell, Recent, Store, StoreError};

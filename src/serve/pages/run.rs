@@ -1,10 +1,11 @@
 //! `/runs/{run}`: one run, looked at in several ways, now or at an earlier moment.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 
 use crate::run::{Event, Seq};
+use crate::serve::address::{Path, Query};
 use crate::serve::output::Run;
 use crate::serve::routes::App;
 use crate::serve::trouble::Trouble;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 
+use crate::serve::address::Query;
 use crate::serve::api::runs::Which;
 use crate::serve::routes::App;
 use crate::store::{Recent, Store, StoreError};

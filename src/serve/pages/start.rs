@@ -1,9 +1,10 @@
 //! `/start`: what can be begun; and previews of it, from which it begins.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::serve::address::Query;
 use crate::serve::api::begin::fields;
 use crate::serve::desk::{Check, Named, Subject};
 use crate::serve::routes::App;

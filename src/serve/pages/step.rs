@@ -1,11 +1,12 @@
 //! `/runs/{run}/step`: one step of a run, and why it is as it is.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::run::seen;
 use crate::run::Seq;
+use crate::serve::address::{Path, Query};
 use crate::serve::output::Run;
 use crate::serve::routes::App;
 use crate::view::web::step::{Model, page as view};
