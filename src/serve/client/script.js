@@ -54,7 +54,7 @@
     // A page that was asked for later counts.
     if (turn !== latest) return;
     if (response.status === 401) return askForToken(asked);
-    if (!(response.headers.get("Content-Type") || "").startsWith("text/html")) return say(html);
+    if (!(response.headers.get("Content-Type") || "").startsWith("text/html")) return say(messageOf(html));
     if (asked) sessionStorage.setItem(KEY, token);
     login.hidden = true;
     const next = new DOMParser().parseFromString(html, "text/html").body.firstElementChild;
@@ -95,6 +95,15 @@
   }
 
   addEventListener("hashchange", () => mark(true));
+
+  // What is wrong, of an answer for programs.
+  function messageOf(text) {
+    try {
+      return JSON.parse(text).error.message;
+    } catch {
+      return text;
+    }
+  }
 
   const isAtEnd = (element) =>
     element.scrollTop + element.clientHeight >= element.scrollHeight - 4;
