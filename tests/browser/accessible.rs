@@ -38,7 +38,7 @@ fn examples() -> Test {
     let test = Test::new()
         .file("failing.json", FAILING)
         .file("checks.toml", CHECKS);
-    for name in ["phases", "scripts", "agents"] {
+    for name in ["safe-merge", "phases", "scripts", "agents"] {
         copy(&example(name), &test.path("work").join(name));
     }
     let work = test.path("work");
@@ -62,18 +62,31 @@ fn examples() -> Test {
     let root = format!("Root={}", test.path("env").display());
     run("scripts", &["seq", "0000-0299", "--var", &root]);
     run("", &["check"]);
-    let made = Command::new("sh")
-        .arg("repository.sh")
-        .current_dir(work.join("agents"))
-        .env("HOME", test.path("work"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(
-        made.is_ok_and(|made| made.success()),
-        "the agents' repository"
+    let set_up = |dir: &str, words: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(words).current_dir(work.join(dir));
+        command.env("HOME", &work).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(
+            command.status().is_ok_and(|made| made.success()),
+            "{words:?}"
+        );
+    };
+    let world = test.path("world");
+    set_up("safe-merge", &["setup.sh", &world.to_string_lossy()]);
+    let alice = format!("WORK={}", world.join("alice").display());
+    run(
+        "",
+        &[
+            "run",
+            "safe-merge/plan.json",
+            "--var",
+            "BRANCH=feature",
+            "--var",
+            &alice,
+        ],
     );
+    set_up("agents", &["repository.sh"]);
     let goal = "Count words; Say so in a summary";
     run(
         "agents",
