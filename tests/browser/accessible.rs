@@ -178,9 +178,13 @@ fn every_page_can_be_used_by_everybody_at_every_width() {
     let agents = format!("/runs/{}?tab=graph", named("improve")[0]);
     let (newer, older) = (named("Release")[0], named("Release")[1]);
     let compare = format!("/compare?a={older}&b={newer}");
+    let merged = format!("/runs/{}?tab=timeline", named("Safe merge")[0]);
+    let tree = format!("/runs/{}", named("Greeter")[0]);
     let more = [
         (agents.as_str(), "agents-graph"),
         (compare.as_str(), "compare"),
+        (merged.as_str(), "plan-timeline"),
+        (tree.as_str(), "tree"),
     ];
     let pages = PAGES.iter().copied();
     let mut found = Vec::new();
