@@ -39,7 +39,7 @@ fn examples() -> Test {
         .file("failing.json", FAILING)
         .file("checks.toml", CHECKS);
     for name in ["safe-merge", "phases", "scripts", "agents"] {
-        copy(&example(name), &test.path("work").join(name));
+        copy(&example(name), &test.path("work/examples").join(name));
     }
     let work = test.path("work");
     let run = |dir: &str, args: &[&str]| {
@@ -58,9 +58,9 @@ fn examples() -> Test {
         );
     };
     run("", &["run", "failing.json"]);
-    run("", &["run", "phases"]);
+    run("", &["run", "examples/phases"]);
     let root = format!("Root={}", test.path("env").display());
-    run("scripts", &["seq", "0000-0299", "--var", &root]);
+    run("examples/scripts", &["seq", "0000-0299", "--var", &root]);
     run("", &["check"]);
     let set_up = |dir: &str, words: &[&str]| {
         let mut command = Command::new("sh");
@@ -73,23 +73,26 @@ fn examples() -> Test {
         );
     };
     let world = test.path("world");
-    set_up("safe-merge", &["setup.sh", &world.to_string_lossy()]);
+    set_up(
+        "examples/safe-merge",
+        &["setup.sh", &world.to_string_lossy()],
+    );
     let alice = format!("WORK={}", world.join("alice").display());
     run(
         "",
         &[
             "run",
-            "safe-merge/plan.json",
+            "examples/safe-merge/plan.json",
             "--var",
             "BRANCH=feature",
             "--var",
             &alice,
         ],
     );
-    set_up("agents", &["repository.sh"]);
+    set_up("examples/agents", &["repository.sh"]);
     let goal = "Count words; Say so in a summary";
     run(
-        "agents",
+        "examples/agents",
         &[
             "orchestration",
             "run",
@@ -178,6 +181,19 @@ fn every_page_can_be_used_by_everybody_at_every_width() {
     let agents = format!("/runs/{}?tab=graph", named("improve")[0]);
     let (newer, older) = (named("Release")[0], named("Release")[1]);
     let compare = format!("/compare?a={older}&b={newer}");
+    let succeeded = |name: &str| {
+        let mut fit = runs.iter().filter(|run| run["name"] == name);
+        fit.all(|run| run["state"] == "succeeded")
+    };
+    for name in [
+        "Safe merge",
+        "Greeter",
+        "automation-scripts",
+        "improve",
+        "tally",
+    ] {
+        assert!(succeeded(name), "{name}: {runs:#?}");
+    }
     let merged = format!("/runs/{}?tab=timeline", named("Safe merge")[0]);
     let tree = format!("/runs/{}", named("Greeter")[0]);
     let more = [
