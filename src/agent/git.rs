@@ -2,7 +2,8 @@
 //! than was asked: no hooks, no prompts, no signing, no shell, an argument for each
 //! word. Which repository it is follows from the directory alone.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -78,7 +79,25 @@ pub fn asks(dir: &Path, words: &[&str]) -> Result<bool, String> {
     }
 }
 
+/// A repository's worktrees are a directory that git lists without a lock: who lists it
+/// while another is being made finds half of one and fails. So that is done alone, by
+/// all who come through here, and everything else beside each other. Of a worktree
+/// there is no list to be looked at.
+fn turn(dir: &Path, words: &[&str]) -> io::Result<Option<File>> {
+    let store = dir.join(".git");
+    if !store.is_dir() {
+        return Ok(None);
+    }
+    let store = File::open(store)?;
+    match words.first() {
+        Some(&"worktree") => store.lock()?,
+        _ => store.lock_shared()?,
+    }
+    Ok(Some(store))
+}
+
 fn call(dir: &Path, words: &[&str]) -> Result<Output, String> {
+    let _turn = turn(dir, words).map_err(|error| format!("{}: {error}", dir.display()))?;
     let mut command = Command::new("git");
     for setting in SETTINGS {
         command.args(["-c", setting]);
@@ -104,4 +123,40 @@ fn complaint(words: &[&str], output: &Output) -> String {
     let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     let said: String = lines.join("; ").chars().take(MOST_SAID).collect();
     format!("git {verb}: {said}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    #[test]
+    fn nobody_looks_at_a_repository_while_its_worktrees_change() {
+        let dir = tempfile::tempdir().unwrap();
+        git(dir.path(), &["init", "--quiet"]).unwrap();
+        let store = File::open(dir.path().join(".git")).unwrap();
+        for (words, waits_for_readers) in
+            [(["worktree", "list"], true), (["branch", "--list"], false)]
+        {
+            for alone in [true, false] {
+                match alone {
+                    true => store.lock().unwrap(),
+                    false => store.lock_shared().unwrap(),
+                }
+                std::thread::scope(|scope| {
+                    let (done, heard) = channel();
+                    let path = dir.path();
+                    scope.spawn(move || done.send(git(path, &words)));
+                    let early = heard.recv_timeout(Duration::from_millis(300));
+                    if alone || waits_for_readers {
+                        assert!(early.is_err(), "{words:?} did not wait");
+                    }
+                    store.unlock().unwrap();
+                    let end = early.or_else(|_| heard.recv_timeout(Duration::from_secs(60)));
+                    end.expect("it goes on").expect("it does well");
+                });
+            }
+        }
+    }
 }
