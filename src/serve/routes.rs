@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 
 use super::control::Calls;
@@ -44,16 +44,12 @@ pub fn router(app: App) -> Router {
         .nest("/api/v1", api::router())
         .fallback(nothing_here)
         .method_not_allowed_fallback(another_method)
+        .layer(from_fn_with_state(app.clone(), pages::instead))
         .with_state(app)
 }
 
-async fn nothing_here(State(app): State<App>, request: Request) -> Response {
-    let path = request.uri().path();
-    let trouble = Trouble::not_found(format!("there is nothing at {path}"));
-    match path.starts_with("/api/") {
-        true => trouble.into_response(),
-        false => pages::answer(app, |_| Err(trouble)).await,
-    }
+async fn nothing_here(request: Request) -> Trouble {
+    Trouble::not_found(format!("there is nothing at {}", request.uri().path()))
 }
 
 async fn another_method() -> Trouble {

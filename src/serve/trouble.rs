@@ -72,17 +72,20 @@ impl Trouble {
     }
 }
 
+/// For programs. It goes along with the answer, so that a page can be made of it where
+/// a person asked.
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
-        let code = self.code();
         let body = ErrorBody {
             error: ErrorDetail {
-                code,
-                message: self.message,
-                hint: self.hint,
+                code: self.code(),
+                message: self.message.clone(),
+                hint: self.hint.clone(),
             },
         };
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

@@ -26,7 +26,18 @@ fn a_run_is_listed_and_its_page_says_how_each_step_ended() {
         assert!(run.contains(part), "{part}: {run}");
     }
     assert_eq!(server.get("/runs/ghost").status, 404);
-    assert_eq!(server.get("/?state=sideways").status, 400);
+    // What is wrong is a page too, wherever it is found out, and JSON for programs.
+    for (path, status) in [
+        ("/?state=sideways", 400),
+        ("/?limit=x", 400),
+        ("/nowhere", 404),
+    ] {
+        let answer = server.get(path);
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.body.contains("<h1>"), "{path}: {answer:?}");
+    }
+    let answer = server.get("/api/v1/runs?limit=x");
+    assert_eq!(answer.json()["error"]["code"], "bad_request");
 }
 
 #[test]

@@ -13,9 +13,9 @@ pub mod runs;
 pub mod start;
 pub mod step;
 
-use axum::http::HeaderValue;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
 
 use super::routes::App;
 use super::trouble::Trouble;
@@ -23,9 +23,7 @@ use super::world::Reader;
 use crate::view::web::{self, Page, Site};
 
 /// Answers with a page, made of what can be read.
-///
-/// What goes wrong is a page as well: whoever looks sees what it is and can go on.
-pub async fn answer(
+async fn answer(
     app: App,
     make: impl FnOnce(&Reader<'_>) -> Result<Page, Trouble> + Send + 'static,
 ) -> Response {
@@ -33,28 +31,28 @@ pub async fn answer(
     show(&app, made)
 }
 
-/// Shows a page, or why there is none.
+/// Shows a page, or says why there is none.
 fn show(app: &App, made: Result<Page, Trouble>) -> Response {
     let site = Site {
         control: app.control,
     };
-    let (status, page) = match made {
-        Ok(page) => (None, page),
-        Err(trouble) => {
-            let hint = trouble.hint.as_deref();
-            (
-                Some(trouble.status),
-                web::trouble::page(&trouble.message, hint),
-            )
-        }
-    };
-    let html = HeaderValue::from_static("text/html; charset=utf-8");
-    let response = (
-        [(CONTENT_TYPE, html)],
-        web::render(&page, site).into_string(),
-    );
-    match status {
-        Some(status) => (status, response).into_response(),
-        None => response.into_response(),
+    match made {
+        Ok(page) => Html(web::render(&page, site).into_string()).into_response(),
+        Err(trouble) => trouble.into_response(),
     }
+}
+
+/// Makes a page of what went wrong, wherever that was found out: whoever looks sees what
+/// it is and can go on. Programs get it as it is.
+pub async fn instead(State(app): State<App>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_page = !path.starts_with("/api/") && path != "/metrics";
+    let response = next.run(request).await;
+    let Some(trouble) = response.extensions().get::<Trouble>().filter(|_| is_page) else {
+        return response;
+    };
+    let page = web::trouble::page(&trouble.message, trouble.hint.as_deref());
+    let mut shown = show(&app, Ok(page));
+    *shown.status_mut() = trouble.status;
+    shown
 }
