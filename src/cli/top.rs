@@ -14,10 +14,10 @@ use super::error::{Failure, Kind};
 use super::global::Global;
 use super::output;
 use crate::engine::Signals;
-use crate::exec::process::live_output;
+use crate::engine::written::Written;
 use crate::plan::StepIx;
 use crate::run::{Attempt, Millis, StepState};
-use crate::store::logs::{Log, last_words};
+use crate::store::logs::last_words;
 use crate::store::{RunFilter, Store};
 use crate::view::order::sections;
 use crate::view::recorded::Recorded;
@@ -235,20 +235,20 @@ impl Top<'_> {
     fn written(&self, one: &Looked, ix: StepIx) -> Vec<String> {
         let (run, run_id) = (&one.recorded.state, one.recorded.run_id());
         let state = self.store.state_dir();
-        let running = match run.step(ix).state {
-            StepState::Running { role, attempt, .. } => Some(Attempt {
+        if let StepState::Running { role, attempt, .. } = run.step(ix).state {
+            let attempt = Attempt {
                 step: ix,
                 number: attempt,
                 role,
-            }),
-            _ => None,
-        };
-        let files = running.and_then(|attempt| live_output(&state.run(run_id), attempt));
-        if let Some(files) = files {
-            let streams = [files.stdout, files.stderr];
-            let logs = streams.iter().filter_map(|path| Log::so_far(path).ok());
+            };
+            let written = Written::open(state, run_id, attempt, None).unwrap_or_default();
+            let logs = [&written.stdout, &written.stderr].into_iter().flatten();
             let lines = logs.filter_map(|log| log.last_lines(WRITTEN / 2).ok());
-            return lines.flatten().collect();
+            let lines = lines.flatten().collect();
+            // What another attempt has written meanwhile in the same place is not its own.
+            if written.live.is_some() && written.is_sure() {
+                return lines;
+            }
         }
         last_words(state, run_id, run, ix, WRITTEN)
     }

@@ -213,19 +213,24 @@ impl Listener {
         run_id: Option<String>,
         sender: &mpsc::Sender<Told>,
     ) -> Result<(), Over> {
-        let now = self.world.read(move |reader| match &run_id {
-            Some(id) => reader.recorded(id, |run| {
-                let store = reader.store()?;
-                let data = json!({
-                    "run_id": run.run_id(),
-                    "seq": run.state.seq(),
-                    "interrupted": run.is_interrupted(store)?,
+        let now = match run_id {
+            // That there is something is all that is told: nothing is read for it.
+            None => Ok((json!({ "at": self.world.now() }).to_string(), false)),
+            Some(id) => {
+                let now = self.world.read(move |reader| {
+                    reader.recorded(&id, |run| {
+                        let data = json!({
+                            "run_id": run.run_id(),
+                            "seq": run.state.seq(),
+                            "interrupted": run.is_interrupted(reader.store()?)?,
+                        });
+                        Ok((data.to_string(), run.is_over()))
+                    })
                 });
-                Ok((data.to_string(), run.is_over()))
-            }),
-            None => Ok((json!({ "at": reader.now }).to_string(), false)),
-        });
-        let (data, is_over) = match now.await {
+                now.await
+            }
+        };
+        let (data, is_over) = match now {
             Ok(now) => now,
             Err(trouble) => return self.end(&trouble, sender).await,
         };

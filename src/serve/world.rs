@@ -62,6 +62,10 @@ impl World {
         &self.state
     }
 
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
     /// Does something that reads the record, on a thread that may wait for the disk.
     ///
     /// # Errors
@@ -77,7 +81,7 @@ impl World {
             let _turn = turn;
             let reader = Reader {
                 store: world.take_store()?,
-                now: world.clock.now(),
+                now: world.now(),
                 world: &world,
             };
             let done = work(&reader);
@@ -135,16 +139,16 @@ impl Reader<'_> {
         look: impl FnOnce(&Recorded) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
         let store = self.store()?;
-        let run_id = store.find_run(run).map_err(Unread::from)?.run_id;
-        let kept = match self.world.shelf.find(&run_id) {
+        let row = store.find_run(run).map_err(Unread::from)?;
+        let kept = match self.world.shelf.find(&row.run_id) {
             Some(kept) => kept,
             None => {
-                let folded = Recorded::find(store, &run_id)?;
-                self.world.shelf.keep(&run_id, folded)
+                let folded = Recorded::of(store, row.clone())?;
+                self.world.shelf.keep(&row.run_id, folded)
             }
         };
         let mut recorded = locked(&kept);
-        recorded.row = store.find_run(&run_id).map_err(Unread::from)?;
+        recorded.row = row;
         recorded.catch_up(store)?;
         look(&recorded)
     }

@@ -78,6 +78,14 @@ pub fn list(store: &Store, filter: &RunFilter) -> Result<Vec<Listed>, StoreError
     Ok(listed)
 }
 
+/// The last of a page of runs, where there may be more behind it.
+pub fn last_of_page<'a>(listed: &'a [Listed], filter: &RunFilter) -> Option<&'a Listed> {
+    let is_full = filter
+        .limit
+        .is_some_and(|limit| listed.len() == limit as usize);
+    listed.last().filter(|_| is_full)
+}
+
 /// The table.
 ///
 /// # Errors

@@ -78,8 +78,7 @@ pub fn list(asked: &Runs, global: &Global) -> Result<Value, Failure> {
         ..RunFilter::default()
     };
     let listed = runs::list(&store, &filter)?;
-    let is_full = listed.len() == limit as usize;
-    let next = listed.last().filter(|_| is_full);
+    let next = runs::last_of_page(&listed, &filter);
     Ok(json!({
         "runs": runs::json(&listed, output::now()),
         "next": next.map(|run| &run.row.run_id),

@@ -78,9 +78,7 @@ pub async fn preview(
     State(app): State<App>,
     Asked(named): Asked<Named>,
 ) -> Result<Json<Previewed>, Trouble> {
-    let subject = Subject::Named(named);
-    let preview = app.calls.ask(move |desk| desk.preview(&subject)).await?;
-    Ok(Json(preview.into()))
+    previewed(&app, Subject::Named(named)).await
 }
 
 /// Start what was previewed
@@ -112,9 +110,7 @@ pub async fn preview_check(
     State(app): State<App>,
     Asked(check): Asked<Check>,
 ) -> Result<Json<Previewed>, Trouble> {
-    let subject = Subject::Check(check);
-    let preview = app.calls.ask(move |desk| desk.preview(&subject)).await?;
-    Ok(Json(preview.into()))
+    previewed(&app, Subject::Check(check)).await
 }
 
 /// Run a check that was previewed, and its remedy if it fails
@@ -133,6 +129,11 @@ pub async fn remedy(
         step: asked.step,
     });
     begin(&app, subject, asked.token).await
+}
+
+async fn previewed(app: &App, subject: Subject) -> Result<Json<Previewed>, Trouble> {
+    let preview = app.calls.ask(move |desk| desk.preview(&subject)).await?;
+    Ok(Json(preview.into()))
 }
 
 async fn begin(app: &App, subject: Subject, token: String) -> Result<Json<Done>, Trouble> {

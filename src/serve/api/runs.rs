@@ -11,7 +11,7 @@ use crate::serve::address::{Path, Query};
 use crate::serve::routes::App;
 use crate::serve::trouble::{ErrorBody, Trouble};
 use crate::store::{RunFilter, StoredState};
-use crate::view::runs::{self, Listed, RunListed};
+use crate::view::runs::{self, RunListed};
 use crate::view::standing::RunTold;
 use crate::view::status;
 use crate::view::time;
@@ -91,13 +91,7 @@ pub async fn list(
             Some(store) => runs::list(store, &filter)?,
             None => Vec::new(),
         };
-        let is_page = filter
-            .limit
-            .is_some_and(|limit| listed.len() == limit as usize);
-        let next = listed
-            .last()
-            .filter(|_| is_page)
-            .map(|run: &Listed| run.row.key);
+        let next = runs::last_of_page(&listed, &filter).map(|run| run.row.key);
         let runs = runs::told(&listed, reader.now);
         Ok(json!(Runs { runs, next }))
     });

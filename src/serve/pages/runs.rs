@@ -24,9 +24,6 @@ pub async fn page(State(app): State<App>, Query(which): Query<Which>) -> Respons
             }
             None => Default::default(),
         };
-        let is_page = filter
-            .limit
-            .is_some_and(|limit| listed.len() == limit as usize);
         Ok(view(&Model {
             asked: Asked {
                 name: which.name.as_deref().unwrap_or_default(),
@@ -35,7 +32,7 @@ pub async fn page(State(app): State<App>, Query(which): Query<Which>) -> Respons
                 since: which.since.as_deref().unwrap_or_default(),
                 until: which.until.as_deref().unwrap_or_default(),
             },
-            next: listed.last().filter(|_| is_page).map(|run| run.row.key),
+            next: runs::last_of_page(&listed, &filter).map(|run| run.row.key),
             runs: &listed,
             recent: &recent,
             now: reader.now,
