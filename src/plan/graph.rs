@@ -81,6 +81,14 @@ pub fn waits(plan: &Plan, ix: StepIx) -> impl Iterator<Item = StepIx> + '_ {
         .chain(step.fallback_of)
 }
 
+/// Whether every edge of the plan leads from one of its steps. A plan that was built
+/// has no other; one that was read may have been damaged.
+pub fn is_within(plan: &Plan) -> bool {
+    let mut within = true;
+    for_each_edge(plan, |from, _| within &= from.at() < plan.steps.len());
+    within
+}
+
 fn for_each_edge(plan: &Plan, mut f: impl FnMut(StepIx, StepIx)) {
     for to in plan.indices() {
         for from in waits(plan, to) {

@@ -249,7 +249,11 @@ impl Store {
         if Plan::content_id_of(&json) != content_id {
             return Err(corrupt(&"it is not the one that was recorded"));
         }
-        serde_json::from_str(&json).map_err(|e| corrupt(&e))
+        let plan: Plan = serde_json::from_str(&json).map_err(|e| corrupt(&e))?;
+        match crate::plan::graph::is_within(&plan) {
+            true => Ok(plan),
+            false => Err(corrupt(&"a step waits for one that is not there")),
+        }
     }
 
     /// A run's events after a sequence number (0 for all), in order, at most `limit`.
