@@ -123,7 +123,10 @@ impl Play<'_> {
         while self.running.len() < self.slots
             && let Some(attempt) = self.queue.pop_front()
         {
-            self.happens(Kind::StepStarted { attempt });
+            self.happens(Kind::StepStarted {
+                attempt,
+                node: None,
+            });
             let ends = self.now + self.workflow.steps[attempt.step.at()].ms;
             self.running.push(Reverse((ends, attempt.step)));
         }

@@ -79,6 +79,7 @@ impl JobContext {
             grace: step.policy.grace,
             own_log: step.policy.own_log,
             max_output: step.policy.max_output,
+            slurm: step.executor.slurm().cloned(),
             locks,
             behind: None,
         })

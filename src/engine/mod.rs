@@ -500,7 +500,8 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
         standstill: &mut Standstill,
     ) -> Result<(), EngineError> {
         match report {
-            Report::Accepted { attempt } => self.record(Kind::StepStarted { attempt }),
+            Report::Accepted { attempt, node } => self.record(Kind::StepStarted { attempt, node }),
+            Report::Queued { attempt, why } => self.record(Kind::StepQueued { attempt, why }),
             Report::Finished { attempt, done } => self.finish(attempt, done),
             Report::Interrupted { attempt } => self.interrupted(attempt),
             Report::Returned { attempt } => {
@@ -517,8 +518,12 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             || matches!(record.undo(), crate::run::UndoState::Running { .. });
         match found {
             Found::Finished(done) => self.finish(attempt, done),
-            Found::Alive if running => Ok(()),
-            Found::Alive => self.record(Kind::StepStarted { attempt }),
+            Found::Alive { .. } if running => Ok(()),
+            Found::Alive { node } => self.record(Kind::StepStarted { attempt, node }),
+            Found::Waits => {
+                self.run.hand_over(attempt);
+                Ok(())
+            }
             Found::NeverRan if !running => Ok(()),
             Found::NeverRan | Found::Interrupted => self.interrupted(attempt),
         }

@@ -247,7 +247,10 @@ mod tests {
             let mut ground = self.0.borrow_mut();
             ground.waiting.push_back(job.attempt);
             let attempt = job.attempt;
-            self.1.push(Report::Accepted { attempt });
+            self.1.push(Report::Accepted {
+                attempt,
+                node: None,
+            });
             ground.begin_next();
             Ok(())
         }

@@ -15,6 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::plan::Slurm;
 use crate::plan::builtin::Question;
 pub use crate::run::Stop;
 use crate::run::{Attempt, Exit, Millis, Output};
@@ -38,6 +39,8 @@ pub struct Job {
     pub own_log: bool,
     /// At most so many bytes of each stream are kept; without, all.
     pub max_output: Option<u64>,
+    /// What is asked of Slurm, if the attempt is to be made there.
+    pub slurm: Option<Arc<Slurm>>,
     /// Locks the attempt runs under. They are held until the last of its
     /// processes is gone, even if the engine dies first.
     pub locks: Vec<Arc<std::fs::File>>,
@@ -50,8 +53,15 @@ pub struct Job {
 /// The only ways in which an executor answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// The program is about to run, or was found running by a resumed engine.
-    Accepted { attempt: Attempt },
+    /// The program is about to run, or was found running by a resumed engine; on
+    /// that node, if not on this machine.
+    Accepted {
+        attempt: Attempt,
+        node: Option<Box<str>>,
+    },
+    /// The attempt waits where it is to run, for this reason. Comes again when the
+    /// reason changes.
+    Queued { attempt: Attempt, why: Box<str> },
     /// The attempt ended, and nothing of it is left.
     Finished { attempt: Attempt, done: Done },
     /// The attempt ran and will never report: its supervisor is gone.
@@ -105,8 +115,11 @@ impl Done {
 pub enum Found {
     /// It ended while nobody watched.
     Finished(Done),
-    /// It goes on under its supervisor, which now answers to this executor.
-    Alive,
+    /// It goes on under its supervisor, which now answers to this executor; on that
+    /// node, if not on this machine.
+    Alive { node: Option<Box<str>> },
+    /// It was handed over where it is to run, waits there, and is this executor's.
+    Waits,
     /// It was allowed to start and never did.
     NeverRan,
     /// It ran, its supervisor is gone, and so is every process of it.

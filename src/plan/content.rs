@@ -87,6 +87,7 @@ impl Plan {
             variables: self.variables.clone(),
             env: self.env.clone(),
             max_concurrency: self.max_concurrency,
+            slurm_jobs: self.slurm_jobs,
             deadline: self.deadline,
             on_abort: self.on_abort,
             on_restart: self.on_restart,

@@ -14,6 +14,7 @@ pub mod builtin;
 mod cache;
 pub mod condition;
 mod content;
+mod executor;
 pub mod graph;
 pub mod isolation;
 pub(crate) mod millis;
@@ -41,6 +42,7 @@ pub use builtin::Builtin;
 pub use cache::{Cache, CacheUse};
 pub use condition::Condition;
 pub use content::Content;
+pub use executor::{Executor, Slurm};
 pub use notify::Notify;
 pub use policy::{
     Approval, OnAbort, OnFailure, OnRestart, Order, Policy, Retry, Rollback, Verdict,
@@ -100,6 +102,10 @@ pub struct Plan {
     pub env: Vec<(Box<str>, Text)>,
     /// At most this many steps run at once.
     pub max_concurrency: NonZeroU32,
+    /// At most this many steps that run through Slurm are under way at once, those
+    /// included that wait there. They do not count as running on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slurm_jobs: Option<NonZeroU32>,
     /// The whole run may take this long.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "millis::opt")]
     pub deadline: Option<Duration>,
@@ -176,6 +182,7 @@ impl Plan {
             variables: BTreeMap::new(),
             env: Vec::new(),
             max_concurrency: NonZeroU32::MIN,
+            slurm_jobs: None,
             deadline: None,
             on_abort: OnAbort::default(),
             on_restart: OnRestart::default(),
@@ -197,6 +204,12 @@ impl Plan {
             before: None,
             steps: Vec::new(),
         }
+    }
+
+    /// How many steps may be under way at once, here and elsewhere.
+    pub fn slots(&self) -> usize {
+        let elsewhere = self.slurm_jobs.map_or(0, NonZeroU32::get);
+        self.max_concurrency.get() as usize + elsewhere as usize
     }
 
     /// All step indices, in the plan's own order.
@@ -277,6 +290,9 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Arc<Scope>>,
     pub policy: Arc<Policy>,
+    /// Where its attempts are made, those of its remedy and its undo included.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub executor: Executor,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub tags: Box<[Box<str>]>,
     /// What the step occupies while it runs.
@@ -320,6 +336,7 @@ impl Step {
             when: None,
             scope: None,
             policy: Arc::clone(&USUAL),
+            executor: Executor::default(),
             tags: Box::default(),
             holds: None,
             confirm: None,

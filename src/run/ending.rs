@@ -7,7 +7,7 @@
 //! any of them goes on where it was.
 
 use super::event::{Attempt, Exit, Millis, Outcome, Reason, Role, RunOutcome, Stop, Stopping};
-use super::failure::{again, failing, later};
+use super::failure::{MOST_LOST, again, failing, later};
 use super::schedule::{BATCH, Command, halt, may_end};
 use super::state::{RunPhase, RunState, StepState, UndoState};
 use crate::plan::{OnAbort, Rollback, StepIx};
@@ -217,7 +217,13 @@ fn undo_failing(run: &RunState, step: StepIx, attempt: u32, exit: &Exit, now: Mi
         .as_ref()
         .map(|undo| undo.retry.clone())
         .unwrap_or_default();
-    if attempt > retry.count {
+    let never_began = matches!(exit, Exit::Lost { started: false, .. });
+    let allowed = if never_began {
+        retry.count + MOST_LOST
+    } else {
+        retry.count
+    };
+    if attempt > allowed {
         return Command::Undone {
             step,
             undone: false,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::exit::{End, Exit, Loss};
 use super::freshness::{Fresh, Stale};
 use super::took::took;
 use crate::plan::{StepIx, Verdict, millis};
@@ -102,6 +103,16 @@ pub enum Kind {
     StepStarted {
         #[serde(flatten)]
         attempt: Attempt,
+        /// Where it runs, if not on the engine's machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<Box<str>>,
+    },
+    /// The executor has the attempt, which waits there, and this is why, in its
+    /// words. Said again when it waits for something else.
+    StepQueued {
+        #[serde(flatten)]
+        attempt: Attempt,
+        why: Box<str>,
     },
     /// The attempt is being ended early.
     StepStopping {
@@ -283,75 +294,9 @@ impl Finish {
             Exit::Canceled { .. } => End::Canceled,
             Exit::FailedToStart { .. } => End::FailedToStart,
             Exit::Interrupted => End::Interrupted,
+            Exit::Lost { .. } => End::Lost,
         }
     }
-}
-
-/// How a process ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "end", rename_all = "snake_case")]
-pub enum Exit {
-    /// It exited by itself.
-    Exited { code: i32 },
-    /// A signal ended it that was not the engine's.
-    Signaled {
-        signal: i32,
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        core: bool,
-    },
-    /// It took too long, and was ended: by which signal, if it did not exit by itself.
-    TimedOut {
-        #[serde(with = "millis")]
-        after: Duration,
-        signal: Option<i32>,
-    },
-    /// The run stopped it.
-    Canceled { signal: Option<i32> },
-    /// The program never ran. `errno` is the system's name for why: `ENOENT`.
-    FailedToStart { errno: String },
-    /// It ran, and nobody saw how it ended.
-    Interrupted,
-}
-
-impl Exit {
-    /// The code, where the process exited by itself.
-    pub fn code(&self) -> Option<i32> {
-        match self {
-            Exit::Exited { code } => Some(*code),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Exit::Exited { code } => write!(f, "exit {code}"),
-            Exit::Signaled { signal, core } => {
-                write!(
-                    f,
-                    "signal {signal}{}",
-                    if *core { ", core dumped" } else { "" }
-                )
-            }
-            Exit::TimedOut { after, .. } => write!(f, "Timeout after {}s", after.as_secs_f64()),
-            Exit::Canceled { .. } => f.write_str("canceled"),
-            Exit::FailedToStart { errno } => write!(f, "could not start: {errno}"),
-            Exit::Interrupted => f.write_str("interrupted: nobody saw how it ended"),
-        }
-    }
-}
-
-/// The word for an attempt's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum End {
-    Succeeded,
-    Failed,
-    TimedOut,
-    Canceled,
-    FailedToStart,
-    Interrupted,
 }
 
 /// Where an attempt's output lies.
@@ -501,6 +446,10 @@ pub enum Reason {
     },
     /// An attempt was interrupted and may be made again.
     Interrupted,
+    /// An attempt was lost, for the `time`-th time, and may be made again.
+    Lost { why: Loss, time: u32 },
+    /// So many attempts were lost that no more are made.
+    LostTooOften { why: Loss, times: u32 },
     /// An attempt was interrupted, and the step must not simply be run again.
     NotIdempotent,
     /// So many engines in a row died, and none had brought the run any further.
@@ -611,6 +560,17 @@ impl fmt::Display for Reason {
                 write!(f, "the run's deadline of {}s passed", limit.as_secs_f64())
             }
             Reason::Interrupted => f.write_str("the attempt was interrupted; it is made again"),
+            Reason::Lost { why, time: 1 } => {
+                write!(f, "the attempt was lost ({why}); it is made again")
+            }
+            Reason::Lost { why, time } => write!(
+                f,
+                "the attempt was lost ({why}), for the {time}{} time; it is made again",
+                ordinal(*time)
+            ),
+            Reason::LostTooOften { why, times } => {
+                write!(f, "{times} attempts were lost, the last since {why}")
+            }
             Reason::NotIdempotent => {
                 f.write_str("the attempt was interrupted, and the step says idempotent: false")
             }
@@ -648,6 +608,17 @@ impl fmt::Display for Reason {
             Reason::Assumed { by } => write!(f, "taken as done ({by})"),
             Reason::Unwritable { error } => write!(f, "nothing can be recorded: {error}"),
         }
+    }
+}
+
+/// The ending of a number that counts times.
+fn ordinal(n: u32) -> &'static str {
+    match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
     }
 }
 

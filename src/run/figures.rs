@@ -190,7 +190,7 @@ impl Tally {
             Role::Undo => {}
         }
         // What did not run took no time; of what nobody saw end, nobody knows.
-        let ran = !matches!(end.end(), End::FailedToStart | End::Interrupted);
+        let ran = !matches!(end.end(), End::FailedToStart | End::Interrupted | End::Lost);
         if attempt.role == Role::Main && ran && attempt.step.at() < plan.steps.len() {
             let took = end.ended_at.saturating_sub(end.started_at);
             self.figures.attempt_duration.observe(took);

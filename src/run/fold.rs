@@ -46,11 +46,11 @@ impl RunState {
             Kind::RunContinued => self.paused = false,
             Kind::PlanReplaced { .. } => self.plan_replaced(event.at),
             Kind::StepClaimed { attempt, .. } => self.claimed(*attempt, event.seq),
-            Kind::StepStarted { attempt } => self.started(*attempt, event.at),
+            Kind::StepStarted { attempt, .. } => self.started(*attempt, event.at),
             Kind::StepStopping { attempt, how, .. } => {
                 self.steps[attempt.step.at()].stopping = Some(*how);
             }
-            Kind::StepTimeout { .. } => {}
+            Kind::StepTimeout { .. } | Kind::StepQueued { .. } => {}
             Kind::StepFinished { attempt, end } => self.finished(*attempt, end, event.at),
             Kind::StepRetry {
                 attempt,
@@ -346,7 +346,9 @@ impl RunState {
                     attempt: attempt.number,
                     not_before,
                 };
-                let interrupted = u32::from(*reason == Reason::Interrupted);
+                let interrupted =
+                    u32::from(matches!(reason, Reason::Interrupted | Reason::Lost { .. }));
+                record.lost += u32::from(matches!(reason, Reason::Lost { .. }));
                 if remedy {
                     record.mending.get_or_insert_default().forgiven += interrupted;
                     // What the remedy did may have changed what the step looks at.

@@ -51,7 +51,7 @@ impl RunState {
                 phase_is(live)?;
                 self.check_attempt(*attempt, AttemptStage::New)
             }
-            Kind::StepStarted { attempt } => {
+            Kind::StepStarted { attempt, .. } => {
                 phase_is(live)?;
                 self.check_attempt(*attempt, AttemptStage::Claimed)
             }
@@ -64,7 +64,7 @@ impl RunState {
                 phase_is(live)?;
                 self.check_attempt(*attempt, AttemptStage::Failing)
             }
-            Kind::StepBlocked { attempt, .. } => {
+            Kind::StepBlocked { attempt, .. } | Kind::StepQueued { attempt, .. } => {
                 self.check_attempt(*attempt, AttemptStage::Claimed)
             }
             Kind::StepUnblocked { attempt } => self.check_attempt(*attempt, AttemptStage::Blocked),

@@ -10,6 +10,7 @@
 
 mod ending;
 pub mod event;
+mod exit;
 pub mod expect;
 mod facts;
 mod failure;
@@ -35,8 +36,8 @@ pub mod trace;
 
 pub use ending::exit_code;
 pub use event::{
-    Attempt, End, Engine, Event, Exit, Finish, Holder, Kind, LogRange, Millis, Outcome, Output,
-    Reason, Replacement, Role, RunOutcome, Seq, Stop, Stopping,
+    Attempt, End, Engine, Event, Exit, Finish, Holder, Kind, LogRange, Loss, Millis, Outcome,
+    Output, Reason, Replacement, Role, RunOutcome, Seq, Stop, Stopping,
 };
 pub use expect::Usual;
 pub use freshness::{Change, Fresh, Freshness, Stale};

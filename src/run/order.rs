@@ -309,7 +309,10 @@ mod tests {
                 role: crate::run::Role::Main,
             };
             self.now += 1;
-            self.happens(Kind::StepStarted { attempt });
+            self.happens(Kind::StepStarted {
+                attempt,
+                node: None,
+            });
             let exit = Exit::Exited { code: 0 };
             let end = Finish {
                 verdict: retry::verdict(&self.run.plan()[step].policy, &exit),

@@ -12,7 +12,7 @@ use super::order::Turn;
 use super::retry;
 use super::state::{Capacities, Counts, Probe, Queue, RunState, StepState, UndoState};
 use super::{facts, freshness};
-use crate::plan::{Action, Holds, OnFailure, Plan, StepIx, Verdict};
+use crate::plan::{Action, Executor, Holds, OnFailure, Plan, Step, StepIx, Verdict};
 
 /// The one queue, if any, in which a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,12 +169,18 @@ pub(super) fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
     let mut class_of = vec![0; plan.steps.len()];
     for ix in plan.indices() {
         let (holds, idempotent) = (&plan[ix].holds, plan[ix].policy.idempotent);
-        if holds.is_none() && idempotent {
+        let place = place(plan, &plan[ix]);
+        if holds.is_none() && idempotent && place.is_none() {
             continue;
         }
-        let occupied = holds
+        let mut occupied = holds
             .as_ref()
             .map_or_else(Vec::new, |holds| wants(plan, holds, &mut capacities));
+        if let Some((name, capacity)) = place {
+            capacities.insert(name.into(), capacity);
+            occupied.push((name.into(), 1));
+            occupied.sort();
+        }
         let next = class_numbers.len() as u32;
         class_of[ix.at()] = *class_numbers.entry((idempotent, occupied)).or_insert(next);
     }
@@ -195,6 +201,16 @@ pub(super) fn classify(plan: &Plan) -> (Vec<u32>, Vec<Class>, Vec<(u32, u32)>) {
         classes,
         capacities.values().map(|capacity| (*capacity, 0)).collect(),
     )
+}
+
+/// Of what the step takes one unit wherever it runs, and how many there are. Where
+/// all steps run on this machine nothing: its slots say the same, and more cheaply.
+fn place(plan: &Plan, step: &Step) -> Option<(&'static str, u32)> {
+    let jobs = plan.slurm_jobs?.get();
+    Some(match step.executor {
+        Executor::Unsaid | Executor::Local => ("this machine", plan.max_concurrency.get()),
+        Executor::Slurm(_) => ("slurm", jobs),
+    })
 }
 
 /// Names of things, and how many units of each.
@@ -576,5 +592,37 @@ fn set(of: &mut BTreeSet<StepIx>, ix: StepIx, member: bool) {
         of.insert(ix);
     } else {
         of.remove(&ix);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::view::testing::{self, Story, exited};
+
+    /// Steps that run elsewhere take no place on this machine, nor the other way round.
+    #[test]
+    fn what_runs_elsewhere_is_counted_by_itself() {
+        let mut plan = testing::plan(&["a", "b", "c", "p", "q", "r", "s"]);
+        plan.max_concurrency = NonZeroU32::new(2).expect("not 0");
+        plan.slurm_jobs = NonZeroU32::new(3);
+        for step in &mut plan.steps[3..] {
+            step.executor = Executor::Slurm(Arc::default());
+        }
+        let story = Story::of(plan, |_, _| (exited(0), 5));
+        let mut run = RunState::new(story.run.plan().clone());
+        let mut most = (0, 0);
+        for event in &story.events {
+            run.apply(event).expect("a legal story");
+            assert!(run.queues_are_current());
+            let elsewhere = |ix: &StepIx| run.plan()[*ix].executor.slurm().is_some();
+            let there = run.running().filter(elsewhere).count();
+            let here = run.running().count() - there;
+            most = (most.0.max(here), most.1.max(there));
+        }
+        assert_eq!(most, (2, 3));
     }
 }

@@ -222,6 +222,7 @@ mod tests {
 
     use super::*;
     use crate::plan::{Policy, Source, StepIx, Verdict};
+    use crate::run::Loss;
     use crate::run::event::{
         Attempt, Engine, Exit, Finish, Holder, LogRange, Outcome, Output, Reason, Replacement,
         Role, RunOutcome, Stop, Stopping,
@@ -291,8 +292,18 @@ mod tests {
                 attempt: undo,
                 reason: Reason::Rollback,
             },
-            Kind::StepStarted { attempt },
-            Kind::StepStarted { attempt: undo },
+            Kind::StepStarted {
+                attempt,
+                node: None,
+            },
+            Kind::StepStarted {
+                attempt: undo,
+                node: Some("n1".into()),
+            },
+            Kind::StepQueued {
+                attempt,
+                why: "Resources".into(),
+            },
             Kind::StepRetry {
                 attempt,
                 not_before: 7,
@@ -377,6 +388,10 @@ mod tests {
                 errno: "ENOENT".into(),
             },
             Exit::Interrupted,
+            Exit::Lost {
+                why: Loss::NodeFailed,
+                started: true,
+            },
         ]
     }
 
@@ -497,6 +512,7 @@ mod tests {
                     number: 1,
                     role: Role::Main,
                 },
+                node: None,
             },
         };
         let mut line = String::new();

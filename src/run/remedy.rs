@@ -124,7 +124,7 @@ pub(super) fn ended(run: &RunState, ix: StepIx, now: Millis) -> Option<Command> 
             settle(Outcome::Canceled, Reason::Stopping(*why))
         }
         // Whether it has done what it was to do, the step itself will tell.
-        (Exit::Canceled { .. } | Exit::Interrupted, _) => {
+        (Exit::Canceled { .. } | Exit::Interrupted | Exit::Lost { .. }, _) => {
             Some(again(last, now, Reason::Interrupted))
         }
         _ => {

@@ -185,7 +185,7 @@ pub fn wake_at(run: &RunState, now: Millis) -> Option<Millis> {
 /// Whether a free slot waits only for the log to be durable.
 pub fn waits_for_log(run: &RunState) -> bool {
     let places = &run.places;
-    let slots = run.plan.max_concurrency.get() as usize;
+    let slots = run.plan.slots();
     if run.phase == RunPhase::RollingBack {
         return places.live.is_empty() && places.handed.is_empty() && run.durable < run.seq;
     }
@@ -399,7 +399,7 @@ fn start(run: &RunState, commands: &mut Vec<Command>) {
         return;
     }
     let places = &run.places;
-    let slots = run.plan.max_concurrency.get() as usize;
+    let slots = run.plan.slots();
     // Where a step's success may stop the run, nothing stands ready behind it.
     let ahead = run.plan.on_restart == OnRestart::Continue;
     let most = if ahead { 2 * slots } else { slots };
@@ -476,7 +476,7 @@ fn start_behind(run: &RunState, most: usize, busy: usize, commands: &mut Vec<Com
 
 /// Claims what may soon start.
 fn claim(run: &RunState, now: Millis, commands: &mut Vec<Command>) {
-    let slots = run.plan.max_concurrency.get() as usize;
+    let slots = run.plan.slots();
     for (_, ix) in run
         .places
         .due

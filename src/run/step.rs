@@ -66,6 +66,8 @@ pub struct StepRecord {
     pub attempts: u32,
     /// How many of them do not count: made before the run was reopened, or interrupted.
     pub forgiven: u32,
+    /// How many attempts were lost since the run began or was reopened. None of them counts.
+    pub lost: u32,
     /// A person has agreed.
     pub confirmed: bool,
     /// A person has declined, and this is who.
@@ -167,6 +169,7 @@ impl StepRecord {
             },
             attempts: 0,
             forgiven: 0,
+            lost: 0,
             confirmed: false,
             declined: None,
             stopping: None,

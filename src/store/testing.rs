@@ -53,7 +53,10 @@ pub(crate) fn event(seq: Seq) -> Event {
     Event {
         seq,
         at: 1000 + seq,
-        kind: Kind::StepStarted { attempt },
+        kind: Kind::StepStarted {
+            attempt,
+            node: None,
+        },
     }
 }
 

@@ -61,7 +61,7 @@ impl Board {
     /// Takes an event in, given the state after it.
     pub fn event(&mut self, run: &RunState, event: &Event) {
         match &event.kind {
-            Kind::StepStarted { attempt } => {
+            Kind::StepStarted { attempt, .. } => {
                 self.running.insert(*attempt, event.at);
             }
             Kind::StepFinished { attempt, .. } => {
@@ -204,7 +204,7 @@ mod tests {
         Story::until(
             plan,
             |id, _| (exited(0), if id == "fetch" { 1_000 } else { 9_000 }),
-            |event| matches!(event.kind, Kind::StepStarted { attempt } if attempt.step.at() == 2),
+            |event| matches!(event.kind, Kind::StepStarted { attempt, .. } if attempt.step.at() == 2),
         )
     }
 
@@ -241,7 +241,7 @@ mod tests {
         let story = Story::until(
             plan,
             |_, _| (exited(0), 1_000),
-            |event| matches!(event.kind, Kind::StepStarted { attempt } if attempt.step.at() == 49),
+            |event| matches!(event.kind, Kind::StepStarted { attempt, .. } if attempt.step.at() == 49),
         );
         let mut board = board_at(&story, &[]);
         let shown = drawn(&mut board, NOON, 8, 20);

@@ -46,12 +46,13 @@ pub fn line(plan: &Plan, event: &Event, zone: &TimeZone, out: &mut impl Write) -
 pub fn about(kind: &Kind) -> Option<StepIx> {
     match kind {
         Kind::StepClaimed { attempt, .. }
-        | Kind::StepStarted { attempt }
+        | Kind::StepStarted { attempt, .. }
         | Kind::StepStopping { attempt, .. }
         | Kind::StepTimeout { attempt }
         | Kind::StepFinished { attempt, .. }
         | Kind::StepRetry { attempt, .. }
         | Kind::StepBlocked { attempt, .. }
+        | Kind::StepQueued { attempt, .. }
         | Kind::StepUnblocked { attempt } => Some(attempt.step),
         Kind::StepAsked { step, .. }
         | Kind::StepAnswered { step, .. }
@@ -91,7 +92,15 @@ pub fn detail(kind: &Kind, zone: &TimeZone) -> String {
             }
             reason => format!("{} may start: {reason}", named(*attempt)),
         },
-        Kind::StepStarted { attempt } => format!("{} started", named(*attempt)),
+        Kind::StepStarted {
+            attempt,
+            node: None,
+        } => format!("{} started", named(*attempt)),
+        Kind::StepStarted {
+            attempt,
+            node: Some(node),
+        } => format!("{} started on {node}", named(*attempt)),
+        Kind::StepQueued { attempt, why } => format!("{} waited: {why}", named(*attempt)),
         Kind::StepStopping {
             attempt, reason, ..
         } => format!("{} was told to stop: {reason}", named(*attempt)),

@@ -131,7 +131,7 @@ pub(super) fn tell(run: &RunState, event: &Event) -> Option<Told> {
             let rest = format!(" by the plan that {} now holds", by.file);
             told(None, style::BUSY, "goes on", rest)
         }
-        Kind::StepStarted { attempt } => started(run, *attempt),
+        Kind::StepStarted { attempt, .. } => started(run, *attempt),
         Kind::StepStopping {
             attempt, reason, ..
         } => told(
@@ -212,7 +212,7 @@ pub(super) fn tell(run: &RunState, event: &Event) -> Option<Told> {
             "runs the steps that always run",
             String::new(),
         ),
-        Kind::StepClaimed { .. } | Kind::StepTimeout { .. } => None,
+        Kind::StepClaimed { .. } | Kind::StepQueued { .. } | Kind::StepTimeout { .. } => None,
     }
 }
 
@@ -310,7 +310,8 @@ fn retried(run: &RunState, again: Attempt, wait: u64, reason: &Reason) -> Option
             let when = when.replace("retry", "remedy");
             format!("{}, {when}{time}", how(end))
         }
-        (Reason::Interrupted, _) | (_, None) => format!(": {reason}"),
+        (Reason::Lost { why, time: 1 }, _) => format!(": {why}; it is made again"),
+        (Reason::Interrupted | Reason::Lost { .. }, _) | (_, None) => format!(": {reason}"),
         (_, Some(end)) => {
             let made = attempt_of(run, again.step, again.number - 1);
             format!("{}, {made}, {when}", how(end))
@@ -321,6 +322,7 @@ fn retried(run: &RunState, again: Attempt, wait: u64, reason: &Reason) -> Option
         style: style::ODD,
         verb: match reason {
             Reason::Interrupted => "was interrupted",
+            Reason::Lost { .. } => "was lost",
             _ => "failed",
         },
         rest,

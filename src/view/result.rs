@@ -278,7 +278,10 @@ fn exit_code(exit: &Exit) -> Option<i32> {
         Exit::Exited { code } => Some(*code),
         Exit::TimedOut { .. } => Some(124),
         Exit::Signaled { signal, .. } => Some(128 + signal),
-        Exit::Canceled { .. } | Exit::FailedToStart { .. } | Exit::Interrupted => None,
+        Exit::Canceled { .. }
+        | Exit::FailedToStart { .. }
+        | Exit::Interrupted
+        | Exit::Lost { .. } => None,
     }
 }
 

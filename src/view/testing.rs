@@ -193,7 +193,7 @@ impl Story {
                 }
                 if let run::Command::Start { attempt } = command {
                     self.run.hand_over(attempt);
-                    if live.len() < self.run.plan().max_concurrency.get() as usize {
+                    if live.len() < self.run.plan().slots() {
                         live.push(self.starts(attempt, script));
                     }
                 }
@@ -245,7 +245,10 @@ impl Story {
         attempt: run::Attempt,
         script: &dyn Fn(&str, u32) -> (Exit, u64),
     ) -> (Millis, run::Attempt, Exit) {
-        self.happens(Kind::StepStarted { attempt });
+        self.happens(Kind::StepStarted {
+            attempt,
+            node: None,
+        });
         let id = self.run.plan()[attempt.step].id.clone();
         let (exit, ms) = match attempt.role {
             run::Role::Remedy => (exited(0), 100),

@@ -65,7 +65,7 @@ impl Timeline {
 
     pub fn push(&mut self, event: &Event) {
         match &event.kind {
-            Kind::StepStarted { attempt } => {
+            Kind::StepStarted { attempt, .. } => {
                 self.open.insert(*attempt, self.bars.len());
                 self.bars.push(Bar {
                     attempt: *attempt,
@@ -146,7 +146,7 @@ mod tests {
         let story = Story::until(
             plan,
             |_, attempt| (exited(if attempt == 1 { 1 } else { 0 }), 500),
-            |event| matches!(event.kind, Kind::StepStarted { attempt } if attempt.step.at() == 1),
+            |event| matches!(event.kind, Kind::StepStarted { attempt, .. } if attempt.step.at() == 1),
         );
         let timeline = Timeline::of(&story.events);
         let bars: Vec<_> = timeline

@@ -260,7 +260,7 @@ mod tests {
         Story::until(
             plan,
             |id, _| (exited(i32::from(id == "docs")), 400),
-            |event| matches!(event.kind, Kind::StepStarted { attempt } if attempt.step.at() == 1),
+            |event| matches!(event.kind, Kind::StepStarted { attempt, .. } if attempt.step.at() == 1),
         )
     }
 

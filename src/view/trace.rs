@@ -171,7 +171,7 @@ impl<'a> Spans<'a> {
         if let Some(reason) = tried.claimed {
             attributes.push(("quintet.reason", text(&reason.to_string())));
         }
-        let ran = !matches!(end.end(), End::FailedToStart | End::Interrupted);
+        let ran = !matches!(end.end(), End::FailedToStart | End::Interrupted | End::Lost);
         // What is done about a step afterwards waits for more than the step did.
         if ran && attempt.role == Role::Main {
             let waited = i64::try_from(tried.waited).unwrap_or(i64::MAX);

@@ -28,6 +28,8 @@ pub enum On {
     Lock(String),
     /// A person's answer.
     Answer,
+    /// Its turn where it was to run, which is told in the words used there.
+    Queue(Box<str>),
 }
 
 impl On {
@@ -38,6 +40,7 @@ impl On {
             On::Retry => "retry",
             On::Lock(_) => "lock",
             On::Answer => "answer",
+            On::Queue(_) => "queue",
         }
     }
 
@@ -48,6 +51,7 @@ impl On {
             On::Retry => "before it was tried again".to_owned(),
             On::Lock(on) => format!("for {on}, which another run held"),
             On::Answer => "for a person's answer".to_owned(),
+            On::Queue(why) => format!("in a queue: {why}"),
         }
     }
 }
@@ -121,9 +125,10 @@ fn change(kind: &Kind) -> Option<(StepIx, Option<On>)> {
             Some((attempt.step, Some(On::Turn)))
         }
         Kind::StepBlocked { attempt, on, .. } => Some((attempt.step, Some(On::Lock(on.clone())))),
+        Kind::StepQueued { attempt, why } => Some((attempt.step, Some(On::Queue(why.clone())))),
         Kind::StepRetry { attempt, .. } => Some((attempt.step, Some(On::Retry))),
         Kind::StepAsked { step, .. } => Some((*step, Some(On::Answer))),
-        Kind::StepStarted { attempt } | Kind::StepFinished { attempt, .. } => {
+        Kind::StepStarted { attempt, .. } | Kind::StepFinished { attempt, .. } => {
             Some((attempt.step, None))
         }
         Kind::StepAnswered { step, .. }

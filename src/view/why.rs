@@ -191,7 +191,7 @@ fn sentences(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
         }
         StepState::Asked { .. } => vec!["waits for a person to say whether it may run".into()],
         StepState::Claimed { .. } => match words::waits_for(run, ix).is_empty() {
-            true => vec!["is about to start: everything it needs is satisfied".into()],
+            true => vec![queued(question)],
             false => waits(question),
         },
         StepState::Blocked { by, .. } => vec![blocked(&by.on, by.holder.as_ref(), now, zone)],
@@ -245,6 +245,24 @@ fn sentences(question: Question<'_>, zone: &TimeZone) -> Vec<String> {
             );
             sentences
         }
+    }
+}
+
+/// What it waits for that it needs nothing more for: perhaps whoever is to run it
+/// has said so.
+fn queued(question: Question<'_>) -> String {
+    let said = question
+        .events
+        .iter()
+        .rev()
+        .find_map(|event| match &event.kind {
+            Kind::StepQueued { attempt, why } if attempt.step == question.step => Some(Some(why)),
+            Kind::StepClaimed { attempt, .. } if attempt.step == question.step => Some(None),
+            _ => None,
+        });
+    match said.flatten() {
+        Some(why) => format!("is queued: {why}"),
+        None => "is about to start: everything it needs is satisfied".into(),
     }
 }
 

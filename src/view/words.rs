@@ -71,9 +71,10 @@ pub fn exit(end: &Finish) -> Cow<'_, str> {
 /// tell the time themselves, or ended nothing that ran, say no more.
 pub fn ended(end: &Finish) -> String {
     match &end.exit {
-        Exit::TimedOut { .. } | Exit::FailedToStart { .. } | Exit::Interrupted => {
-            exit(end).into_owned()
-        }
+        Exit::TimedOut { .. }
+        | Exit::FailedToStart { .. }
+        | Exit::Interrupted
+        | Exit::Lost { .. } => exit(end).into_owned(),
         _ => format!("{} after {}", exit(end), took(ran_ms(end))),
     }
 }

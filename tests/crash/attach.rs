@@ -250,7 +250,7 @@ fn xa08_a_kill_during_the_back_off_keeps_the_attempt_and_the_rest_of_the_wait() 
                 not_before,
                 ..
             } => due.push((attempt.number, *not_before)),
-            Kind::StepStarted { attempt } if attempt.number > 1 => {
+            Kind::StepStarted { attempt, .. } if attempt.number > 1 => {
                 let (number, not_before) = due[attempt.number as usize - 2];
                 assert_eq!(number, attempt.number);
                 let late = event.at as i64 - not_before as i64;

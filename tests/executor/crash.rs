@@ -208,7 +208,12 @@ fn running_steps_outlive_the_engine_and_are_taken_over() {
     let all = found(&mut rig, &claimed);
     assert_eq!(
         all,
-        [Found::Alive, Found::Alive, Found::NeverRan, Found::NeverRan]
+        [
+            Found::Alive { node: None },
+            Found::Alive { node: None },
+            Found::NeverRan,
+            Found::NeverRan
+        ]
     );
     // What only waited has let go of it by now, what runs has not.
     assert!(lock.try_lock().is_err(), "a lock went free with the engine");
@@ -242,7 +247,10 @@ fn a_question_outlives_the_engine_and_is_taken_over() {
     let mut rig = crash.resume(1);
     let lock = fs::File::open(rig.path("lock")).expect("it is there");
     assert!(lock.try_lock().is_err(), "a lock went free with the engine");
-    assert_eq!(found(&mut rig, &[attempt(0)]), [Found::Alive]);
+    assert_eq!(
+        found(&mut rig, &[attempt(0)]),
+        [Found::Alive { node: None }]
+    );
     fs::write(rig.path("go"), "").expect("written");
     let done = rig.done(attempt(0));
     assert_eq!(done.exit, Exit::Exited { code: 0 });
@@ -385,7 +393,10 @@ fn a_step_outlives_two_engines() {
     crash.file("a");
     crash.kill_engine();
     let mut second = crash.resume(1);
-    assert_eq!(found(&mut second, &[attempt(0)]), [Found::Alive]);
+    assert_eq!(
+        found(&mut second, &[attempt(0)]),
+        [Found::Alive { node: None }]
+    );
     let Rig {
         dir, run_id, local, ..
     } = second;
@@ -397,7 +408,10 @@ fn a_step_outlives_two_engines() {
         run_id,
         reports: Vec::new(),
     };
-    assert_eq!(found(&mut third, &[attempt(0)]), [Found::Alive]);
+    assert_eq!(
+        found(&mut third, &[attempt(0)]),
+        [Found::Alive { node: None }]
+    );
     third.stop(attempt(0), Stop::Grace);
     let exit = Exit::Canceled { signal: Some(15) };
     assert_eq!(third.done(attempt(0)).exit, exit);
@@ -436,7 +450,10 @@ fn xa10_an_engine_that_was_replaced_while_it_was_frozen_touches_nothing_that_run
     assert!(refused.to_string().contains("later engine"), "{refused}");
     assert!(engine(2).is_err() && engine(3).is_err());
     frozen.local = newer;
-    assert_eq!(found(&mut frozen, &[attempt(0)]), [Found::Alive]);
+    assert_eq!(
+        found(&mut frozen, &[attempt(0)]),
+        [Found::Alive { node: None }]
+    );
     assert!(!frozen.path("b").exists());
     fs::write(frozen.path("go"), "").expect("written");
     let exit = Exit::Exited { code: 7 };
@@ -465,7 +482,10 @@ fn xa10_a_supervisor_answers_no_engine_of_an_earlier_epoch() {
     };
     let newer = engine(&rig, 3);
     let frozen = std::mem::replace(&mut rig.local, newer);
-    assert_eq!(found(&mut rig, &[attempt(0)]), [Found::Alive]);
+    assert_eq!(
+        found(&mut rig, &[attempt(0)]),
+        [Found::Alive { node: None }]
+    );
     rig.local = frozen;
     fs::write(&epochs, before).expect("written");
     for claimed in [&[attempt(0)][..], &[]] {
@@ -473,7 +493,10 @@ fn xa10_a_supervisor_answers_no_engine_of_an_earlier_epoch() {
         assert!(refused.to_string().contains("still answers"), "{refused}");
     }
     rig.local = engine(&rig, 4);
-    assert_eq!(found(&mut rig, &[attempt(0)]), [Found::Alive]);
+    assert_eq!(
+        found(&mut rig, &[attempt(0)]),
+        [Found::Alive { node: None }]
+    );
     fs::write(rig.path("go"), "").expect("written");
     let exit = Exit::Exited { code: 7 };
     assert_eq!(rig.done(attempt(0)).exit, exit);
@@ -524,9 +547,9 @@ fn a_full_disk_starts_nothing_unrecorded_and_loses_no_end() {
             assert_eq!(ran, *found != Found::NeverRan, "limit {limit}: {all:?}");
             let done = match found {
                 Found::Finished(done) => done.clone(),
-                Found::Alive => rig.done(attempt),
+                Found::Alive { .. } => rig.done(attempt),
                 Found::NeverRan => continue,
-                Found::Interrupted => panic!("limit {limit}: {all:?}"),
+                Found::Waits | Found::Interrupted => panic!("limit {limit}: {all:?}"),
             };
             assert_eq!(done.exit, Exit::Exited { code: 0 });
         }

@@ -36,7 +36,8 @@ fn a_step_gets_what_its_job_says_and_its_end_is_told() {
     assert_eq!(
         rig.reports[0],
         Report::Accepted {
-            attempt: attempt(0)
+            attempt: attempt(0),
+            node: None,
         }
     );
     rig.assert_nothing_left();
@@ -224,6 +225,7 @@ fn never_more_run_at_once_than_slots_and_what_waits_can_be_called_off() {
     assert!(rig.path("3").exists() && !rig.path("2").exists());
     let accepted = |n| Report::Accepted {
         attempt: attempt(n),
+        node: None,
     };
     assert!(!rig.reports.contains(&accepted(2)));
     let thirds = rig.reports.iter().filter(|r| **r == accepted(3)).count();

@@ -39,6 +39,7 @@ pub fn job(step: usize, argv: &[&str]) -> Job {
         grace: Duration::from_secs(60),
         own_log: false,
         max_output: None,
+        slurm: None,
         locks: Vec::new(),
         behind: None,
     }
@@ -129,7 +130,10 @@ impl Rig {
     pub fn accepted(&mut self, attempt: Attempt) {
         self.wait_for("start", |reports| {
             reports
-                .contains(&Report::Accepted { attempt })
+                .contains(&Report::Accepted {
+                    attempt,
+                    node: None,
+                })
                 .then_some(())
         });
     }

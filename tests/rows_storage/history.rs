@@ -229,7 +229,10 @@ fn commits_while<T: Send>(state: &StateDir, work: impl FnOnce() -> T + Send) -> 
                 number: 1,
                 role: Role::Main,
             };
-            let kind = Kind::StepStarted { attempt };
+            let kind = Kind::StepStarted {
+                attempt,
+                node: None,
+            };
             writer.append(Event {
                 seq,
                 at: 1_763_650_921_000 + seq,

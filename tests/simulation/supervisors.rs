@@ -312,7 +312,10 @@ impl Virtual {
         self.slots.get_mut(&id).expect("a slot").live = Some(live);
         self.note(attempt, What::Start);
         if let Some(who) = engine {
-            self.engines[who].reports.push(Report::Accepted { attempt });
+            self.engines[who].reports.push(Report::Accepted {
+                attempt,
+                node: None,
+            });
             let mut line = self.engines[who].line.iter();
             if let Some(at) = line.position(|job| job.behind == Some(attempt)) {
                 let next = self.engines[who].line.remove(at);
@@ -592,7 +595,7 @@ impl Executor for Supervisors {
             let record = world.records.entry(attempt).or_default();
             let what = match &record.done {
                 Some(done) if read => Found::Finished(done.clone()),
-                _ if alive => Found::Alive,
+                _ if alive => Found::Alive { node: None },
                 _ if record.started => Found::Interrupted,
                 _ => Found::NeverRan,
             };

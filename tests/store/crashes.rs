@@ -43,6 +43,7 @@ fn process_that_writes_until_it_is_killed() {
             at: seq,
             kind: Kind::StepStarted {
                 attempt: main_attempt(1, seq as u32),
+                node: None,
             },
         });
         match seq % 11 {

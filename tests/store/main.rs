@@ -207,6 +207,7 @@ fn a_mixed_run(home: &Home) -> String {
             claimed(main_attempt(0, 1)),
             Kind::StepStarted {
                 attempt: main_attempt(0, 1),
+                node: None,
             },
             finished(
                 main_attempt(0, 1),
@@ -239,6 +240,7 @@ fn a_mixed_run(home: &Home) -> String {
             claimed(main_attempt(4, 1)),
             Kind::StepStarted {
                 attempt: main_attempt(4, 1),
+                node: None,
             },
             claimed(undo),
             finished(undo, Exit::Exited { code: 0 }, Verdict::Success, (8, 9)),

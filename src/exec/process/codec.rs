@@ -139,7 +139,8 @@ impl Writer {
                 self.u8(5);
                 self.bytes(errno.as_bytes());
             }
-            Exit::Interrupted => self.u8(6),
+            // No supervisor's to say; where one should, it means no more than this.
+            Exit::Interrupted | Exit::Lost { .. } => self.u8(6),
         }
     }
 
@@ -267,6 +268,7 @@ impl<'a> Reader<'a> {
             behind: self.option(Reader::attempt)?,
             locks: locks(self.u32()? as usize)?,
             max_output: self.rest(Self::u64)?,
+            slurm: None,
         })
     }
 

@@ -323,6 +323,7 @@ mod tests {
             grace: Duration::ZERO,
             own_log: false,
             max_output: None,
+            slurm: None,
             locks: Vec::new(),
             behind: None,
         }

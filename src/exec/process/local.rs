@@ -156,7 +156,10 @@ impl Local {
                 }
                 Deed::Accept(attempt) => {
                     if let Some(Place::Seat(_)) = self.roster.place(attempt) {
-                        self.ready.push(Report::Accepted { attempt });
+                        self.ready.push(Report::Accepted {
+                            attempt,
+                            node: None,
+                        });
                     }
                 }
                 Deed::Revoke(seat, attempt) => {

@@ -48,7 +48,7 @@ pub fn recover(local: &mut Local, claimed: &[Attempt]) -> io::Result<Vec<(Attemp
     let can_be_sure = silence_is_sure(&local.directory, &slots, local.config.epoch)?;
     let find = |&attempt: &Attempt| {
         let found = match alive.contains_key(&attempt) {
-            true => Found::Alive,
+            true => Found::Alive { node: None },
             false => look_up(&books, attempt, can_be_sure)?,
         };
         Ok((attempt, found))

@@ -479,6 +479,7 @@ mod tests {
             grace: Duration::ZERO,
             own_log: true,
             max_output: Some(1 << 33),
+            slurm: None,
             locks: Vec::new(),
             behind: None,
         };

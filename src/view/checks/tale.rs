@@ -207,7 +207,7 @@ impl Tale {
 
     fn one(&mut self, run: &RunState, event: &Event) -> Option<Told> {
         match &event.kind {
-            Kind::StepStarted { attempt } => {
+            Kind::StepStarted { attempt, .. } => {
                 let check = attempt.step;
                 match (attempt.role, attempt.number) {
                     (Role::Main, 1) => Some(Told::Begun { check }),

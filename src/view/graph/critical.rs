@@ -82,7 +82,7 @@ mod tests {
         testing::step(&mut plan, "gone").absent = Some(Absent::NotSelected);
         let story = Story::of(plan.clone(), |id, _| (exited(0), took(id)));
         assert_eq!(ids(&story), ["slow", "end"]);
-        let until = |event: &crate::run::Event| matches!(event.kind, Kind::StepStarted { attempt } if attempt.step.at() == 2);
+        let until = |event: &crate::run::Event| matches!(event.kind, Kind::StepStarted { attempt, .. } if attempt.step.at() == 2);
         let midway = Story::until(plan, |id, _| (exited(0), took(id)), until);
         assert_eq!(ids(&midway), ["slow"]);
     }

@@ -120,7 +120,7 @@ fn phases_of_a_run_that_goes_on_say_how_far_they_are() {
     let mut story = Story::until(
         plan,
         |_, _| (exited(0), 400),
-        |event| matches!(event.kind, Kind::StepStarted { attempt } if attempt.step.at() == 6),
+        |event| matches!(event.kind, Kind::StepStarted { attempt, .. } if attempt.step.at() == 6),
     );
     story.now += 3_000;
     insta::assert_snapshot!(drawn(&story), @r#"
@@ -255,7 +255,7 @@ fn h19_the_document_of_a_run_that_goes_on_says_what_runs() {
     let mut story = Story::until(
         installation(),
         |_, _| (exited(0), 400),
-        |event| matches!(event.kind, Kind::StepStarted { attempt } if attempt.step.at() == 5),
+        |event| matches!(event.kind, Kind::StepStarted { attempt, .. } if attempt.step.at() == 5),
     );
     story.now += 3_000;
     let tree = tree(&story);

@@ -26,6 +26,7 @@ fn job(n: usize) -> Job {
         grace: Duration::ZERO,
         own_log: false,
         max_output: None,
+        slurm: None,
         locks: Vec::new(),
         behind: None,
     }

@@ -129,7 +129,7 @@ fn attempts_are_bars_and_what_lies_between_them_is_waiting() {
         policy.retry.count = 1;
         policy.retry.delay = std::time::Duration::from_millis(300);
     });
-    let until = |event: &Event| matches!(event.kind, Kind::StepStarted { attempt } if attempt.step.at() == 1);
+    let until = |event: &Event| matches!(event.kind, Kind::StepStarted { attempt, .. } if attempt.step.at() == 1);
     let mut story = Story::until(
         plan,
         |_, attempt| (exited((attempt == 1).into()), 500),

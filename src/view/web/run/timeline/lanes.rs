@@ -242,7 +242,7 @@ fn word(bar: &Bar) -> &'static str {
         Some(End::Succeeded) => "succeeded",
         Some(End::Failed | End::TimedOut | End::FailedToStart) => "failed",
         Some(End::Canceled) => "canceled",
-        Some(End::Interrupted) => "interrupted",
+        Some(End::Interrupted | End::Lost) => "interrupted",
     }
 }
 
