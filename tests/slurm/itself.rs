@@ -223,6 +223,22 @@ fn a_controller_that_does_not_answer_is_told_apart_from_one_that_refuses() {
 }
 
 #[test]
+fn a_job_may_be_there_although_its_submission_failed() {
+    let Some(lab) = Lab::start("a submission without an answer") else {
+        return;
+    };
+    lab.ctld_freeze();
+    let done = lab.slurm("sbatch", &["-J", "unsure", "--wrap=true"]);
+    let text = String::from_utf8_lossy(&done.stderr);
+    assert!(text.contains("timed out"), "{text}");
+    lab.ctld_thaw();
+    eventually("it ran all the same", || {
+        let found = lab.squeue().into_iter().find(|row| row.name == "unsure");
+        found.is_some_and(|row| row.state == "COMPLETED")
+    });
+}
+
+#[test]
 fn what_can_never_run_is_refused_or_waits_with_a_reason() {
     let Some(lab) = Lab::start("options") else {
         return;

@@ -122,6 +122,16 @@ impl Lab {
         self.does(&["ctld-stop"]);
     }
 
+    /// The controller does not answer any more.
+    pub fn ctld_freeze(&self) {
+        self.does(&["ctld-freeze"]);
+    }
+
+    /// It goes on, with what it was asked meanwhile.
+    pub fn ctld_thaw(&self) {
+        self.does(&["ctld-thaw"]);
+    }
+
     /// The controller starts again, and answers.
     pub fn ctld_start(&self) {
         self.does(&["ctld-start"]);
