@@ -208,7 +208,7 @@ impl From<Refused> for Failure {
                 "restart it, then `quintet resume {run_id}`; or go on without: \
                      quintet resume {run_id} --no-restart"
             )),
-            Refused::Succeeded { .. } | Refused::Unsuited { .. } => {
+            Refused::Succeeded { .. } | Refused::Unsuited { .. } | Refused::Site(_) => {
                 Failure::new(Kind::Usage, message)
             }
             Refused::Store(error) => error.into(),

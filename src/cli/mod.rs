@@ -17,6 +17,7 @@ mod agent;
 mod agent_step;
 mod approve;
 mod args;
+mod attempt;
 mod audience;
 mod begin;
 mod boot;
@@ -187,6 +188,7 @@ verbs! {
     cache,
     prune,
     mcp,
+    attempt,
     completions,
 }
 

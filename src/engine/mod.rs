@@ -10,6 +10,7 @@
 
 mod clock;
 mod ears;
+mod executors;
 pub mod fresh;
 mod job;
 pub mod lock;

@@ -18,9 +18,10 @@ use super::ears::{Ears, Heard, Signals};
 use super::fresh::Prober;
 use super::lock::{Denied, Held, LockSpace, Want};
 use super::outside::{Acknowledged, Answers, Audience, Outside, Shelf, StoreLog};
-use super::{Engine, EngineError, JobContext, job};
-use crate::exec::process::{Local, LocalConfig, Zygote, boot_id};
-use crate::exec::{Executor, Waker};
+use super::{Engine, EngineError, JobContext, executors, job};
+use crate::exec::process::{LocalConfig, Zygote, boot_id};
+use crate::exec::slurm::Site;
+use crate::exec::{Both, Executor, Waker};
 use crate::paths::StateDir;
 use crate::plan::{CacheUse, Plan, StepIx};
 use crate::run::replan::{Unsuited, merged};
@@ -109,6 +110,8 @@ pub enum Refused {
     NotRestarted {
         run_id: String,
     },
+    /// How Slurm is used here is said in a way that cannot be understood.
+    Site(String),
     /// There is nothing left to do.
     Succeeded {
         run_id: String,
@@ -146,6 +149,7 @@ impl fmt::Display for Refused {
             Refused::Succeeded { run_id } => {
                 write!(f, "run {run_id} succeeded; there is nothing to resume")
             }
+            Refused::Site(why) => f.write_str(why),
             Refused::Store(error) => error.fmt(f),
             Refused::Engine { error, .. } => error.fmt(f),
         }
@@ -178,6 +182,8 @@ struct Stage {
     line: Line,
     clock: Clock,
     prober: Option<Prober>,
+    /// How Slurm is used here, if any step asks for it.
+    site: Option<Site>,
     /// The run's lock, held as long as this is.
     _lock: Vec<Arc<File>>,
 }
@@ -187,8 +193,9 @@ impl Session<'_> {
     ///
     /// # Errors
     /// See [`Refused`].
-    pub fn begin(mut self, plan: Plan) -> Result<Ended, Refused> {
+    pub fn begin(mut self, mut plan: Plan) -> Result<Ended, Refused> {
         let clock = Clock::start();
+        let site = executors::site_for(&mut plan)?;
         // First of all: where the store is not ours to use, nothing is changed.
         let store = Store::open(&self.state, self.durability)?;
         let dir = reserve_run(&self.state, clock.now())?;
@@ -223,6 +230,7 @@ impl Session<'_> {
             line,
             clock,
             prober,
+            site,
             _lock: lock,
         };
         let engine = engine_id(stage.writer.epoch());
@@ -255,11 +263,14 @@ impl Session<'_> {
         let has_restarted = again.no_restart || may_have_restarted(&state, &boot_id());
         if let Some((new, _)) = &again.plan {
             let run_id = run_id.to_owned();
-            let merged = merged(&state, new.clone());
+            let mut new = new.clone();
+            executors::site_for(&mut new)?;
+            let merged = merged(&state, new);
             let merged = merged.map_err(|why| Refused::Unsuited { run_id, why })?;
             state.will_follow(Arc::new(merged));
         }
         let plan = state.latest_plan().clone();
+        let site = executors::site_of(&plan, &self.state.run(run_id))?;
         let clock = Clock::start_after(state.last_at());
         state = state.remembering(store.past_remedies(&plan, clock.now())?);
         refuse_secretless(&state, run_id, &self.secrets)?;
@@ -280,6 +291,7 @@ impl Session<'_> {
             line,
             clock,
             prober: None,
+            site,
             _lock: lock,
         };
         let engine = engine_id(stage.writer.epoch());
@@ -418,7 +430,7 @@ impl Session<'_> {
         self,
         stage: Stage,
         state: RunState,
-        open: impl FnOnce(&mut Engine<Local, StoreLog, Outside>) -> Result<(), EngineError>,
+        open: impl FnOnce(&mut Engine<Both, StoreLog, Outside>) -> Result<(), EngineError>,
     ) -> Result<Ended, Refused> {
         let run_id = stage.writer.run_id().to_owned();
         let plan = state.latest_plan().clone();
@@ -427,7 +439,8 @@ impl Session<'_> {
             error,
         };
         let broken = |error: io::Error| refused(error.into());
-        let mut executor = Local::new(
+        let secrets: Vec<String> = self.secrets.values().cloned().collect();
+        let mut executor = executors::put_up(
             self.zygote,
             LocalConfig {
                 run_dir: self.state.run(&run_id),
@@ -437,9 +450,10 @@ impl Session<'_> {
                 env: std::env::vars_os().collect(),
                 nonce: format!("{:016x}", random_number().map_err(refused)?),
             },
+            &secrets,
+            stage.site,
         )
-        .map_err(broken)?
-        .masking(self.secrets.values().cloned());
+        .map_err(broken)?;
         stage.line.connect(executor.waker());
         let (sender, inbox) = channel();
         let bell = Doorbell::hang_up(&self.state.run(&run_id))?;

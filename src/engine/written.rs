@@ -9,7 +9,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::exec::process::{LiveOutput, live_output};
+use crate::exec::process::LiveOutput;
+use crate::exec::{process, slurm};
 use crate::paths::StateDir;
 use crate::run::{Attempt, Finish};
 use crate::store::logs::Log;
@@ -26,7 +27,7 @@ impl Live {
     /// Looks for the attempt in its run's directory. It does not run, without.
     pub fn find(run: &Path, attempt: Attempt) -> Option<Live> {
         Some(Live {
-            files: live_output(run, attempt)?,
+            files: find(run, attempt)?,
             run: run.to_owned(),
             attempt,
         })
@@ -34,8 +35,14 @@ impl Live {
 
     /// Whether what was read until now was what this attempt has written.
     pub fn is_sure(&self) -> bool {
-        live_output(&self.run, self.attempt).as_ref() == Some(&self.files)
+        find(&self.run, self.attempt).as_ref() == Some(&self.files)
     }
+}
+
+/// Wherever it runs.
+fn find(run: &Path, attempt: Attempt) -> Option<LiveOutput> {
+    let here = process::live_output(run, attempt);
+    here.or_else(|| slurm::live_output(run, attempt))
 }
 
 /// Both streams of an attempt, open.

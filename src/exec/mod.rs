@@ -8,6 +8,9 @@
 #[cfg(target_os = "linux")]
 mod builtin;
 pub mod process;
+pub mod slurm;
+
+mod both;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::both::Both;
 use crate::plan::Slurm;
 use crate::plan::builtin::Question;
 pub use crate::run::Stop;

@@ -219,9 +219,13 @@ pub(super) fn tell(run: &RunState, event: &Event) -> Option<Told> {
 fn begun(run: &RunState) -> String {
     let plan = run.plan();
     let steps = words::counted(run.counts().total as usize, "step");
+    let elsewhere = plan.slurm_jobs.filter(|_| plan.asks_slurm());
+    let elsewhere = elsewhere.map(|jobs| format!(", and {jobs} with Slurm"));
     format!(
-        ": {}, {steps}, at most {} at once",
-        plan.name, plan.max_concurrency
+        ": {}, {steps}, at most {} at once{}",
+        plan.name,
+        plan.max_concurrency,
+        elsewhere.unwrap_or_default()
     )
 }
 

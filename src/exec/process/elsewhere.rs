@@ -58,6 +58,10 @@ impl Local {
     pub fn masking(self, _: impl IntoIterator<Item = String>) -> Local {
         self
     }
+
+    pub fn ending_with_us(self) -> Local {
+        self
+    }
 }
 
 impl Executor for Local {

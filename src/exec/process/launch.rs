@@ -301,6 +301,7 @@ mod tests {
             nonce: "n".into(),
             env: env.iter().map(|(k, v)| (bytes(k), bytes(v))).collect(),
             secrets: Default::default(),
+            ends_with_engine: false,
         }
     }
 

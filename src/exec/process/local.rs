@@ -68,6 +68,7 @@ pub struct Local {
     lines: Vec<Option<Line>>,
     next_number: u32,
     secrets: Vec<String>,
+    ends_with_us: bool,
     ready: Vec<Report>,
     broken: Option<io::Error>,
     pub(super) landing: Landing,
@@ -119,6 +120,7 @@ impl Local {
             lines: Vec::new(),
             next_number: 0,
             secrets: Vec::new(),
+            ends_with_us: false,
             ready: Vec::new(),
             broken: None,
             landing: Landing::new(64 * 1024),
@@ -131,6 +133,16 @@ impl Local {
     pub fn masking(mut self, secrets: impl IntoIterator<Item = String>) -> Local {
         self.secrets.extend(secrets);
         self
+    }
+
+    /// Has what runs end with this executor, at whatever moment its process dies: for
+    /// one that nobody could take over.
+    #[must_use]
+    pub fn ending_with_us(self) -> Local {
+        Local {
+            ends_with_us: true,
+            ..self
+        }
     }
 
     /// Nothing new starts after this.
@@ -234,6 +246,7 @@ impl Local {
                 .map(|(key, value)| (bytes(key), bytes(value)))
                 .collect(),
             secrets: Secrets(self.secrets.clone()),
+            ends_with_engine: self.ends_with_us,
         }
     }
 

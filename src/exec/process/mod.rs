@@ -62,7 +62,7 @@ mod zygote;
 pub use self::{
     files::boot_id,
     local::{Local, LocalConfig},
-    output::{LiveOutput, live_output},
+    output::{LiveOutput, live_output, take_outputs_at},
     zygote::Zygote,
 };
 

@@ -201,6 +201,14 @@ pub fn take_outputs(directory: &Directory, name: &str) -> (Outputs, bool) {
     (outputs, directory.remove(name).is_ok())
 }
 
+/// The same, of a folder of somebody else's.
+pub fn take_outputs_at(folder: &std::path::Path, name: &str) -> Outputs {
+    match Directory::open(folder) {
+        Ok(directory) => take_outputs(&directory, name).0,
+        Err(e) => complaint(format!("its outputs cannot be read: {e}")),
+    }
+}
+
 fn read_outputs(file: File) -> Outputs {
     match file.metadata() {
         Ok(found) if found.is_file() => {}

@@ -142,6 +142,11 @@ impl Slot {
         Ok(())
     }
 
+    /// Whether what runs ends with the engine.
+    pub fn ends_with_engine(&self) -> bool {
+        self.setup.ends_with_engine
+    }
+
     /// Writes down that the job starts, and starts it.
     pub fn begin(&mut self, job: Job) -> Begun {
         let attempt = job.attempt;

@@ -425,6 +425,10 @@ impl Supervisor {
         self.held = false;
         self.ended_plainly = None;
         self.untold.clear();
+        let ends = self.slot.as_ref().is_some_and(Slot::ends_with_engine);
+        if let Some(running) = self.running.as_mut().filter(|_| ends) {
+            running.stop(Stop::Now, Instant::now());
+        }
         if !self.is_done() {
             self.listener = self.listen();
             if self.listener.is_none() {

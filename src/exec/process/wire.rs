@@ -39,6 +39,8 @@ pub struct Setup {
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     /// What no output may show. Kept in memory alone.
     pub secrets: Secrets,
+    /// What runs is ended when the engine is gone, since nobody could take it over.
+    pub ends_with_engine: bool,
 }
 
 /// Texts that debug output leaves out, since it ends in logs.
@@ -135,8 +137,11 @@ impl Order {
                     w.bytes(value);
                 }
                 // Few runs have any, and a setup without is what it always was.
-                if !setup.secrets.0.is_empty() {
+                if !setup.secrets.0.is_empty() || setup.ends_with_engine {
                     w.texts(&setup.secrets.0);
+                }
+                if setup.ends_with_engine {
+                    w.u8(1);
                 }
             }
             Order::Start(job) => w.start(job),
@@ -172,6 +177,7 @@ impl Order {
                 nonce: r.text()?,
                 env: r.list(|r| Some((r.bytes()?.to_vec(), r.bytes()?.to_vec())))?,
                 secrets: Secrets(r.rest(|r| r.list(Reader::text))?.unwrap_or_default()),
+                ends_with_engine: r.rest(Reader::flag)?.unwrap_or_default(),
             }),
             START => Order::Start(Box::new(r.job(None, locks)?)),
             START_BUILTIN => {
@@ -454,6 +460,7 @@ mod tests {
             nonce: "n".into(),
             env: vec![(b"A".to_vec(), b"1".to_vec())],
             secrets: Secrets(vec!["hunter2".into(), "\u{fc}".into()]),
+            ends_with_engine: true,
         };
         for _ in 0..2 {
             let frame = Order::Setup(setup.clone()).to_frame();
@@ -621,6 +628,7 @@ mod tests {
                 epoch: 1,
                 nonce: "n".into(),
                 secrets: Default::default(),
+            ends_with_engine: false,
                 env: vec![(b"A".to_vec(), b"b\xff".to_vec())],
             };
             let mut bytes = match which {

@@ -1,0 +1,145 @@
+//! What nodes have written, is read.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::super::files::{Claim, Ending, Shared, WISH};
+use super::Desk;
+use super::open::Open;
+use crate::exec::{Done, Report};
+use crate::run::{Attempt, Exit};
+
+/// A folder that is read only when something may have changed in it.
+pub(super) struct Folder {
+    name: &'static str,
+    changed: Option<SystemTime>,
+    pub(super) read_until: Instant,
+}
+
+/// A folder's time of change is no finer than the file system's clock, and may come
+/// late over a network: it is read for so long after each change.
+pub(super) const SETTLES: Duration = Duration::from_secs(3);
+
+impl Folder {
+    pub(super) fn new(name: &'static str) -> Folder {
+        Folder {
+            name,
+            changed: None,
+            read_until: Instant::now() + SETTLES,
+        }
+    }
+
+    fn may_have_changed(&mut self, shared: &Shared, now: Instant) -> bool {
+        let changed = std::fs::metadata(shared.at(self.name)).and_then(|it| it.modified());
+        let changed = changed.ok();
+        if changed != self.changed {
+            self.changed = changed;
+            self.read_until = now + SETTLES;
+        }
+        now < self.read_until
+    }
+}
+
+impl<T: Fn(Report) + Send + 'static> Desk<T> {
+    pub(super) fn read(&mut self, now: Instant) {
+        if self.open.is_empty() {
+            return;
+        }
+        let [claims, results] = &mut self.folders;
+        let claims = claims.may_have_changed(&self.shared, now);
+        let results = results.may_have_changed(&self.shared, now);
+        if claims {
+            self.read_claims(now);
+        }
+        if results {
+            self.read_results();
+        }
+        if now.saturating_duration_since(self.heard_at) >= self.config.site.heartbeat / 2 {
+            self.heard_at = now;
+            for open in self.open.values_mut().filter(|open| open.claim.is_some()) {
+                open.listen(&self.shared, now);
+            }
+        }
+    }
+
+    pub(super) fn read_claims(&mut self, now: Instant) {
+        let Ok(names) = self.shared.names("claims") else {
+            return;
+        };
+        let names: BTreeSet<String> = names.into_iter().collect();
+        let mut begun = Vec::new();
+        for (attempt, open) in &mut self.open {
+            if open.claim.is_some() || !names.contains(&open.key) {
+                continue;
+            }
+            let Some(claim) = self.shared.claimed(&open.key).filter(|claim| !claim.fenced) else {
+                continue;
+            };
+            let node = claim.node.clone();
+            open.claim = Some(claim);
+            open.listen(&self.shared, now);
+            begun.push((*attempt, node));
+        }
+        for (attempt, node) in begun {
+            self.report(Report::Accepted { attempt, node });
+        }
+    }
+
+    pub(super) fn read_results(&mut self) {
+        let Ok(names) = self.shared.names("results") else {
+            return;
+        };
+        let names: BTreeSet<String> = names.into_iter().collect();
+        let there = |(attempt, open): (&Attempt, &Open)| {
+            (open.cut.is_none() && names.contains(&open.key)).then_some(*attempt)
+        };
+        let all: Vec<Attempt> = self.open.iter().filter_map(there).collect();
+        for attempt in all {
+            self.take_result(attempt);
+        }
+    }
+
+    pub(super) fn take_result(&mut self, attempt: Attempt) {
+        let Some(ending) = self.shared.ended(attempt) else {
+            return;
+        };
+        let Some(open) = self.open.get_mut(&attempt) else {
+            return;
+        };
+        if open.claim.is_none() {
+            let node = Some(ending.node.clone());
+            open.claim = Some(Claim {
+                node: node.clone(),
+                ..Claim::default()
+            });
+            self.report(Report::Accepted { attempt, node });
+        }
+        let Some(open) = self.open.get_mut(&attempt) else {
+            return;
+        };
+        let is_cut = matches!(ending.exit, Exit::Canceled { .. })
+            && open.stop.is_none()
+            // An engine before this one, perhaps.
+            && !self.shared.job(&open.key).join(WISH).exists();
+        if is_cut {
+            // Why, only Slurm knows.
+            open.cut = Some(Box::new(ending));
+            self.look_soon();
+            return;
+        }
+        self.finish(attempt, done(ending));
+    }
+}
+
+/// The same in an executor's words.
+pub(super) fn done(ending: Ending) -> Done {
+    Done {
+        exit: ending.exit,
+        started_at: ending.started_at,
+        ended_at: ending.ended_at,
+        output: ending.output,
+        outputs: ending.outputs,
+        leaked: ending.leaked,
+        error: ending.error,
+    }
+}
