@@ -8,6 +8,7 @@
 use super::afterwards::{REMEDY, UNDO};
 use super::builtin::BUILTIN;
 use super::cache::CACHE;
+use super::executor;
 use super::notify::NOTIFY;
 use super::question::APPROVAL_FIELDS;
 use super::table::{Field, Shape, field};
@@ -41,7 +42,7 @@ const BYTES: Shape = Shape::Count {
 };
 
 /// The file itself.
-pub static PLAN: [Field; 12] = [
+pub static PLAN: [Field; 13] = [
     field(
         "steps",
         Shape::List(&Shape::Object(&STEP)),
@@ -92,6 +93,13 @@ pub static PLAN: [Field; 12] = [
         "What holds for the whole run, and defaults for its steps.",
     )
     .not(&["defaults", "settings", "options"]),
+    field(
+        "executor",
+        executor::SHAPE,
+        "Where steps run, as far as they say nothing else: local, which is this machine and \
+         the default, or slurm, or what is asked of Slurm.",
+    )
+    .not(&["runner", "backend"]),
     field(
         "notices",
         Shape::List(&Shape::Object(&NOTICE)),
@@ -273,7 +281,7 @@ pub static LOCK: [Field; 2] = [
 ];
 
 /// One of the file's `steps`.
-pub static STEP: [Field; 43] = [
+pub static STEP: [Field; 44] = [
     field(
         "id",
         Shape::Text,
@@ -472,6 +480,13 @@ pub static STEP: [Field; 43] = [
         "What exit codes mean where it is not the usual.",
     ),
     field(
+        "executor",
+        executor::SHAPE,
+        "Where the step runs: local, or slurm, or what is asked of Slurm, over what the plan \
+         asks. A group's holds for the steps whose ids begin with its own and a slash.",
+    )
+    .not(&["runner", "backend"]),
+    field(
         "log",
         Shape::Choice(&["shared", "own"]),
         "Whether the step's output gets files of its own.",
@@ -569,6 +584,7 @@ mod tests {
             ("budget", &BUDGET),
             ("undo", &UNDO),
             ("cache", &CACHE),
+            ("executor", &executor::EXECUTOR),
             ("approval", &APPROVAL_FIELDS),
             ("builtin", &BUILTIN),
             ("file_exists", &builtin::FILE_EXISTS),
