@@ -9,6 +9,7 @@ use quintet::plan::{Executor, Slurm};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::support::Test;
 
 /// The executors of a plan's steps, by their ids.
 fn executors(plan: &Plan) -> Vec<(&str, &Executor)> {
@@ -643,6 +644,70 @@ proptest! {
         let by_step = laid_over(&nothing(), &outer, &[inner, outer.clone()]);
         prop_assert_eq!(&by_group, &by_step);
     }
+}
+
+const PLAN: &str = r#"{"plan_id": "P", "steps": [
+    {"id": "a", "command": "true", "executor": {"cpus": 4, "memory": "8G", "partition": "main"}},
+    {"id": "b", "command": "true", "executor": "local"},
+    {"id": "c", "command": "true"}]}"#;
+
+#[test]
+fn s17_previews_say_where_steps_run_and_what_they_ask_for() {
+    let test = Test::new().file("plan.json", PLAN);
+    let asked = "slurm: 4 cpus, 8 GiB, partition main";
+    let shown = test.quintet(&["plan", "plan.json"]).run().text();
+    let on: Vec<&str> = shown.lines().filter(|line| line.contains(" on ")).collect();
+    let expected = [&format!("      on {asked}"), "      on this machine"];
+    assert_eq!(on, expected, "{shown}");
+    test.quintet(&["show", "plan.json", "a"])
+        .stdout_has(&format!("  on            {asked}\n"))
+        .run();
+    let shown = test.quintet(&["show", "plan.json", "c"]).run().text();
+    assert!(!shown.contains("\n  on "), "{shown}");
+    let said = json!({"kind": "slurm", "cpus": 4, "memory_mib": 8192, "partition": "main"});
+    let all = [said, json!({"kind": "local"}), Value::Null];
+    let plan = test.quintet(&["plan", "plan.json", "--json"]).run().json();
+    let graph = test.quintet(&["graph", "plan.json", "--json"]).run().json();
+    for (n, (id, said)) in ["a", "b", "c"].iter().zip(&all).enumerate() {
+        assert_eq!(plan["steps"][n]["executor"], *said, "{id}");
+        assert_eq!(graph["nodes"][n]["executor"], *said, "{id}");
+        let step = test
+            .quintet(&["show", "plan.json", id, "--json"])
+            .run()
+            .json();
+        assert_eq!(step["executor"], *said, "{id}");
+    }
+}
+
+/// What is recorded of a run's steps.
+fn recorded(test: &Test) -> Vec<Value> {
+    let graph = test.quintet(&["graph", "last", "--json"]).run().json();
+    let nodes = graph["nodes"].as_array().expect("a list").iter();
+    nodes.map(|node| node["executor"].clone()).collect()
+}
+
+#[test]
+fn s18_executor_local_runs_every_step_here_and_is_recorded() {
+    let test = Test::new().file("plan.json", PLAN);
+    test.quintet(&["run", "plan.json", "--executor", "local", "-q"])
+        .run();
+    assert_eq!(recorded(&test), vec![json!({"kind": "local"}); 3]);
+}
+
+/// No step of the plan runs, since nothing may be there that would run it.
+#[test]
+fn s19_executor_slurm_is_for_steps_of_which_nothing_is_said_and_is_recorded() {
+    let disabled = PLAN.replace("\"command\"", "\"enabled\": false, \"command\"");
+    let test = Test::new().file("plan.json", disabled);
+    test.quintet(&["run", "plan.json", "--executor=slurm", "-q"])
+        .run();
+    let asked = json!({"kind": "slurm", "cpus": 4, "memory_mib": 8192, "partition": "main"});
+    let expected = [asked, json!({"kind": "local"}), json!({"kind": "slurm"})];
+    assert_eq!(recorded(&test), expected);
+    test.quintet(&["run", "plan.json", "--executor", "slrum"])
+        .status(2)
+        .stderr_has("'slurm'")
+        .run();
 }
 
 #[test]
