@@ -326,6 +326,7 @@ const GLOBALS: &[&str] = &[
     "pools",
     "resources",
     "rollback",
+    "slurm_jobs",
     "nonsense",
 ];
 

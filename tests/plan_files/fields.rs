@@ -70,6 +70,7 @@ fn every_field_reaches_the_plan() {
         "secrets are in no plan"
     );
     assert_eq!(plan.max_concurrency.get(), 4);
+    assert_eq!(plan.slurm_jobs.map(|jobs| jobs.get()), Some(50));
     assert_eq!(plan.deadline, Some(Duration::from_secs(3600)));
     assert_eq!(
         (plan.on_abort, plan.rollback),

@@ -179,7 +179,7 @@ const ANY_NUMBER: Shape = Shape::Number {
 };
 
 /// The file's `globals`.
-pub static GLOBALS: [Field; 16] = [
+pub static GLOBALS: [Field; 17] = [
     field(
         "max_concurrency",
         Shape::Count {
@@ -189,6 +189,16 @@ pub static GLOBALS: [Field; 16] = [
         "So many steps run at once at the most; 1 where it is left out.",
     )
     .not(&["parallel", "concurrency", "max_parallel"]),
+    field(
+        "slurm_jobs",
+        Shape::Count {
+            least: 1,
+            most: 65_535,
+        },
+        "So many steps that run through Slurm are under way at once at the most, those that \
+         wait there included. max_concurrency counts none of them then.",
+    )
+    .not(&["max_jobs", "max_slurm_jobs"]),
     field(
         "default_timeout_sec",
         Shape::Seconds,
