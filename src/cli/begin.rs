@@ -26,6 +26,10 @@ pub struct Args {
     #[arg(long, short = 'j', value_name = "N")]
     pub max_concurrency: Option<NonZeroU32>,
 
+    /// Where steps run: `slurm` is for those of which the plan does not say it, `local` for all
+    #[arg(long, value_name = "WHERE")]
+    executor: Option<Where>,
+
     /// Answer yes to every question
     #[arg(long, short)]
     pub yes: bool,
@@ -47,6 +51,13 @@ pub struct Args {
     /// How durable the record is: `full` survives a power cut, `normal` the death of every process
     #[arg(long, value_name = "HOW", default_value = "full")]
     durability: Durable,
+}
+
+/// What makes attempts happen.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Where {
+    Slurm,
+    Local,
 }
 
 /// See [`Durability`].
@@ -116,6 +127,11 @@ pub fn watched<A: Audience>(
     }
     if let Some(most) = args.max_concurrency {
         plan.max_concurrency = most;
+    }
+    match args.executor {
+        Some(Where::Slurm) => plan.prefer_slurm(),
+        Some(Where::Local) => plan.only_local(),
+        None => {}
     }
     if args.boot.resume_on_boot {
         plan.on_restart = OnRestart::Stop;

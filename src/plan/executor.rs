@@ -42,6 +42,15 @@ impl Plan {
         }
     }
 
+    /// Lets every step run on this machine, whatever was said.
+    pub fn only_local(&mut self) {
+        for step in &mut self.steps {
+            if step.action != Action::Group {
+                step.executor = Executor::Local;
+            }
+        }
+    }
+
     /// Whether any step runs through Slurm.
     pub fn asks_slurm(&self) -> bool {
         let mut steps = self.steps.iter();
@@ -102,6 +111,53 @@ impl Slurm {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Builtin, Step};
+
+    /// Steps of which the first says nothing, the second this machine, the third
+    /// Slurm, and a meeting point.
+    fn plan() -> Plan {
+        let step = |id: &str, executor| Step {
+            executor,
+            ..Step::new(id, Action::Builtin(Box::new(builtin())))
+        };
+        let asked = Slurm {
+            cpus: Some(2),
+            ..Slurm::default()
+        };
+        Plan {
+            steps: vec![
+                step("unsaid", Executor::Unsaid),
+                step("local", Executor::Local),
+                step("slurm", Executor::Slurm(Arc::new(asked))),
+                Step::new("group", Action::Group),
+            ],
+            ..Plan::new("p")
+        }
+    }
+
+    fn builtin() -> Builtin {
+        let question = crate::plan::builtin::Question::GitClean { dir: "/".into() };
+        Builtin {
+            question,
+            cwd: "/".into(),
+            env: Box::default(),
+        }
+    }
+
+    #[test]
+    fn only_local_overrules_what_was_said_and_prefer_slurm_does_not() {
+        let mut preferred = plan();
+        preferred.prefer_slurm();
+        let said: Vec<_> = preferred.steps.iter().map(|s| &s.executor).collect();
+        let nothing = Executor::Slurm(Arc::default());
+        let own = &plan().steps[2].executor;
+        assert_eq!(said, [&nothing, &Executor::Local, own, &Executor::Unsaid]);
+        preferred.only_local();
+        let said: Vec<_> = preferred.steps.iter().map(|s| &s.executor).collect();
+        let local = &Executor::Local;
+        assert_eq!(said, [local, local, local, &Executor::Unsaid]);
+        assert!(!preferred.asks_slurm());
+    }
 
     #[test]
     fn what_is_said_closer_counts_and_what_is_not_said_comes_from_further_out() {

@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::escape::{clean, is_hostile};
+use super::executor;
 use super::style::{self, FAINT};
 use super::tree::Rails;
 use crate::plan::graph::{Graph, waits};
@@ -358,6 +359,7 @@ pub fn json(drawing: Drawing<'_>) -> Value {
                     Action::Builtin(_) => "builtin",
                     Action::Group => "group",
                 },
+                "executor": executor::told(&step.executor),
                 "absent": step.absent,
                 "state": drawing.word(ix),
                 "provides": drawing.provides(ix),

@@ -17,6 +17,7 @@ pub mod diagnostic;
 pub mod escape;
 pub mod estimate;
 pub mod events;
+pub mod executor;
 pub mod forecast;
 pub mod freshness;
 pub mod github;

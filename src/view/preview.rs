@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::command::{of_action, of_command};
 use super::escape::{clean, push_clean};
+use super::executor::{self, ExecutorSaid};
 use super::forecast;
 use super::freshness::{self, Fresh, Looked};
 use super::style::{FAINT, HEADING, ODD};
@@ -154,6 +155,11 @@ impl<'a> Preview<'a> {
         line.push_str("      ");
         of_action(&step.action).push(line);
         line.push('\n');
+        if let Some(executor) = executor::text(&step.executor) {
+            line.push_str("      on ");
+            push_clean(&executor, line);
+            line.push('\n');
+        }
         freshness::push(self.plan, ix, self.freshness(ix), line);
         out.write_all(line.as_bytes())?;
         line.clear();
@@ -213,6 +219,7 @@ impl<'a> Preview<'a> {
             name: step.name.as_deref().unwrap_or(&step.id),
             layer: (!absent).then(|| self.layer[ix.at()] + 1),
             command: of_action(&step.action).to_string(),
+            executor: executor::told(&step.executor),
             needs: step
                 .needs
                 .iter()
@@ -303,6 +310,8 @@ struct StepJson<'a> {
     name: &'a str,
     layer: Option<u32>,
     command: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    executor: Option<ExecutorSaid<'a>>,
     needs: Vec<&'a str>,
     after: Vec<&'a str>,
     condition: Option<&'a str>,

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::command::of_action;
 use super::escape::clean;
+use super::executor::{self, ExecutorSaid};
 use super::style::{FAINT, HEADING};
 use super::words;
 use crate::plan::{Absent, OnFailure, Plan, Step, StepIx};
@@ -52,6 +53,7 @@ pub fn rows(plan: &Plan, ix: StepIx) -> Vec<(&'static str, String)> {
             .map_or(String::new(), |when| when.text().to_owned()),
     );
     row("runs", of_action(&step.action).to_string());
+    row("on", executor::text(&step.executor).unwrap_or_default());
     let policy = &step.policy;
     row(
         "timeout",
@@ -112,6 +114,8 @@ pub struct StepPlanned<'a> {
     condition: Option<&'a str>,
     /// What it runs, as people are shown it.
     command: String,
+    /// Where it runs, as far as anybody has said it.
+    executor: Option<ExecutorSaid<'a>>,
     timeout_ms: Option<u64>,
     /// How often it is tried again.
     retries: u32,
@@ -141,6 +145,7 @@ pub fn told(plan: &Plan, ix: StepIx) -> StepPlanned<'_> {
         after: names(&step.after),
         condition: step.when.as_ref().map(|when| when.text()),
         command: of_action(&step.action).to_string(),
+        executor: executor::told(&step.executor),
         timeout_ms: step.policy.timeout.map(|limit| limit.as_millis() as u64),
         retries: step.policy.retry.count,
         critical: step.policy.critical,

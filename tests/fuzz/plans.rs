@@ -244,6 +244,7 @@ fn value() -> impl Strategy<Value = Value> {
 /// The fields that files use, and one that none does.
 const FIELDS: &[&str] = &[
     "description",
+    "executor",
     "id",
     "log_file",
     "metadata",
@@ -271,6 +272,7 @@ const STEP_FIELDS: &[&str] = &[
     "description",
     "enabled",
     "env",
+    "executor",
     "exit_codes",
     "fallback_step",
     "grace_sec",
@@ -324,6 +326,7 @@ const GLOBALS: &[&str] = &[
     "pools",
     "resources",
     "rollback",
+    "slurm_jobs",
     "nonsense",
 ];
 

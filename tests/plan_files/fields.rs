@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quintet::plan::problem::Severity;
 use quintet::plan::{
-    Level, Moment, OnAbort, OnFailure, OnRestart, Part, Rollback, StepIx, Text, Verdict,
+    Executor, Level, Moment, OnAbort, OnFailure, OnRestart, Part, Rollback, StepIx, Text, Verdict,
 };
 
 use super::*;
@@ -70,6 +70,7 @@ fn every_field_reaches_the_plan() {
         "secrets are in no plan"
     );
     assert_eq!(plan.max_concurrency.get(), 4);
+    assert_eq!(plan.slurm_jobs.map(|jobs| jobs.get()), Some(50));
     assert_eq!(plan.deadline, Some(Duration::from_secs(3600)));
     assert_eq!(
         (plan.on_abort, plan.rollback),
@@ -130,6 +131,16 @@ fn every_field_reaches_the_plan() {
         ("Makes the folder", Some("first"))
     );
     assert_eq!((about.group.as_deref(), about.weight), (Some("Setup"), 10));
+    let executor = prepare.executor.slurm().unwrap();
+    assert_eq!((executor.cpus, executor.memory), (Some(4), Some(2048)));
+    assert_eq!(
+        (executor.gpus.as_deref(), executor.time),
+        (Some("a100:2"), Some(2))
+    );
+    assert_eq!(executor.partition.as_deref(), Some("main,long"));
+    assert_eq!(executor.account.as_deref(), Some("lab"));
+    assert_eq!(&*executor.labels["plan"], "staging");
+    assert_eq!(executor.options, ["--exclusive".into()]);
     assert_eq!(prepare.confirm.as_deref(), Some("Make the folder?"));
     let undo = prepare.undo.as_ref().unwrap();
     assert_eq!(&*undo.command.cwd, "/run/from/work/sub/sub2");
@@ -175,6 +186,7 @@ fn every_field_reaches_the_plan() {
         [("COUNT".into(), "7".into()), ("DRY".into(), "true".into())]
     );
     assert_eq!(other.policy.on_failure, OnFailure::Continue);
+    assert_eq!(other.executor, Executor::Local);
     assert_eq!(other.confirm.as_deref(), Some("Run step build/other?"));
     assert_eq!(other.policy.retry.count, 2, "from the globals");
 

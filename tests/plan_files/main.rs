@@ -4,6 +4,7 @@
 mod support;
 
 mod builtins;
+mod executors;
 mod fields;
 mod hostile;
 mod messages;

@@ -8,6 +8,7 @@
 use super::afterwards::{REMEDY, UNDO};
 use super::builtin::BUILTIN;
 use super::cache::CACHE;
+use super::executor;
 use super::notify::NOTIFY;
 use super::question::APPROVAL_FIELDS;
 use super::table::{Field, Shape, field};
@@ -41,7 +42,7 @@ const BYTES: Shape = Shape::Count {
 };
 
 /// The file itself.
-pub static PLAN: [Field; 12] = [
+pub static PLAN: [Field; 13] = [
     field(
         "steps",
         Shape::List(&Shape::Object(&STEP)),
@@ -92,6 +93,13 @@ pub static PLAN: [Field; 12] = [
         "What holds for the whole run, and defaults for its steps.",
     )
     .not(&["defaults", "settings", "options"]),
+    field(
+        "executor",
+        executor::SHAPE,
+        "Where steps run, as far as they say nothing else: local, which is this machine and \
+         the default, or slurm, or what is asked of Slurm.",
+    )
+    .not(&["runner", "backend"]),
     field(
         "notices",
         Shape::List(&Shape::Object(&NOTICE)),
@@ -171,7 +179,7 @@ const ANY_NUMBER: Shape = Shape::Number {
 };
 
 /// The file's `globals`.
-pub static GLOBALS: [Field; 16] = [
+pub static GLOBALS: [Field; 17] = [
     field(
         "max_concurrency",
         Shape::Count {
@@ -181,6 +189,16 @@ pub static GLOBALS: [Field; 16] = [
         "So many steps run at once at the most; 1 where it is left out.",
     )
     .not(&["parallel", "concurrency", "max_parallel"]),
+    field(
+        "slurm_jobs",
+        Shape::Count {
+            least: 1,
+            most: 65_535,
+        },
+        "So many steps that run through Slurm are under way at once at the most, those that \
+         wait there included. max_concurrency counts none of them then.",
+    )
+    .not(&["max_jobs", "max_slurm_jobs"]),
     field(
         "default_timeout_sec",
         Shape::Seconds,
@@ -273,7 +291,7 @@ pub static LOCK: [Field; 2] = [
 ];
 
 /// One of the file's `steps`.
-pub static STEP: [Field; 43] = [
+pub static STEP: [Field; 44] = [
     field(
         "id",
         Shape::Text,
@@ -472,6 +490,13 @@ pub static STEP: [Field; 43] = [
         "What exit codes mean where it is not the usual.",
     ),
     field(
+        "executor",
+        executor::SHAPE,
+        "Where the step runs: local, or slurm, or what is asked of Slurm, over what the plan \
+         asks. A group's holds for the steps whose ids begin with its own and a slash.",
+    )
+    .not(&["runner", "backend"]),
+    field(
         "log",
         Shape::Choice(&["shared", "own"]),
         "Whether the step's output gets files of its own.",
@@ -569,6 +594,7 @@ mod tests {
             ("budget", &BUDGET),
             ("undo", &UNDO),
             ("cache", &CACHE),
+            ("executor", &executor::EXECUTOR),
             ("approval", &APPROVAL_FIELDS),
             ("builtin", &BUILTIN),
             ("file_exists", &builtin::FILE_EXISTS),

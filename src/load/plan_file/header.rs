@@ -222,6 +222,9 @@ fn globals(walk: &mut Walk<'_>, node: Node<'_>, plan: &mut Plan, defaults: &mut 
     if let Some(node) = record.named("max_concurrency") {
         plan.max_concurrency = NonZeroU32::new(count(node)).unwrap_or(NonZeroU32::MIN);
     }
+    plan.slurm_jobs = record
+        .named("slurm_jobs")
+        .and_then(|node| NonZeroU32::new(count(node)));
     if let Some(node) = record.named("default_timeout_sec") {
         defaults.timeout = limit(node);
     }

@@ -14,6 +14,7 @@
 mod afterwards;
 pub(in crate::load) mod builtin;
 pub(in crate::load) mod cache;
+mod executor;
 pub(in crate::load) mod fields;
 pub(in crate::load) mod header;
 pub(in crate::load) mod notify;
@@ -89,6 +90,8 @@ fn lower(
     };
     let (mut plan, defaults) = header::lower(&mut walk, &root, stem);
     let receivers = root.named("notify");
+    let runs_on = root.named("executor");
+    let runs_on = runs_on.map(|node| executor::lower(&mut walk, node, &Path::Root));
     let (receivers, named) = notify::list(&mut walk, receivers, &defaults.cwd);
     plan.notify = receivers;
     let list = root.named("steps");
@@ -105,10 +108,12 @@ fn lower(
     }
     // The plan is about to grow by its edges, and nothing is read any more.
     drop(document);
-    let builder = steps.builder;
+    let (builder, groups) = (steps.builder, steps.executors);
     plan.facts = std::mem::take(&mut walk.facts);
-    let (plan, found) = builder.finish(plan);
-    if let Some(plan) = &plan {
+    let (mut plan, found) = builder.finish(plan);
+    if let Some(plan) = &mut plan {
+        executor::settle(plan, &runs_on.unwrap_or_default());
+        executor::check(plan, &groups, &mut walk.problems);
         notify::check(plan, &named, &mut walk.problems);
     }
     walk.report_unknown();

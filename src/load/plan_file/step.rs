@@ -8,12 +8,13 @@ use crate::plan::build::{Builder, Links};
 use crate::plan::condition::Condition;
 use crate::plan::problem::{Locator, Problem, Span};
 use crate::plan::{
-    About, Absent, Action, Builtin, Cache, Command, Holds, OnFailure, Part, Policy, Program, Retry,
-    Step, Text, Verdict,
+    About, Absent, Action, Builtin, Cache, Command, Executor, Holds, OnFailure, Part, Policy,
+    Program, Retry, Step, Text, Verdict,
 };
 
 use super::builtin;
 use super::cache;
+use super::executor;
 use super::fields::{POOL, RETRY, STEP, UI_HINTS, VERDICTS};
 use super::header::{Defaults, amounts, bytes, is};
 use super::record::{self, Fields, Hints, NO_HINTS, Record};
@@ -58,6 +59,7 @@ const PRIORITY: usize = at(&STEP, "priority");
 const IDEMPOTENT: usize = at(&STEP, "idempotent");
 const EXIT_CODES: usize = at(&STEP, "exit_codes");
 const LOG: usize = at(&STEP, "log");
+const EXECUTOR: usize = at(&STEP, "executor");
 const MAX_OUTPUT: usize = at(&STEP, "max_output");
 const ENABLED: usize = at(&STEP, "enabled");
 
@@ -91,6 +93,8 @@ pub struct Steps<'w, 'r, 't> {
     pub walk: &'w mut Walk<'r>,
     pub defaults: Defaults,
     pub builder: Builder,
+    /// The groups that say where steps run.
+    pub executors: Vec<executor::Said>,
     locator: Locator<'t>,
     hints: Hints,
     links: Links,
@@ -109,6 +113,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             walk,
             defaults,
             builder,
+            executors: Vec::new(),
             locator,
             hints: NO_HINTS,
             links: Links::default(),
@@ -142,6 +147,7 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             absent: (!is(record.get(ENABLED), true)).then_some(Absent::Disabled),
             when: self.condition(record, path),
             policy: self.policy(record, path),
+            executor: self.executor(record, id, &action, path),
             tags: self.texts(record, TAGS, path),
             holds: self.holds(record, path),
             confirm: self.confirm(record, id, path),
@@ -525,6 +531,27 @@ impl<'w, 'r, 't> Steps<'w, 'r, 't> {
             codes.insert(code, verdict);
         }
         codes
+    }
+
+    /// What the step says itself of where it runs, or the group of those under it.
+    fn executor(
+        &mut self,
+        record: &Record<'_>,
+        id: &str,
+        action: &Action,
+        path: &Path<'_>,
+    ) -> Executor {
+        let Some(node) = record.get(EXECUTOR) else {
+            return Executor::Unsaid;
+        };
+        if *action == Action::Group {
+            self.executors.push(executor::Said {
+                group: id.into(),
+                at: node.span(),
+                path: Path::Field(path, "executor").to_string(),
+            });
+        }
+        executor::lower(self.walk, node, path)
     }
 
     fn holds(&mut self, record: &Record<'_>, path: &Path<'_>) -> Option<Box<Holds>> {
