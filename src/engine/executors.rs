@@ -16,10 +16,15 @@ use crate::plan::Plan;
 /// See [`Refused::Site`].
 pub fn site_for(plan: &mut Plan) -> Result<Option<Site>, Refused> {
     if !plan.asks_slurm() {
+        // Its steps here are counted as ever.
+        plan.slurm_jobs = None;
         return Ok(None);
     }
     let site = Site::here().map_err(Refused::Site)?;
-    plan.slurm_jobs = Some(site.jobs);
+    let most = plan
+        .slurm_jobs
+        .map_or(site.jobs, |most| most.min(site.jobs));
+    plan.slurm_jobs = Some(most);
     Ok(Some(site))
 }
 

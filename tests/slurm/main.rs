@@ -10,5 +10,10 @@
 mod support;
 
 mod cluster;
+mod ends;
 mod itself;
 mod lab;
+mod losses;
+mod stops;
+mod submits;
+mod wide;

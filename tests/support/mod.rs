@@ -342,6 +342,13 @@ impl Live<'_> {
         nix::sys::signal::kill(self.pid(), signal).expect("the program is there");
     }
 
+    /// The same of a call that must have this exit code.
+    #[track_caller]
+    pub fn finish_with(mut self, code: i32) -> Done {
+        self.call.status = code;
+        self.finish()
+    }
+
     /// Waits for the end, and checks everything that was said of the call.
     /// Gives what was not read from stdout before.
     ///

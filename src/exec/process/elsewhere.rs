@@ -95,3 +95,15 @@ pub fn live_output(_: &Path, _: Attempt) -> Option<LiveOutput> {
 pub fn boot_id() -> String {
     String::new()
 }
+
+/// See the Linux side.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    pub values: std::collections::BTreeMap<Box<str>, Box<str>>,
+    pub complaint: Option<String>,
+}
+
+/// Nothing ever put anything out here.
+pub fn outputs_in(_: &Path) -> Outputs {
+    Outputs::default()
+}

@@ -62,7 +62,7 @@ mod zygote;
 pub use self::{
     files::boot_id,
     local::{Local, LocalConfig},
-    output::{LiveOutput, live_output, take_outputs_at},
+    output::{LiveOutput, live_output, outputs_in},
     zygote::Zygote,
 };
 
@@ -71,4 +71,4 @@ pub use self::mask::Masker;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{LiveOutput, Local, LocalConfig, Zygote, boot_id, live_output};
+pub use elsewhere::{LiveOutput, Local, LocalConfig, Zygote, boot_id, live_output, outputs_in};

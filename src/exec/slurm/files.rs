@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::SlurmConfig;
-use crate::exec::process::{LiveOutput, take_outputs_at};
+use crate::exec::process::{LiveOutput, outputs_in};
 use crate::exec::{Done, Found, Job};
 use crate::plan::builtin::Question;
 use crate::run::{Attempt, Exit, LogRange, Loss, Millis, Output, Role};
@@ -387,14 +387,29 @@ impl Shared {
     /// # Errors
     /// Nobody knows whether it was made.
     pub fn claim(&self, key: &str, claim: &Claim) -> io::Result<bool> {
-        let mut options = OpenOptions::new();
         let path = self.claim_path(key);
+        // With its text at once, where that can be: who finds it reads it.
+        let draft = self.job(key).join(format!("claim.{}", std::process::id()));
+        let text = serde_json::to_vec(claim).unwrap_or_default();
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let drafted = options.open(&draft).and_then(|mut file| {
+            file.write_all(&text)?;
+            file.sync_all()
+        });
+        let linked = drafted.and_then(|()| fs::hard_link(&draft, &path));
+        let _ = fs::remove_file(&draft);
+        match linked {
+            Ok(()) => return Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(_) => {}
+        }
+        let mut options = OpenOptions::new();
         match options.write(true).create_new(true).mode(0o600).open(&path) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(e) => Err(io::Error::new(e.kind(), format!("{}: {e}", path.display()))),
             Ok(mut file) => {
                 // That it is there says what matters. Where a disk is full, no more.
-                let text = serde_json::to_vec(claim).unwrap_or_default();
                 let _ = file.write_all(&text).and_then(|()| file.sync_all());
                 Ok(true)
             }
@@ -441,7 +456,7 @@ impl Shared {
         let text = fs::read(self.result_path(&key)).ok()?;
         let mut ending: Ending = serde_json::from_slice(&text).ok()?;
         if ending.by_shell {
-            let outputs = take_outputs_at(&self.job(&key), "set");
+            let outputs = outputs_in(&self.job(&key).join("set"));
             ending.outputs = outputs.values;
             ending.error = ending.error.or(outputs.complaint);
         }

@@ -52,6 +52,11 @@ pub fn judge(seen: Seen<'_>) -> Verdict {
         // Its node is gone, and it was put back into the queue, where it waits to be
         // begun a second time, which it never is.
         Some(row) if seen.begun && row.state == "PENDING" => Some(Over::Lost(Loss::NodeFailed)),
+        // Where its node had begun neither it nor anything else of the job, a node has
+        // refused it: after a crash of the controller it may know another by that id.
+        Some(row) if !seen.begun && row.state == "CANCELLED" && !row.node.is_empty() => {
+            Some(Over::Lost(Loss::NoResult))
+        }
         Some(row) => over(&row.state),
         None => seen.unknown.then_some(Over::Lost(Loss::Forgotten)),
     };
@@ -166,6 +171,25 @@ mod tests {
             ..seen
         };
         assert_eq!(judge(waits), Verdict::Open);
+    }
+
+    #[test]
+    fn a_job_that_was_canceled_before_it_had_a_node_was_canceled_by_somebody() {
+        let refused = row("CANCELLED");
+        let waited = Row {
+            node: String::new(),
+            ..refused.clone()
+        };
+        let of = |row| {
+            judge(Seen {
+                row: Some(row),
+                ..NOTHING
+            })
+        };
+        let somebody = Verdict::OverUnlessBegun(Over::CanceledElsewhere);
+        assert_eq!(of(&waited), somebody);
+        let lost = Verdict::OverUnlessBegun(Over::Lost(Loss::NoResult));
+        assert_eq!(of(&refused), lost);
     }
 
     #[test]

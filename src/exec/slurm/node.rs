@@ -2,7 +2,7 @@
 //! machine, and a claim, heartbeats and a result for an engine that is elsewhere.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -58,20 +58,37 @@ pub fn run(zygote: Zygote, shared: &Path, batch: &str) -> io::Result<u8> {
     if !shared.claim(own, &claim)? {
         return Ok(begun_before(own, &"there is a claim"));
     }
-    let attempt = card.attempt;
     let done = make(zygote, &shared, card, signals).unwrap_or_else(|e| refused(&e));
     let code = exit_code(&done.exit);
     let ending = Ending::of(done, node);
-    while let Err(e) = shared.end(&key(attempt), &ending) {
-        eprintln!("{own}: its end cannot be written: {e}; it is tried again");
+    while let Err(e) = shared.end(own, &ending) {
+        say(format_args!(
+            "{own}: its end cannot be written: {e}; it is tried again"
+        ));
+        touch(&shared.claim_path(own));
         std::thread::sleep(TRY_AGAIN);
     }
     Ok(code)
 }
 
+/// Into the log that all jobs of the run share, if it can be written: it lies where
+/// everything else does, and a full disk is one of the things to tell.
+fn say(what: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{what}");
+}
+
 fn begun_before(own: &str, why: &dyn std::fmt::Display) -> u8 {
-    eprintln!("{own} was begun before; it is not begun again ({why})");
+    say(format_args!(
+        "{own} was begun before; it is not begun again ({why})"
+    ));
     0
+}
+
+/// Says that the attempt goes on. Fails where the directory cannot be reached, which
+/// the engine then sees.
+fn touch(claim: &Path) {
+    let touched = std::fs::File::options().append(true).open(claim);
+    let _ = touched.and_then(|claim| claim.set_modified(std::time::SystemTime::now()));
 }
 
 /// What Slurm's own records may say of the step.
@@ -186,7 +203,9 @@ impl Nurse {
                     Report::Finished { done, .. } => return Ok(done),
                     Report::Interrupted { .. } => return Ok(interrupted()),
                     Report::Unrecordable { error } => {
-                        eprintln!("that the attempt begins cannot be written: {error}");
+                        say(format_args!(
+                            "that the attempt begins cannot be written: {error}"
+                        ));
                         paused = true;
                     }
                     _ => {}
@@ -196,10 +215,8 @@ impl Nurse {
         }
     }
 
-    /// Fails where the directory cannot be reached, which the engine then sees.
     fn say_that_it_goes_on(&mut self) {
-        let touched = std::fs::File::options().append(true).open(&self.claim);
-        let _ = touched.and_then(|claim| claim.set_modified(std::time::SystemTime::now()));
+        touch(&self.claim);
         if let Ok(wish) = std::fs::read(&self.wish) {
             let wish = if wish == b"now" { NOW } else { GRACE };
             self.stopped.fetch_max(wish, Ordering::Relaxed);

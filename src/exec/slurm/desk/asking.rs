@@ -37,11 +37,11 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
     }
 
     pub(super) fn ask(&mut self, now: Instant) {
-        if self.looking || now < self.look_at || !self.is_in_doubt(now) {
+        if self.looking.is_some() || now < self.look_at || !self.is_in_doubt(now) {
             return;
         }
         self.looks += 1;
-        self.looking = true;
+        self.looking = Some(now);
         let mut names: Vec<String> = self.open.values().map(|open| open.batch.clone()).collect();
         names.sort();
         names.dedup();
@@ -52,7 +52,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
     }
 
     pub(super) fn looked(&mut self, number: u64, rows: Result<Vec<Row>, Trouble>) {
-        self.looking = false;
+        let asked = self.looking.take();
         let rows = match rows {
             Err(trouble) => return self.not_reached(&trouble.why),
             Ok(rows) => rows,
@@ -88,6 +88,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
             };
             changed |= state(&row) != state(&open.row);
             open.unknown = row.is_none();
+            open.asked = asked;
             match (&row, open.sent, &open.claim) {
                 (Some(_), Sent::Unsure, _) => open.sent = Sent::Yes { from: number },
                 (None, Sent::Unsure, None) => again.push(*attempt),

@@ -69,7 +69,8 @@ pub struct Desk<T> {
     not_before: Option<Instant>,
     looks: u64,
     look_at: Instant,
-    looking: bool,
+    /// When the question was put that is not answered yet.
+    looking: Option<Instant>,
     /// How often the answer was the same.
     same: u32,
     /// Slurm did not answer the last question.
@@ -110,7 +111,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
             not_before: None,
             looks: 0,
             look_at: now,
-            looking: false,
+            looking: None,
             same: 0,
             unreachable: false,
             folders: [Folder::new("claims"), Folder::new("results")],

@@ -25,6 +25,8 @@ pub(super) struct Open {
     pub(super) beat: Option<(SystemTime, Instant)>,
     pub(super) row: Option<Row>,
     pub(super) unknown: bool,
+    /// When Slurm was asked what these two are the answer to.
+    pub(super) asked: Option<Instant>,
     pub(super) stop: Option<Stopping>,
     /// It has ended as only somebody who stops it can want, and nobody here did.
     pub(super) cut: Option<Box<Ending>>,
@@ -65,6 +67,7 @@ impl Open {
             beat: None,
             row: None,
             unknown: false,
+            asked: None,
             stop: None,
             cut: None,
             said: None,
@@ -91,11 +94,15 @@ impl Open {
     }
 
     pub(super) fn seen(&self, now: Instant, silence: Duration) -> Seen<'_> {
+        let silent = self.is_silent(now, silence);
+        // What Slurm said before is of the time when its node still spoke.
+        let since = self.beat.filter(|_| silent).map(|(_, at)| at + silence);
+        let counts = since.is_none_or(|since| self.asked.is_some_and(|asked| asked >= since));
         Seen {
             begun: self.claim.is_some(),
-            silent: self.is_silent(now, silence),
-            row: self.row.as_ref(),
-            unknown: self.unknown,
+            silent,
+            row: self.row.as_ref().filter(|_| counts),
+            unknown: self.unknown && counts,
             stopped: self.stop.is_some(),
         }
     }
