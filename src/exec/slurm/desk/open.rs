@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::clerk::Row;
 use super::super::files::{Claim, Ending, Shared, key};
-use super::super::judge::Seen;
+use super::super::judge::{Over, Seen, over};
 use crate::exec::Stop;
-use crate::run::Attempt;
+use crate::run::{Attempt, Loss};
 
 /// An attempt that is with Slurm, as far as anybody knows.
 pub(super) struct Open {
@@ -84,6 +84,16 @@ impl Open {
             (None, Some((_, at))) => *at = now,
             (None, None) => {}
         }
+    }
+
+    /// Who has ended it that was not the engine, as far as Slurm tells by now.
+    pub(super) fn cut_by(&self) -> Option<Over> {
+        let shown = self.row.as_ref().and_then(|row| match row.state.as_str() {
+            // After a crash of its controller, Slurm has ended what it took for another.
+            "PENDING" => Some(Over::Lost(Loss::Forgotten)),
+            state => over(state),
+        });
+        shown.or_else(|| self.unknown.then_some(Over::Lost(Loss::Forgotten)))
     }
 
     pub(super) fn is_silent(&self, now: Instant, silence: Duration) -> bool {

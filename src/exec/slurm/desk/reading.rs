@@ -124,6 +124,8 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
         if is_cut {
             // Why, only Slurm knows.
             open.cut = Some(Box::new(ending));
+            // What it said so far was of an attempt that went on.
+            (open.row, open.unknown) = (None, false);
             self.look_soon();
             return;
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::super::files::{FOLDER, key, lost, told_by_slurm};
-use super::super::judge::{Over, Verdict, judge, over};
+use super::super::judge::{Over, Verdict, judge};
 use super::Desk;
 use super::open::{Open, Sent};
 use super::reading::{SETTLES, done};
@@ -14,8 +14,6 @@ use crate::run::{Attempt, Exit, Loss, Millis};
 enum Settled {
     /// Its node has written that it was ended, and Slurm tells why.
     Cut(Over),
-    /// The same, and nobody can tell any more.
-    AsWritten,
     Over(Over),
     UnlessBegun(Over),
 }
@@ -28,10 +26,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
                 return None;
             }
             if open.cut.is_some() {
-                let shown = open.row.as_ref().and_then(|row| over(&row.state));
-                let unknown = open.unknown.then_some(Settled::AsWritten);
-                let settled = shown.map(Settled::Cut).or(unknown)?;
-                return Some((*attempt, settled));
+                return Some((*attempt, Settled::Cut(open.cut_by()?)));
             }
             match judge(open.seen(now, silence)) {
                 Verdict::Open => None,
@@ -43,7 +38,6 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
         for (attempt, settled) in judged {
             match settled {
                 Settled::Cut(over) => self.cut_short(attempt, over),
-                Settled::AsWritten => self.as_written(attempt),
                 Settled::Over(over) => self.is_over(attempt, over, true),
                 Settled::UnlessBegun(over) => self.over_unless_begun(attempt, over),
             }
@@ -91,13 +85,6 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
             ..done(*ending)
         };
         self.finish(attempt, done);
-    }
-
-    pub(super) fn as_written(&mut self, attempt: Attempt) {
-        let open = self.open.get_mut(&attempt);
-        if let Some(ending) = open.and_then(|open| open.cut.take()) {
-            self.finish(attempt, done(*ending));
-        }
     }
 
     /// What the end comes to, and in words.
