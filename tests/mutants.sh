@@ -212,4 +212,20 @@ mutant behind-any-end-at-the-slot src/exec/process/supervisor.rs \
 mutant behind-any-end-in-the-roster src/exec/process/roster.rs \
     's/Left::Otherwise | Left::Unbegun => ahead.take_if(stood),/Left::Otherwise | Left::Unbegun => ahead.take_if(|_| false),/' 'lib roster'
 
+# On a cluster: begun once, given up only where nobody speaks, and no failure of the step.
+mutant slurm-begun-twice src/exec/slurm/files.rs \
+    's/=> return Ok(false),/=> return Ok(true),/' 'slurm an_engine_that_dies_around_sbatch'
+mutant slurm-given-up-too-soon src/exec/slurm/judge.rs \
+    's/(true, false) => Verdict::Open,/(true, false) => Verdict::Over(over),/' 'slurm as_long_as_its_node_speaks'
+mutant slurm-unreachable-is-lost src/exec/slurm/desk/asking.rs \
+    's/Err(trouble) => return self.not_reached(&trouble.why),/Err(_) => Vec::new(),/' 'slurm while_the_controller_is_down'
+mutant slurm-old-answer src/exec/slurm/desk/open.rs \
+    's/let counts = since.is_none_or(.*/let counts = since.is_none() || true;/' 'slurm full_disk'
+mutant slurm-never-fenced src/exec/slurm/desk/stopping.rs \
+    's/matches!(self.shared.fence(&open.key), Ok(true))/true/' 'slurm canceled_run_leaves_nothing'
+mutant slurm-late-result src/exec/slurm/desk/settling.rs \
+    's/let done = self.told(exit, error);/if begun { return; } let done = self.told(exit, error);/' 'slurm late_result'
+mutant lost-costs-a-retry src/run/fold.rs \
+    's/matches!(reason, Reason::Interrupted | Reason::Lost { .. })/matches!(reason, Reason::Interrupted)/' 'lib what_was_lost'
+
 [ "$survivors" = 0 ] || { echo "$survivors mutants are not caught"; exit 1; }

@@ -172,3 +172,21 @@ fn space_is_given_back() {
         .stdout_has("succeeded")
         .run();
 }
+
+/// What a run has in a directory that nodes share goes with it, and nothing else there.
+#[test]
+fn what_a_run_has_elsewhere_goes_with_it() {
+    let test = after_runs(2);
+    let runs = runs(&test);
+    let shared = test.path("shared");
+    for (run, own) in [(&runs[0], runs[0].as_str()), (&runs[1], "of somebody else")] {
+        let own = shared.join(own);
+        std::fs::create_dir_all(&own).expect("a folder can be made");
+        std::fs::write(own.join("file"), "x").expect("a file can be made");
+        let link = test.path("state/runs").join(run).join("slurm");
+        std::os::unix::fs::symlink(own, link).expect("a link can be made");
+    }
+    test.quintet(&ALL).run();
+    assert!(!shared.join(&runs[0]).exists());
+    assert!(shared.join("of somebody else/file").exists());
+}

@@ -360,7 +360,21 @@ fn in_slices(
     Ok(())
 }
 
+/// Where a run has its part of a directory that nodes share, a link leads there.
+const SHARED: &str = "slurm";
+
+/// Removes a run's directory, and what is its own elsewhere.
 fn remove_dir(path: &Path) -> Result<(), StoreError> {
+    if let Ok(elsewhere) = std::fs::read_link(path.join(SHARED))
+        // Nobody else's folder has the name of a run.
+        && elsewhere.file_name() == path.file_name()
+    {
+        remove_tree(&elsewhere)?;
+    }
+    remove_tree(path)
+}
+
+fn remove_tree(path: &Path) -> Result<(), StoreError> {
     match std::fs::remove_dir_all(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(path, &e)),
         _ => Ok(()),

@@ -12,7 +12,12 @@ use crate::exec::Report;
 use crate::run::Attempt;
 
 /// How often questions become rarer, at most: each time by half.
-const RAREST: u32 = 4;
+const RAREST: u32 = 5;
+
+/// The pause before a question that has had the same answer so often.
+pub(super) fn rarer(pause: Duration, same: u32) -> Duration {
+    (0..same.min(RAREST)).fold(pause, |pause, _| pause * 3 / 2)
+}
 
 impl<T: Fn(Report) + Send + 'static> Desk<T> {
     pub(super) fn look_soon(&mut self) {
@@ -105,22 +110,14 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
             self.say(attempt, why);
         }
         self.submit_again(&again);
-        self.same = if changed {
-            0
-        } else {
-            (self.same + 1).min(RAREST)
-        };
-        self.look_at = Instant::now() + self.rarer(self.config.site.poll);
-    }
-
-    pub(super) fn rarer(&self, pause: Duration) -> Duration {
-        (0..self.same).fold(pause, |pause, _| pause * 3 / 2)
+        self.same = if changed { 0 } else { self.same + 1 };
+        self.look_at = Instant::now() + rarer(self.config.site.poll, self.same);
     }
 
     pub(super) fn not_reached(&mut self, why: &str) {
         self.unreachable = true;
-        self.same = (self.same + 1).min(RAREST);
-        self.look_at = Instant::now() + self.rarer(self.config.site.poll);
+        self.same += 1;
+        self.look_at = Instant::now() + rarer(self.config.site.poll, self.same);
         let waiting = self.open.iter().filter(|(_, open)| open.claim.is_none());
         let waiting: Vec<Attempt> = waiting.map(|(attempt, _)| *attempt).collect();
         for attempt in waiting {

@@ -65,8 +65,8 @@ pub struct Desk<T> {
     paused: bool,
     batches: u32,
     together: usize,
-    /// Nothing is submitted before that.
-    not_before: Option<Instant>,
+    /// How often in a row Slurm has not taken what it was given.
+    refusals: u32,
     looks: u64,
     look_at: Instant,
     /// When the question was put that is not answered yet.
@@ -108,7 +108,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
             paused: false,
             batches: 0,
             together: MOST_TOGETHER,
-            not_before: None,
+            refusals: 0,
             looks: 0,
             look_at: now,
             looking: None,
@@ -152,7 +152,6 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
     fn pause(&self) -> Option<Duration> {
         let now = Instant::now();
         let gather = self.gather_until.filter(|_| !self.paused);
-        let gather = gather.map(|at| self.not_before.map_or(at, |later| at.max(later)));
         let look = (!self.open.is_empty()).then(|| now + self.between_readings());
         let due = gather.into_iter().chain(look).min()?;
         Some(due.saturating_duration_since(now))

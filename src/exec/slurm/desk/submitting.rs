@@ -8,18 +8,17 @@ use super::super::clerk::{Errand, Trouble};
 use super::super::files::{Batch, Left, batch_name, key};
 use super::super::submit::{arguments, lay_out, sbatch};
 use super::Desk;
+use super::asking::rarer;
 use super::open::{Open, Sent};
 use crate::exec::{Job, Report};
 use crate::run::{Attempt, Exit};
 
 impl<T: Fn(Report) + Send + 'static> Desk<T> {
     pub(super) fn submit_gathered(&mut self, now: Instant) {
-        let waits = self.not_before.is_some_and(|later| now < later);
-        if self.paused || waits || self.gather_until.is_none_or(|until| now < until) {
+        if self.paused || self.gather_until.is_none_or(|until| now < until) {
             return;
         }
         self.gather_until = None;
-        self.not_before = None;
         let mut alike: Vec<(Vec<String>, Vec<Job>)> = Vec::new();
         let mut places = BTreeMap::new();
         for job in std::mem::take(&mut self.gathered) {
@@ -129,6 +128,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
         let its = |open: &&mut Open| open.batch == batch && open.sent == Sent::Asked;
         match how {
             Ok(_) => {
+                self.refusals = 0;
                 let from = self.looks + 1;
                 for open in self.open.values_mut().filter(its) {
                     open.sent = Sent::Yes { from };
@@ -147,7 +147,9 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
                 for attempt in said {
                     self.say(attempt, format!("Slurm has not taken it yet: {why}").into());
                 }
-                self.look_in(self.config.site.poll);
+                self.refusals += 1;
+                let pause = rarer(self.config.site.poll, self.refusals);
+                self.look_in(pause);
             }
         }
     }
