@@ -225,6 +225,8 @@ mutant slurm-never-fenced src/exec/slurm/desk/stopping.rs \
     's/matches!(self.shared.fence(&open.key), Ok(true))/true/' 'slurm canceled_run_leaves_nothing'
 mutant slurm-late-result src/exec/slurm/desk/settling.rs \
     's/let done = self.told(exit, error);/if begun { return; } let done = self.told(exit, error);/' 'slurm late_result'
+mutant slurm-locks-free-after-a-crash src/engine/mod.rs \
+    's/if goes_on {/if false {/' 'slurm holds_the_locks'
 mutant lost-costs-a-retry src/run/fold.rs \
     's/matches!(reason, Reason::Interrupted | Reason::Lost { .. })/matches!(reason, Reason::Interrupted)/' 'lib what_was_lost'
 

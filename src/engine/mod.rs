@@ -237,10 +237,29 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
                 Found::NeverRan if self.run.claimed_before_boot(attempt) => {
                     self.interrupted(attempt)?;
                 }
-                found => self.found(attempt, found)?,
+                found => {
+                    let goes_on = matches!(found, Found::Alive { .. } | Found::Waits);
+                    self.found(attempt, found)?;
+                    if goes_on {
+                        self.hold_again(attempt);
+                    }
+                }
             }
         }
         Ok(())
+    }
+
+    /// Takes again what a step occupies that runs elsewhere: locks are this machine's,
+    /// and were free from when the engine before this one died. Where another run has
+    /// taken them since, both have to do with it.
+    fn hold_again(&mut self, attempt: Attempt) {
+        let step = &self.run.plan()[attempt.step];
+        if step.executor.slurm().is_none() || step.holds.is_none() {
+            return;
+        }
+        if let Ok(locks) = self.world.occupy(attempt.step) {
+            self.executor.hold(attempt, locks);
+        }
     }
 
     /// Lets an ended run go on: what has not succeeded is done again.

@@ -1,6 +1,8 @@
 //! One executor of two: a step says which of them makes its attempts.
 
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::process::Local;
@@ -86,6 +88,12 @@ impl Executor for Both {
 
     fn waker(&self) -> Waker {
         self.local.waker()
+    }
+
+    fn hold(&mut self, attempt: Attempt, locks: Vec<Arc<File>>) {
+        if let Some(slurm) = &mut self.slurm {
+            slurm.hold(attempt, locks);
+        }
     }
 
     fn recover(&mut self, claimed: &[Attempt]) -> io::Result<Vec<(Attempt, Found)>> {

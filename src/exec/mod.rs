@@ -179,6 +179,10 @@ pub trait Executor {
     /// Wakes a [`wait`](Executor::wait) from any thread.
     fn waker(&self) -> Waker;
 
+    /// Holds these as long as the attempt goes on, which it [has found](Found) and
+    /// which runs where no lock of this machine's does.
+    fn hold(&mut self, _attempt: Attempt, _locks: Vec<Arc<std::fs::File>>) {}
+
     /// For a resumed run: what became of attempts that the log claims and has
     /// no end of. Asked once, before anything is started.
     ///

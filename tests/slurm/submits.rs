@@ -159,6 +159,43 @@ fn a_resumed_engine_takes_up_what_waits_what_runs_and_what_has_ended() {
     assert_eq!(began, ["ends", "runs", "waits"]);
 }
 
+/// What a step on a node occupies here, a resumed engine takes again.
+#[test]
+fn a_resumed_engine_holds_the_locks_of_what_goes_on() {
+    let Some(cluster) = Cluster::start("locks", Test::new()) else {
+        return;
+    };
+    let go = cluster.shared("go");
+    let waits = format!("until [ -e '{}' ]; do sleep 0.05; done", go.display());
+    cluster.plan(&[json!({"id": "runs", "command": cluster.counted(&waits), "locks": ["tree"]})]);
+    let run = cluster.begin();
+    cluster.begun("runs", 1);
+    let first = cluster.events()[0]["run_id"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    run.kill();
+    run.finish_with(137);
+    let resumed = cluster.quintet(&["resume", &first]).start();
+    eventually("it is resumed", || {
+        cluster
+            .events()
+            .iter()
+            .any(|event| event["type"] == "run_resumed")
+    });
+    // Whoever asks now waits, and is told for whom.
+    std::thread::sleep(Duration::from_millis(500));
+    cluster.plan(&[json!({"id": "other", "command": cluster.counted("true"), "locks": ["tree"]})]);
+    let other = cluster.quintet(&["run", "plan.json"]).start();
+    eventually("the other waits", || {
+        !cluster.of("other", "step_blocked").is_empty()
+    });
+    std::fs::write(go, "").expect("a file can be made");
+    resumed.finish_with(0);
+    other.finish_with(0);
+    assert_eq!(cluster.ledger(), ["runs", "other"]);
+}
+
 /// A full disk keeps steps from being submitted, and from ending; nothing is lost, and
 /// once there is room all goes on by itself.
 #[test]

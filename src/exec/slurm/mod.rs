@@ -150,6 +150,10 @@ impl Executor for Slurm {
         })
     }
 
+    fn hold(&mut self, attempt: Attempt, locks: Vec<Arc<std::fs::File>>) {
+        let _ = self.tell(Told::Hold(attempt, locks));
+    }
+
     fn recover(&mut self, claimed: &[Attempt]) -> io::Result<Vec<(Attempt, Found)>> {
         let found = self.shared.recover(claimed)?;
         let mut all = Vec::with_capacity(claimed.len());

@@ -15,7 +15,9 @@ mod stopping;
 mod submitting;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,8 @@ const MOST_TOGETHER: usize = 1000;
 pub enum Told {
     Start(Box<Job>),
     Stop(Attempt, Stop),
+    /// Locks for one that is here.
+    Hold(Attempt, Vec<Arc<File>>),
     Pause,
     Unpause,
     /// What an earlier engine has submitted.
@@ -170,6 +174,11 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
                     .get_or_insert_with(|| Instant::now() + GATHER);
             }
             Told::Stop(attempt, how) => self.stop(attempt, how),
+            Told::Hold(attempt, locks) => {
+                if let Some(open) = self.open.get_mut(&attempt) {
+                    open._locks = locks;
+                }
+            }
             Told::Pause => self.paused = true,
             Told::Unpause => {
                 self.paused = false;
