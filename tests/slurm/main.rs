@@ -10,5 +10,6 @@
 mod support;
 
 mod cluster;
+mod doctor;
 mod itself;
 mod lab;

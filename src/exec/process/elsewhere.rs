@@ -95,3 +95,12 @@ pub fn live_output(_: &Path, _: Attempt) -> Option<LiveOutput> {
 pub fn boot_id() -> String {
     String::new()
 }
+
+/// # Errors
+/// Always.
+pub fn can_end_processes() -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "steps run on Linux only",
+    ))
+}
