@@ -270,3 +270,88 @@ fn now() -> i64 {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::*;
+
+    /// What a node does, done here; gives its exit code.
+    fn node(folder: &Folder, dir: &Path, program: &str, path: &str) -> Option<i32> {
+        let done = Command::new("/bin/sh")
+            .arg(folder.path().join("script"))
+            .arg(dir)
+            .args(["0", program])
+            .env("PATH", path)
+            .env("SLURMD_NODENAME", "n7")
+            .output();
+        done.expect("there is a shell").status.code()
+    }
+
+    const PATH: &str = "/usr/bin:/bin";
+
+    #[test]
+    fn a_node_says_all_that_is_asked_of_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (folder, _) = Folder::make(dir.path()).expect("it can be made");
+        folder.write("0.answer", b"").expect("a file");
+        assert_eq!(node(&folder, folder.path(), "/nowhere", PATH), Some(0));
+        let began = folder.read("0.begun").expect("it has begun");
+        let said = folder.read("0.said").expect("it has said it");
+        let facts = Facts::read(&said, now()).expect("it is whole");
+        assert_eq!(began.trim().parse(), Ok(facts.began));
+        assert!(facts.alone && facts.has_timeout && facts.tells_moments);
+        assert_eq!((&*facts.node, &*facts.program), ("n7", ""));
+
+        std::fs::remove_file(folder.path().join("claimed")).expect("it is there");
+        let poor = dir.path().join("poor");
+        std::fs::create_dir(&poor).expect("a directory");
+        // As it is where nothing can do better: `%3N` means nothing to it.
+        std::fs::write(
+            poor.join("date"),
+            "#!/bin/sh\n[ $1 = +%s ] && echo 5 || echo 5N\n",
+        )
+        .expect("a file");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(poor.join("date"), mode).expect("it is ours");
+        let path = format!("{}:{PATH}", poor.display());
+        assert_eq!(node(&folder, folder.path(), "echo", &path), Some(0));
+        let said = folder.read("0.said").expect("it has said it");
+        let facts = Facts::read(&said, now()).expect("it is whole");
+        assert!(!facts.alone && !facts.tells_moments);
+        assert_eq!((facts.began, facts.answered), (5_000, 5_000));
+        assert_eq!(facts.program, "--version", "what echo says to it");
+    }
+
+    /// What says its version and fails is not what begins attempts: see `attempt.sh`.
+    #[test]
+    fn a_program_that_fails_is_none() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (folder, _) = Folder::make(dir.path()).expect("it can be made");
+        folder.write("0.answer", b"").expect("a file");
+        folder
+            .write("fails", b"#!/bin/sh\necho quintet 1; exit 1\n")
+            .expect("a file");
+        let program = folder.path().join("fails");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).expect("it is ours");
+        let done = node(&folder, folder.path(), &program.to_string_lossy(), PATH);
+        assert_eq!(done, Some(0));
+        let said = folder.read("0.said").expect("it has said it");
+        assert_eq!(Facts::read(&said, 0).expect("it is whole").program, "");
+    }
+
+    #[test]
+    fn a_node_that_does_not_see_the_directory_says_how() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (folder, _) = Folder::make(dir.path()).expect("it can be made");
+        assert_eq!(node(&folder, Path::new("/nowhere"), "true", PATH), Some(66));
+        assert_eq!(node(&folder, dir.path(), "true", PATH), Some(67));
+        let full = folder.path().join("0.begun");
+        std::fs::create_dir(&full).expect("a directory");
+        std::fs::create_dir(full.join("0.tmp")).expect("a directory in its place");
+        assert_eq!(node(&folder, folder.path(), "true", PATH), Some(68));
+    }
+}

@@ -31,6 +31,7 @@ until ls "$dir" >/dev/null && [ -e "$dir/$name.answer" ]; do
     sleep 0.1 || sleep 1
 done
 answered=$(now)
+version=$("$program" --version 2>/dev/null) || version=
 
 cat <<END | put said || exit 68
 node=${SLURMD_NODENAME:-$(hostname)}
@@ -41,5 +42,5 @@ alone=$alone
 timeout=$(has timeout)
 setsid=$(has setsid)
 moments=$fine
-program=$("$program" --version 2>/dev/null | head -n 1)
+program=$(echo "$version" | head -n 1)
 END
