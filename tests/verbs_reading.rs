@@ -409,6 +409,7 @@ fn every_verb_has_help() {
         "graph",
         "list",
         "prune",
+        "doctor",
         "mcp",
         "serve",
         "top",
@@ -420,6 +421,29 @@ fn every_verb_has_help() {
             .stdout_has(&format!("  $ quintet {verb}"))
             .run();
     }
+}
+
+#[test]
+fn this_machine_is_looked_at_where_nothing_else_is_asked_for() {
+    let test = Test::new().file("no-directory", "");
+    let found = test.quintet(&["doctor", "--json"]).run().json();
+    let checks = found.as_array().expect("it is a list");
+    let names: Vec<_> = checks.iter().map(|check| &check["check"]).collect();
+    assert_eq!(names, ["state", "store", "processes"]);
+    let left: Vec<_> = std::fs::read_dir(test.path("state"))
+        .expect("the state directory is there")
+        .map(|entry| entry.expect("an entry").file_name())
+        .filter(|name| name.to_string_lossy().starts_with("doctor"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+
+    test.quintet(&["doctor", "--state-dir", "no-directory"])
+        .status(1)
+        .stdout_has("bad      state          ")
+        .stdout_has("mend: choose another by --state-dir DIR\n")
+        .stdout_has("2 checks: 0 warnings, 1 bad\n")
+        .run();
+    test.quintet(&["doctor", "--all-nodes"]).status(2).run();
 }
 
 #[test]

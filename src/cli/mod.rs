@@ -29,6 +29,7 @@ mod completions;
 mod config;
 mod digest;
 mod doc;
+mod doctor;
 mod echo;
 mod error;
 mod events;
@@ -187,6 +188,7 @@ verbs! {
     top,
     cache,
     prune,
+    doctor,
     mcp,
     attempt,
     completions,

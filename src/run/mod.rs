@@ -8,6 +8,7 @@
 //! Like `plan`, it does not know files, processes, threads, clocks or chance:
 //! time is an argument, and chance is a number in the run's first event.
 
+pub mod checkup;
 mod ending;
 pub mod event;
 mod exit;

@@ -14,6 +14,7 @@ pub mod board;
 pub mod checks;
 pub mod command;
 pub mod diagnostic;
+pub mod doctor;
 pub mod escape;
 pub mod estimate;
 pub mod events;

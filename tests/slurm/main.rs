@@ -10,6 +10,7 @@
 mod support;
 
 mod cluster;
+mod doctor;
 mod ends;
 mod itself;
 mod lab;

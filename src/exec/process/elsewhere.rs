@@ -107,3 +107,12 @@ pub struct Outputs {
 pub fn outputs_in(_: &Path) -> Outputs {
     Outputs::default()
 }
+
+/// # Errors
+/// Always.
+pub fn can_end_processes() -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "steps run on Linux only",
+    ))
+}

@@ -63,6 +63,7 @@ pub use self::{
     files::boot_id,
     local::{Local, LocalConfig},
     output::{LiveOutput, live_output, outputs_in},
+    tree::can_end_processes,
     zygote::Zygote,
 };
 
@@ -71,4 +72,6 @@ pub use self::mask::Masker;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{LiveOutput, Local, LocalConfig, Zygote, boot_id, live_output, outputs_in};
+pub use elsewhere::{
+    LiveOutput, Local, LocalConfig, Zygote, boot_id, can_end_processes, live_output, outputs_in,
+};

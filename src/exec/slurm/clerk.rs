@@ -85,12 +85,17 @@ fn tell_of(errand: Errand, tell: &impl Fn(Answer)) {
             tell(Answer::Submitted { batch, how });
         }
         Errand::Look { number, names } => {
-            let rows = run("squeue", &squeue(&names)).map(|out| rows(&out));
+            let rows = look(&names);
             tell(Answer::Looked { number, rows });
         }
         // Whether it was of use shows by what becomes of the job.
         Errand::Cancel { words } => drop(run("scancel", &words)),
     }
+}
+
+/// What has become of jobs by these names.
+pub fn look(names: &[String]) -> Result<Vec<Row>, Trouble> {
+    run("squeue", &squeue(names)).map(|out| rows(&out))
 }
 
 /// More names than this would be more than a command line is good for.
@@ -125,6 +130,25 @@ fn rows(text: &str) -> Vec<Row> {
 
 /// Runs one of Slurm's commands.
 pub fn run(program: &str, words: &[String]) -> Result<String, Trouble> {
+    let said = listen(program, words)?;
+    match said.success {
+        true => Ok(said.out),
+        false => Err(Trouble {
+            refused: is_refusal(&said.err),
+            why: words_of(program, &said.err),
+        }),
+    }
+}
+
+/// What one of Slurm's commands has put out.
+pub struct Said {
+    pub success: bool,
+    pub out: String,
+    pub err: String,
+}
+
+/// The same where it may say something although it fails.
+pub fn listen(program: &str, words: &[String]) -> Result<Said, Trouble> {
     let child = Command::new(program)
         .args(words)
         .stdin(Stdio::null())
@@ -151,13 +175,12 @@ pub fn run(program: &str, words: &[String]) -> Result<String, Trouble> {
     let err = reader(child.stderr.take().map(|pipe| Box::new(pipe) as _));
     let status = wait(&mut child).map_err(|e| unsure(&format!("{program}: {e}")))?;
     let (out, err) = (out.join(), err.join());
-    let said = err.unwrap_or_default();
     match status {
         None => Err(unsure(&format!("{program} does not answer"))),
-        Some(status) if status.success() => Ok(out.unwrap_or_default()),
-        Some(_) => Err(Trouble {
-            refused: is_refusal(&said),
-            why: words_of(program, &said),
+        Some(status) => Ok(Said {
+            success: status.success(),
+            out: out.unwrap_or_default(),
+            err: err.unwrap_or_default(),
         }),
     }
 }

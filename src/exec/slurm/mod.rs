@@ -26,6 +26,7 @@
 
 mod clerk;
 mod desk;
+pub mod doctor;
 mod files;
 mod judge;
 mod node;
