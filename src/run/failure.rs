@@ -10,6 +10,15 @@ use crate::plan::{Policy, Retry, StepIx};
 /// retries are. More, and it may be the step that brings its nodes down.
 pub(super) const MOST_LOST: u32 = 5;
 
+/// How long to wait before an attempt is made again that was lost for the `time`-th
+/// time: the first is made at once, since it says nothing of the next.
+fn pause(time: u32) -> Millis {
+    match time {
+        0 | 1 => 0,
+        more => 1_000 << (more - 1).min(5),
+    }
+}
+
 /// A failed attempt: is it made again, is its remedy used, or has the step failed?
 pub(super) fn failing(
     run: &RunState,
@@ -55,7 +64,7 @@ pub(super) fn failing(
                 true if time > MOST_LOST => {
                     settle(Outcome::Failed, Reason::LostTooOften { why, times: time })
                 }
-                true => Some(again(failed, now, Reason::Lost { why, time })),
+                true => Some(again(failed, now + pause(time), Reason::Lost { why, time })),
                 false => settle(Outcome::Failed, Reason::NotIdempotent),
             };
         }

@@ -31,7 +31,9 @@ end() { # END MORE
 }
 : >"$own/out"; : >"$own/err"
 if [ ! -r "$own/plainly" ]; then
-    end failed_to_start "\"errno\":\"ENOENT\",\"error\":\"there is no quintet on $node, and $(cat "$own/not-plainly")\""
+    why=$(cat "$own/not-plainly")
+    rm -f "$own/job"
+    end failed_to_start "\"errno\":\"ENOENT\",\"error\":\"there is no quintet on $node, and $why\""
 fi
 . "$own/limits"
 rm -f "$own/job"

@@ -34,6 +34,9 @@ pub const FOLDER: &str = "slurm";
 /// In an attempt's own folder, from when an engine wants it to end.
 pub const WISH: &str = "stop";
 
+/// What an attempt is given, in its own folder. Secrets may be in it.
+const GIVEN: [&str; 4] = ["job", "plainly", "input", "limits"];
+
 /// What Slurm starts on a node.
 const SCRIPT: &str = include_str!("attempt.sh");
 
@@ -420,6 +423,15 @@ impl Shared {
     pub fn claimed(&self, key: &str) -> Option<Claim> {
         let text = fs::read(self.claim_path(key)).ok()?;
         Some(serde_json::from_slice(&text).unwrap_or_default())
+    }
+
+    /// Takes away what an attempt was to be given, which nobody will be given any more.
+    pub fn take_back(&self, key: &str) {
+        let own = self.job(key);
+        for name in GIVEN {
+            // Gone already, once the attempt has begun.
+            let _ = fs::remove_file(own.join(name));
+        }
     }
 
     /// Makes the claim so that nobody begins the attempt; false where somebody has.

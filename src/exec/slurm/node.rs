@@ -122,9 +122,7 @@ fn make(zygote: Zygote, shared: &Shared, card: Card, signals: Signals) -> io::Re
     };
     let local = Local::new(zygote, config)?.masking(card.secrets.clone());
     // What it holds is wanted no longer, and secrets may be in it.
-    for name in ["job", "plainly", "input", "limits"] {
-        let _ = std::fs::remove_file(own.join(name));
-    }
+    shared.take_back(&key(card.attempt));
     let attempt = card.attempt;
     let mut nurse = Nurse {
         local: local.ending_with_us(),

@@ -203,7 +203,10 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
     }
 
     fn finish(&mut self, attempt: Attempt, done: Done) {
-        self.open.remove(&attempt);
+        let open = self.open.remove(&attempt);
+        if let Some(open) = open.filter(|open| open.claim.is_none()) {
+            self.shared.take_back(&open.key);
+        }
         self.report(Report::Finished { attempt, done });
     }
 }

@@ -131,7 +131,10 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
                 };
                 let log = match begun {
                     true => String::new(),
-                    false => format!("; what it says may be in {FOLDER}/log of the run"),
+                    false => format!(
+                        "; `quintet doctor --executor slurm` looks for what keeps jobs from \
+                         beginning, and {FOLDER}/log of the run may tell it"
+                    ),
                 };
                 (lost(why, begun), error + &log)
             }
