@@ -4,6 +4,7 @@
 //! Commands, since they are what every site has in the version it needs, and their
 //! text since it has not changed in many years, where their JSON has.
 
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -147,10 +148,46 @@ pub struct Said {
     pub err: String,
 }
 
+/// Whether Slurm's commands are told of a variable. Jobs inherit what sbatch has; of a
+/// job that is to inherit nothing, the node would ask a login shell of the user, which
+/// costs more than most steps do, and may hang.
+fn is_for_slurm(name: &OsStr) -> bool {
+    const NAMES: [&str; 10] = [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "KRB5CCNAME",
+    ];
+    let Some(name) = name.to_str() else {
+        return false;
+    };
+    let prefixes = [
+        "SLURM_CONF",
+        "SLURM_CLUSTERS",
+        "SBATCH_",
+        "SQUEUE_",
+        "SCANCEL_",
+        "MUNGE",
+    ];
+    NAMES.contains(&name)
+        // Where clients are loaded as a module.
+        || name == "LD_LIBRARY_PATH"
+        // Options of the site's, with which no output is written that can be read.
+        || prefixes.iter().any(|prefix| name.starts_with(prefix)) && name != "SQUEUE_FORMAT"
+}
+
 /// The same where it may say something although it fails.
 pub fn listen(program: &str, words: &[String]) -> Result<Said, Trouble> {
     let child = Command::new(program)
         .args(words)
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| is_for_slurm(name)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -272,6 +309,13 @@ mod tests {
         assert_eq!((found[0].index, found[1].index), (None, Some(3)));
         assert_eq!((&*found[1].reason, &*found[1].node), ("Resources", ""));
         assert_eq!(found[1].id, "13_3");
+    }
+
+    #[test]
+    fn jobs_inherit_what_slurm_needs_and_nothing_of_ours() {
+        let is = |name: &str| is_for_slurm(OsStr::new(name));
+        assert!(is("PATH") && is("SLURM_CONF") && is("SBATCH_PARTITION"));
+        assert!(!is("TOKEN") && !is("SLURM_JOB_ID") && !is("SQUEUE_FORMAT"));
     }
 
     #[test]

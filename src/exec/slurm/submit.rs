@@ -131,8 +131,9 @@ pub fn sbatch(shared: &Shared, program: &Path, batch: &str, many: usize) -> Vec<
     let mut words = vec![
         "--parsable".to_owned(),
         "--no-requeue".to_owned(),
-        // What a step sees is the same wherever it runs: see `env`.
-        "--export=NIL".to_owned(),
+        // Of the little that sbatch has itself: see the clerk. What a step sees is
+        // the same wherever it runs, and lies in `env`.
+        "--export=ALL".to_owned(),
         "--nodes=1".to_owned(),
         "--ntasks=1".to_owned(),
         // A directory that is not there would silently be another one.

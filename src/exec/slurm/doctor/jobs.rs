@@ -127,7 +127,7 @@ impl Ward<'_> {
         let mut words: Vec<String> = [
             "--parsable",
             "--no-requeue",
-            "--export=NIL",
+            "--export=ALL",
             "--nodes=1",
             "--ntasks=1",
             "--mem=64M",
