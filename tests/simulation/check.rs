@@ -444,7 +444,10 @@ fn no_more_attempts_than_allowed(plan: &Plan, world: &Virtual) {
             Kind::StepFinished { attempt, end }
                 if attempt.role == Role::Main
                     && end.verdict == Verdict::Failure
-                    && !matches!(end.exit, Exit::Interrupted | Exit::Canceled { .. }) =>
+                    && !matches!(
+                        end.exit,
+                        Exit::Interrupted | Exit::Canceled { .. } | Exit::Lost { .. }
+                    ) =>
             {
                 let failed = failures.entry(attempt.step).or_default();
                 *failed += 1;

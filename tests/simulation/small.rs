@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quintet::plan::{Action, OnFailure, Plan, Policy, Retry, Step, StepIx};
-use quintet::run::{Exit, Outcome, RunState};
+use quintet::run::{Exit, Loss, Outcome, RunState};
 
 use crate::life::{Again, Life, lead};
 use crate::world::{Rules, Script, Shared};
@@ -29,15 +29,18 @@ enum End {
     Interrupted,
     /// The same, and it must not simply be run again.
     InterruptedForGood,
+    /// Whoever was to run it elsewhere has lost it, once.
+    Lost,
 }
 
-const ENDS: [End; 6] = [
+const ENDS: [End; 7] = [
     End::Well,
     End::Fails,
     End::Retried,
     End::TimesOut,
     End::Interrupted,
     End::InterruptedForGood,
+    End::Lost,
 ];
 
 impl End {
@@ -50,6 +53,10 @@ impl End {
                 signal: Some(15),
             }],
             End::Interrupted | End::InterruptedForGood => vec![Exit::Interrupted],
+            End::Lost => vec![Exit::Lost {
+                why: Loss::NodeFailed,
+                started: true,
+            }],
         }
     }
 }
@@ -323,7 +330,7 @@ fn there_are_as_many_shapes_as_mathematics_says() {
     let counts = [1, 2, 3, 4].map(|n| graphs(n).len());
     assert_eq!(counts, [1, 2, 6, 31]);
     // Of three steps without an edge only how many end in each way counts.
-    assert_eq!(endings(&vec![0, 0, 0], &ENDS).len(), 56);
+    assert_eq!(endings(&vec![0, 0, 0], &ENDS).len(), 84);
 }
 
 /// XI02: in the short form with one policy and two kinds of crash.

@@ -143,11 +143,10 @@ impl Executor for Slurm {
     }
 
     fn waker(&self) -> Waker {
-        let bell = std::sync::Mutex::new(self.bell.clone());
+        let bell = self.bell.clone();
         Waker::new(move || {
-            if let Ok(bell) = bell.lock() {
-                let _ = bell.send(None);
-            }
+            // Nobody is to be woken who is gone.
+            let _ = bell.send(None);
         })
     }
 
