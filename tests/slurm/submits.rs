@@ -57,7 +57,7 @@ fn an_engine_that_dies_around_sbatch_submits_nothing_twice_and_forgets_nothing()
         cluster.quintet(&run).env("PATH", &path).status(137).run();
         cluster.quintet(&["resume", "last"]).run();
         // What came too late has nothing to begin.
-        std::thread::sleep(Duration::from_millis(1500));
+        std::thread::sleep(Duration::from_millis(1200));
         eventually("nothing waits", || {
             cluster
                 .lab

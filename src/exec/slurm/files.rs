@@ -373,16 +373,15 @@ impl Shared {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn names(&self, folder: &str) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
+    pub fn each_name(&self, folder: &str, mut each: impl FnMut(&str)) -> io::Result<()> {
         for entry in fs::read_dir(self.at(folder))? {
-            if let Ok(name) = entry?.file_name().into_string()
+            if let Some(name) = entry?.file_name().to_str()
                 && !name.ends_with(".tmp")
             {
-                names.push(name);
+                each(name);
             }
         }
-        Ok(names)
+        Ok(())
     }
 
     /// Makes the claim. False where somebody has made it before.
@@ -493,7 +492,8 @@ impl Shared {
     /// # Errors
     /// The batches cannot be read.
     pub fn recover(&self, claimed: &[Attempt]) -> io::Result<Vec<Option<Left>>> {
-        let mut names = self.names("batches")?;
+        let mut names = Vec::new();
+        self.each_name("batches", |name| names.push(name.to_owned()))?;
         // Later ones have later names: see `Batch::name`.
         names.sort_by_key(|name| order(name));
         let mut last = std::collections::BTreeMap::new();

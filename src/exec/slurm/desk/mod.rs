@@ -14,7 +14,7 @@ mod settling;
 mod stopping;
 mod submitting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -31,6 +31,10 @@ use crate::run::Attempt;
 
 /// Jobs that are handed over within this time are submitted together.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// Where as many as this wait in Slurm's queue, for so long at most.
+const PLENTY: usize = 250;
+const MOST_GATHER: Duration = Duration::from_secs(2);
 
 /// Slurm's usual limit of an array, one less.
 const MOST_TOGETHER: usize = 1000;
@@ -66,6 +70,8 @@ pub struct Desk<T> {
     gathered: Vec<Job>,
     gather_until: Option<Instant>,
     open: BTreeMap<Attempt, Open>,
+    /// Those that are open, by their keys.
+    keys: HashMap<String, Attempt>,
     paused: bool,
     batches: u32,
     together: usize,
@@ -109,6 +115,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
             gathered: Vec::new(),
             gather_until: None,
             open: BTreeMap::new(),
+            keys: HashMap::new(),
             paused: false,
             batches: 0,
             together: MOST_TOGETHER,
@@ -170,8 +177,9 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
         match told {
             Told::Start(job) => {
                 self.gathered.push(*job);
-                self.gather_until
-                    .get_or_insert_with(|| Instant::now() + GATHER);
+                if self.gather_until.is_none() {
+                    self.gather_until = Some(Instant::now() + self.gathers_for());
+                }
             }
             Told::Stop(attempt, how) => self.stop(attempt, how),
             Told::Hold(attempt, locks) => {
@@ -198,14 +206,32 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
         }
     }
 
+    /// Where so much waits in Slurm's queue that nothing more is begun any sooner, a call
+    /// of sbatch can wait for company.
+    fn gathers_for(&self) -> Duration {
+        let waiting = self.open.values().filter(|open| open.claim.is_none());
+        match waiting.take(PLENTY).count() {
+            PLENTY => self.config.site.poll.min(MOST_GATHER),
+            _ => GATHER,
+        }
+    }
+
+    /// Takes charge of an attempt.
+    fn keep(&mut self, attempt: Attempt, open: Open) {
+        self.keys.insert(open.key.clone(), attempt);
+        self.open.insert(attempt, open);
+    }
+
     fn report(&self, report: Report) {
         (self.report)(report);
     }
 
     fn finish(&mut self, attempt: Attempt, done: Done) {
-        let open = self.open.remove(&attempt);
-        if let Some(open) = open.filter(|open| open.claim.is_none()) {
-            self.shared.take_back(&open.key);
+        if let Some(open) = self.open.remove(&attempt) {
+            self.keys.remove(&open.key);
+            if open.claim.is_none() {
+                self.shared.take_back(&open.key);
+            }
         }
         self.report(Report::Finished { attempt, done });
     }

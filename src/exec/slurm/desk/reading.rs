@@ -1,6 +1,5 @@
 //! What nodes have written, is read.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::files::{Claim, Ending, Shared, WISH};
@@ -63,22 +62,22 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
     }
 
     pub(super) fn read_claims(&mut self, now: Instant) {
-        let Ok(names) = self.shared.names("claims") else {
-            return;
-        };
-        let names: BTreeSet<String> = names.into_iter().collect();
         let mut begun = Vec::new();
-        for (attempt, open) in &mut self.open {
-            if open.claim.is_some() || !names.contains(&open.key) {
+        for attempt in self.named_in("claims") {
+            let Some(open) = self.open.get_mut(&attempt) else {
+                continue;
+            };
+            if open.claim.is_some() {
                 continue;
             }
-            let Some(claim) = self.shared.claimed(&open.key).filter(|claim| !claim.fenced) else {
+            let claim = self.shared.claimed(&open.key);
+            let Some(claim) = claim.filter(|claim| !claim.fenced) else {
                 continue;
             };
             let node = claim.node.clone();
             open.claim = Some(claim);
             open.listen(&self.shared, now);
-            begun.push((*attempt, node));
+            begun.push((attempt, node));
         }
         for (attempt, node) in begun {
             self.report(Report::Accepted { attempt, node });
@@ -86,17 +85,24 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
     }
 
     pub(super) fn read_results(&mut self) {
-        let Ok(names) = self.shared.names("results") else {
-            return;
-        };
-        let names: BTreeSet<String> = names.into_iter().collect();
-        let there = |(attempt, open): (&Attempt, &Open)| {
-            (open.cut.is_none() && names.contains(&open.key)).then_some(*attempt)
-        };
-        let all: Vec<Attempt> = self.open.iter().filter_map(there).collect();
-        for attempt in all {
-            self.take_result(attempt);
+        for attempt in self.named_in("results") {
+            let is_new = |open: &Open| open.cut.is_none();
+            if self.open.get(&attempt).is_some_and(is_new) {
+                self.take_result(attempt);
+            }
         }
+    }
+
+    /// Attempts that are here and have a file in this folder. Most files there are of
+    /// attempts that are over, so they are only passed by.
+    fn named_in(&self, folder: &str) -> Vec<Attempt> {
+        let mut named = Vec::new();
+        // Where it cannot be read, nobody is in it for now.
+        let _ = self.shared.each_name(folder, |name| {
+            named.extend(self.keys.get(name).copied());
+        });
+        named.sort();
+        named
     }
 
     pub(super) fn take_result(&mut self, attempt: Attempt) {

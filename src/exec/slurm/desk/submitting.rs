@@ -57,7 +57,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
                         arguments: arguments.to_vec(),
                         ..Open::new(job.attempt, batch.clone(), index, Sent::Asked)
                     };
-                    self.open.insert(job.attempt, open);
+                    self.keep(job.attempt, open);
                 }
             }
         }
@@ -212,6 +212,6 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
             claim: left.claim.filter(|claim| !claim.fenced),
             ..Open::new(attempt, left.batch, index, Sent::Unsure)
         };
-        self.open.insert(attempt, open);
+        self.keep(attempt, open);
     }
 }
