@@ -214,15 +214,13 @@ mutant behind-any-end-in-the-roster src/exec/process/roster.rs \
 
 # On a cluster: begun once, given up only where nobody speaks, and no failure of the step.
 mutant slurm-begun-twice src/exec/slurm/files.rs \
-    's/=> return Ok(false),/=> return Ok(true),/' 'slurm an_engine_that_dies_around_sbatch'
+    's/=> return Ok(false),/=> return Ok(true),/' 'lib a_claim_is_made_once'
 mutant slurm-given-up-too-soon src/exec/slurm/judge.rs \
     's/(true, false) => Verdict::Open,/(true, false) => Verdict::Over(over),/' 'slurm as_long_as_its_node_speaks'
 mutant slurm-unreachable-is-lost src/exec/slurm/desk/asking.rs \
     's/Err(trouble) => return self.not_reached(&trouble.why),/Err(_) => Vec::new(),/' 'slurm while_the_controller_is_down'
 mutant slurm-old-answer src/exec/slurm/desk/open.rs \
-    's/let counts = since.is_none_or(.*/let counts = since.is_none() || true;/' 'slurm full_disk'
-mutant slurm-never-fenced src/exec/slurm/desk/stopping.rs \
-    's/matches!(self.shared.fence(&open.key), Ok(true))/true/' 'slurm canceled_run_leaves_nothing'
+    's/let counts = since.is_none_or(.*/let counts = since.is_none() || true;/' 'slurm stands_still_for_a_moment'
 mutant slurm-late-result src/exec/slurm/desk/settling.rs \
     's/let done = self.told(exit, error);/if begun { return; } let done = self.told(exit, error);/' 'slurm late_result'
 mutant slurm-locks-free-after-a-crash src/engine/mod.rs \

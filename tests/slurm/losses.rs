@@ -88,6 +88,28 @@ fn the_late_result_of_a_given_up_attempt_is_not_believed() {
     assert_eq!(ends[1]["code"], 0, "{ends:?}");
 }
 
+/// A machine that stands still for less time than Slurm waits: what Slurm said of the
+/// attempt while it waited to begin says nothing of its node now.
+#[test]
+fn a_node_that_stands_still_for_a_moment_is_waited_for() {
+    let Some(cluster) = Cluster::start("a moment", Test::new()) else {
+        return;
+    };
+    let go = cluster.shared("go");
+    let waits = format!("until [ -e '{}' ]; do sleep 0.05; done", go.display());
+    cluster.plan(&[json!({"id": "work", "command": cluster.counted(&waits)})]);
+    let run = cluster.begin();
+    let node = cluster.begun("work", 1);
+    cluster.lab.node_stop(&node);
+    // More than three heartbeats.
+    std::thread::sleep(std::time::Duration::from_millis(4000));
+    cluster.lab.node_cont(&node);
+    std::fs::write(go, "").expect("a file can be made");
+    run.finish_with(0);
+    assert_eq!(cluster.of("work", "step_finished").len(), 1);
+    assert_eq!(cluster.ledger(), ["work"]);
+}
+
 /// Slurm calls the node failed; the step on it goes on, its node says so, and it is
 /// not made a second time.
 #[test]
@@ -154,11 +176,16 @@ fn while_the_controller_is_down_steps_end_and_nothing_is_given_up() {
     let go = cluster.shared("go");
     let waits = format!("until [ -e '{}' ]; do sleep 0.05; done", go.display());
     cluster.plan(&[
+        json!({"id": "held", "command": cluster.counted("true"),
+            "executor": {"kind": "slurm", "options": ["--hold"]}}),
         json!({"id": "work", "command": cluster.counted(&waits)}),
         json!({"id": "after", "command": cluster.counted("true"), "depends_on": ["work"]}),
     ]);
     let run = cluster.begin();
     cluster.begun("work", 1);
+    eventually("the other waits", || {
+        !cluster.of("held", "step_queued").is_empty()
+    });
     cluster.lab.ctld_stop();
     std::fs::write(go, "").expect("a file can be made");
     eventually("its end is seen all the same", || {
@@ -168,8 +195,20 @@ fn while_the_controller_is_down_steps_end_and_nothing_is_given_up() {
         !cluster.of("after", "step_queued").is_empty()
     });
     cluster.lab.ctld_start();
+    let held = cluster.lab.squeue().into_iter();
+    let held = held
+        .filter(|row| row.reason == "JobHeldUser")
+        .map(|row| row.id);
+    for id in held {
+        cluster.lab.slurm("scontrol", &["release", &id]);
+    }
     run.finish_with(0);
-    assert_eq!(cluster.ledger(), ["work", "after"]);
+    for step in ["held", "work", "after"] {
+        assert_eq!(cluster.of(step, "step_finished").len(), 1, "{step}");
+    }
+    let mut began = cluster.ledger();
+    began.sort();
+    assert_eq!(began, ["after", "held", "work"]);
 }
 
 /// Slurm's daemon on the node dies and comes back; the step does not notice.
