@@ -42,7 +42,7 @@ impl Cluster {
             step.entry("shell").or_insert(json!(true));
             step.entry("critical").or_insert(json!(false));
         }
-        let plan = json!({"plan_id": "cluster", "max_concurrency": 1, "steps": steps});
+        let plan = json!({"plan_id": "cluster", "globals": {"max_concurrency": 1}, "steps": steps});
         let path = self.test.path("work").join("plan.json");
         std::fs::write(path, plan.to_string()).expect("a plan can be written");
     }

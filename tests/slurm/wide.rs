@@ -68,7 +68,7 @@ fn some_steps_run_here_and_some_there_and_files_go_between_them() {
     let file = cluster.shared("file").display().to_string();
     let plan = json!({
         "plan_id": "mixed",
-        "max_concurrency": 2,
+        "globals": {"max_concurrency": 2},
         "steps": [
             {"id": "here", "shell": true, "command": format!("hostname >'{file}'; echo from=here >>$QUINTET_OUTPUT")},
             {"id": "there", "shell": true, "command": format!("hostname >>'{file}'; test ${{steps.here.outputs.from}} = here"),

@@ -604,6 +604,8 @@ mod tests {
             node: Some("n1".into()),
             ..Claim::default()
         };
+        // With a place for its draft; the other goes without.
+        folder(&shared.job("0.1.main")).expect("made");
         assert!(shared.claim("0.1.main", &node).expect("made"));
         assert!(!shared.claim("0.1.main", &node).expect("asked"));
         assert!(!shared.fence("0.1.main").expect("asked"));
