@@ -222,7 +222,7 @@ mutant slurm-unreachable-is-lost src/exec/slurm/desk/asking.rs \
 mutant slurm-old-answer src/exec/slurm/desk/open.rs \
     's/let counts = since.is_none_or(.*/let counts = since.is_none() || true;/' 'slurm stands_still_for_a_moment'
 mutant slurm-late-result src/exec/slurm/desk/settling.rs \
-    's/let done = self.told(exit, error);/if begun { return; } let done = self.told(exit, error);/' 'slurm late_result'
+    's/let done = ends_now(exit, Some(error)/if begun { return; } &/' 'slurm late_result'
 mutant slurm-locks-free-after-a-crash src/engine/mod.rs \
     's/if goes_on {/if false {/' 'slurm holds_the_locks'
 mutant lost-costs-a-retry src/run/fold.rs \

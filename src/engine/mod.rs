@@ -464,16 +464,12 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             }
             Err(error) => {
                 let at = self.world.now();
+                let exit = Exit::FailedToStart {
+                    errno: "EINVAL".into(),
+                };
                 let done = Done {
-                    exit: Exit::FailedToStart {
-                        errno: "EINVAL".into(),
-                    },
-                    started_at: at,
-                    ended_at: at,
-                    output: Default::default(),
-                    outputs: Default::default(),
-                    leaked: false,
                     error: Some(error),
+                    ..Done::without_output(exit, at, at)
                 };
                 self.finish(attempt, done)
             }
@@ -555,15 +551,7 @@ impl<E: Executor, L: Log, W: World> Engine<'_, E, L, W> {
             StepState::Running { since, .. } => since,
             _ => at,
         };
-        let done = Done {
-            exit: Exit::Interrupted,
-            started_at: since,
-            ended_at: at,
-            output: Default::default(),
-            outputs: Default::default(),
-            leaked: false,
-            error: None,
-        };
+        let done = Done::without_output(Exit::Interrupted, since, at);
         self.finish(attempt, done)
     }
 

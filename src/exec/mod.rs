@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::both::Both;
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+
 use crate::plan::Slurm;
 use crate::plan::builtin::Question;
 pub use crate::run::Stop;
@@ -93,21 +96,55 @@ impl fmt::Display for Unrecorded {
     }
 }
 
+/// Whether what could not be written may be written later: there is no room, or the
+/// file system must not be changed now. A failed device is not such a thing: what it
+/// does next is not to be believed.
+fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(
+        error.kind(),
+        StorageFull | QuotaExceeded | ReadOnlyFilesystem
+    )
+}
+
+/// The system's name of what failed.
+fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))
+}
+
 /// What is known of an attempt when it has ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Done {
+    #[serde(flatten)]
     pub exit: Exit,
     /// Wall clock, as read by whoever started the program.
     pub started_at: Millis,
     /// `started_at` plus the time that passed on a clock that never jumps.
     pub ended_at: Millis,
+    #[serde(default, skip_serializing_if = "Output::is_empty")]
     pub output: Output,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<Box<str>, Box<str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub leaked: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 impl Done {
+    /// An end that left nothing but this.
+    pub fn without_output(exit: Exit, started_at: Millis, ended_at: Millis) -> Done {
+        Done {
+            exit,
+            started_at,
+            ended_at,
+            output: Output::default(),
+            outputs: BTreeMap::new(),
+            leaked: false,
+            error: None,
+        }
+    }
+
     /// It exited with 0. What any other end means is for the engine to say.
     pub fn is_plain(&self) -> bool {
         self.exit == Exit::Exited { code: 0 }

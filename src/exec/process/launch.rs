@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 
 use super::sys::{self, Image, Stack, Stage};
 use super::wire::Setup;
-use crate::exec::Job;
+use crate::exec::{Job, errno_of};
 use crate::run::{Attempt, Role};
 
 /// Searched where a step has no PATH at all.
@@ -228,16 +228,12 @@ pub fn stdin_with(text: &str) -> Result<File, Refusal> {
         file.rewind()?;
         Ok(file)
     };
-    make().map_err(|e| {
-        let errno = Errno::from_raw(e.raw_os_error().unwrap_or(nix::libc::EIO));
-        Refusal::new(errno, format!("standard input cannot be made: {e}"))
-    })
+    make().map_err(|e| Refusal::new(errno_of(&e), format!("standard input cannot be made: {e}")))
 }
 
 /// There is nothing that the program's output could go to.
 pub fn no_streams(e: &io::Error) -> Refusal {
-    let errno = Errno::from_raw(e.raw_os_error().unwrap_or(nix::libc::EIO));
-    Refusal::new(errno, format!("the streams cannot be set up: {e}"))
+    Refusal::new(errno_of(e), format!("the streams cannot be set up: {e}"))
 }
 
 fn explain(image: &Image, stage: Stage, errno: Errno) -> String {

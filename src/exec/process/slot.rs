@@ -312,31 +312,19 @@ fn outputs_path(directory: &Directory, name: SlotName, serial: u32) -> String {
 }
 
 fn refused(refusal: Refusal, clock: Clock) -> Done {
+    let exit = Exit::FailedToStart {
+        errno: refusal.errno,
+    };
     Done {
-        exit: Exit::FailedToStart {
-            errno: refusal.errno,
-        },
-        started_at: clock.started_at,
-        ended_at: clock.now(),
-        output: Output::default(),
-        outputs: Default::default(),
-        leaked: false,
         error: Some(refusal.error),
+        ..Done::without_output(exit, clock.started_at, clock.now())
     }
 }
 
 /// The end of an attempt that was called off before it began.
 pub fn never_began() -> Done {
-    let clock = Clock::start();
-    Done {
-        exit: Exit::Canceled { signal: None },
-        started_at: clock.started_at,
-        ended_at: clock.started_at,
-        output: Output::default(),
-        outputs: Default::default(),
-        leaked: false,
-        error: None,
-    }
+    let now = Clock::start().started_at;
+    Done::without_output(Exit::Canceled { signal: None }, now, now)
 }
 
 /// Between two tries to write down what a full disk has refused.

@@ -15,7 +15,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::codec::{Reader, START, START_BUILTIN, Writer};
-use crate::exec::{Done, Job, Stop};
+use crate::exec::{Done, Job, Stop, may_pass};
 use crate::run::Attempt;
 
 /// Counted up whenever a frame or a record changes its meaning, or a kind is added
@@ -90,20 +90,15 @@ pub enum Answer {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
     pub why: String,
-    /// There is no room, or the file system must not be changed now. A failed
-    /// device is not such a thing: what it does next is not to be believed.
+    /// See [`may_pass`].
     pub may_pass: bool,
 }
 
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
-        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         Trouble {
             why: error.to_string(),
-            may_pass: matches!(
-                error.kind(),
-                StorageFull | QuotaExceeded | ReadOnlyFilesystem
-            ),
+            may_pass: may_pass(&error),
         }
     }
 }

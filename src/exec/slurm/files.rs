@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +26,10 @@ use super::SlurmConfig;
 use crate::exec::process::{LiveOutput, outputs_in};
 use crate::exec::{Done, Found, Job};
 use crate::plan::builtin::Question;
-use crate::run::{Attempt, Exit, LogRange, Loss, Millis, Output, Role};
+use crate::run::{Attempt, Exit, Millis, Role};
 
-/// Below the run's own directory.
+/// The folder of a run's own directory in which all of this lies; a link, where
+/// the site has a directory of its own for it.
 pub const FOLDER: &str = "slurm";
 
 /// In an attempt's own folder, from when an engine wants it to end.
@@ -113,52 +114,26 @@ pub struct Plainly {
 /// Who has begun an attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// None where it was made so that nobody begins it.
+    /// Where; unknown where a full disk has kept only that there is a claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<Box<str>>,
     /// For people: ids of jobs are used again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Box<str>>,
-    /// By whoever began it.
+    /// It was made so that nobody begins the attempt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub fenced: bool,
 }
 
-/// How an attempt ended, as its node writes it. See [`Done`].
+/// How an attempt ended, as its node writes it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ending {
     #[serde(flatten)]
-    pub exit: Exit,
-    pub started_at: Millis,
-    pub ended_at: Millis,
-    #[serde(default)]
-    pub output: Output,
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub outputs: std::collections::BTreeMap<Box<str>, Box<str>>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub leaked: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
+    pub done: Done,
     pub node: Box<str>,
     /// A shell has made the attempt, and has left its outputs as they were written.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_shell: bool,
-}
-
-impl Ending {
-    pub fn of(done: Done, node: Box<str>) -> Ending {
-        Ending {
-            exit: done.exit,
-            started_at: done.started_at,
-            ended_at: done.ended_at,
-            output: done.output,
-            outputs: done.outputs,
-            leaked: done.leaked,
-            error: done.error,
-            node,
-            by_shell: false,
-        }
-    }
 }
 
 /// What one call of sbatch submits.
@@ -369,7 +344,7 @@ impl Shared {
         Ok(batch)
     }
 
-    /// Names in one of the folders.
+    /// Goes through the names in one of the folders.
     ///
     /// # Errors
     /// It cannot be read.
@@ -466,23 +441,18 @@ impl Shared {
         let key = key(attempt);
         let text = fs::read(self.result_path(&key)).ok()?;
         let mut ending: Ending = serde_json::from_slice(&text).ok()?;
+        let done = &mut ending.done;
         if ending.by_shell {
             let outputs = outputs_in(&self.job(&key).join("set"));
-            ending.outputs = outputs.values;
-            ending.error = ending.error.or(outputs.complaint);
+            done.outputs = outputs.values;
+            done.error = done.error.take().or(outputs.complaint);
         }
-        let ranges = [&mut ending.output.stdout, &mut ending.output.stderr];
-        for range in ranges.into_iter().flatten() {
-            range.file = format!("{FOLDER}/jobs/{key}/{}", range.file).into();
+        for stream in [&mut done.output.stdout, &mut done.output.stderr] {
+            *stream = stream.take().filter(|range| range.len > 0);
+            if let Some(range) = stream {
+                range.file = format!("{FOLDER}/jobs/{key}/{}", range.file).into();
+            }
         }
-        ending.output.stdout = ending
-            .output
-            .stdout
-            .filter(|range: &LogRange| range.len > 0);
-        ending.output.stderr = ending
-            .output
-            .stderr
-            .filter(|range: &LogRange| range.len > 0);
         Some(ending)
     }
 
@@ -533,22 +503,14 @@ impl Shared {
     }
 }
 
-/// The end of an attempt of which only Slurm, or nobody, can tell.
-pub fn told_by_slurm(exit: Exit, started_at: Millis, ended_at: Millis, error: String) -> Done {
+/// An end that no supervisor has seen, at this moment.
+pub fn ends_now(exit: Exit, error: Option<String>) -> Done {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = since.map_or(0, |since| since.as_millis() as Millis);
     Done {
-        exit,
-        started_at,
-        ended_at,
-        output: Output::default(),
-        outputs: Default::default(),
-        leaked: false,
-        error: (!error.is_empty()).then_some(error),
+        error,
+        ..Done::without_output(exit, now, now)
     }
-}
-
-/// The end of an attempt that nobody will hear of any more.
-pub fn lost(why: Loss, started: bool) -> Exit {
-    Exit::Lost { why, started }
 }
 
 /// The name of a batch: the run's, the engine's and its own number.

@@ -40,6 +40,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+pub use self::files::FOLDER;
 pub use self::node::run as run_on_node;
 pub use self::site::Site;
 
@@ -47,10 +48,6 @@ use self::desk::{Desk, Known, Told};
 use self::files::Shared;
 use super::{Executor, Found, Job, Report, Stop, Waker};
 use crate::run::Attempt;
-
-/// The folder of a run's own directory in which all of this lies; a link, where
-/// the site has a directory of its own for it.
-pub const FOLDER: &str = files::FOLDER;
 
 /// What the executor must know of the run.
 #[derive(Clone, Debug)]
@@ -186,6 +183,3 @@ pub fn live_output(run_dir: &Path, attempt: Attempt) -> Option<super::process::L
     let own = shared.job(&files::key(attempt));
     super::process::live_output(&own, attempt).or_else(|| shared.shell_output(attempt))
 }
-
-/// Names what is shared by many attempts once.
-type Asked = Arc<crate::plan::Slurm>;

@@ -14,9 +14,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::files::{Card, Claim, Ending, Shared, WISH, key};
+use super::files::{Card, Claim, Ending, Shared, WISH, ends_now, key};
 use crate::exec::process::{Local, LocalConfig, Zygote};
-use crate::exec::{Done, Executor, Report, Stop, Waker};
+use crate::exec::{Done, Executor, Report, Stop, Waker, errno_of};
 use crate::run::{Attempt, Exit};
 
 /// Between two tries to write what a full disk has refused.
@@ -60,7 +60,11 @@ pub fn run(zygote: Zygote, shared: &Path, batch: &str) -> io::Result<u8> {
     }
     let done = make(zygote, &shared, card, signals).unwrap_or_else(|e| refused(&e));
     let code = exit_code(&done.exit);
-    let ending = Ending::of(done, node);
+    let ending = Ending {
+        done,
+        node,
+        by_shell: false,
+    };
     while let Err(e) = shared.end(own, &ending) {
         say(format_args!(
             "{own}: its end cannot be written: {e}; it is tried again"
@@ -199,7 +203,10 @@ impl Nurse {
             for report in reports.drain(..) {
                 match report {
                     Report::Finished { done, .. } => return Ok(done),
-                    Report::Interrupted { .. } => return Ok(interrupted()),
+                    Report::Interrupted { .. } => {
+                        // Its supervisor was killed, and with it all that it ran.
+                        return Ok(ends_now(Exit::Interrupted, None));
+                    }
                     Report::Unrecordable { error } => {
                         say(format_args!(
                             "that the attempt begins cannot be written: {error}"
@@ -263,23 +270,9 @@ impl Signals {
 }
 
 fn refused(error: &io::Error) -> Done {
-    let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO));
-    ended(
-        Exit::FailedToStart {
-            errno: format!("{errno:?}"),
-        },
-        Some(format!("the step cannot be run on {}: {error}", node())),
-    )
-}
-
-/// Its supervisor was killed, and with it all that it ran.
-fn interrupted() -> Done {
-    ended(Exit::Interrupted, None)
-}
-
-fn ended(exit: Exit, error: Option<String>) -> Done {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now = since.map_or(0, |since| since.as_millis() as u64);
-    let done = super::files::told_by_slurm(exit, now, now, String::new());
-    Done { error, ..done }
+    let exit = Exit::FailedToStart {
+        errno: format!("{:?}", errno_of(error)),
+    };
+    let why = format!("the step cannot be run on {}: {error}", node());
+    ends_now(exit, Some(why))
 }

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use super::SlurmConfig;
 use super::files::{Card, Plainly, Shared, key};
-use super::{Asked, SlurmConfig};
 use crate::exec::Job;
 
 /// A step's own timeout does not need Slurm's: this is only for nodes on which all
@@ -16,7 +16,7 @@ const SPARE: Duration = Duration::from_secs(120);
 /// What sbatch is told of a job, besides its name. Jobs of which it is told the same
 /// can be submitted at once.
 pub fn arguments(job: &Job) -> Vec<String> {
-    let asked: Asked = job.slurm.clone().unwrap_or_default();
+    let asked = job.slurm.clone().unwrap_or_default();
     let mut all = Vec::new();
     let mut say = |option: &str, value: Option<String>| {
         all.extend(value.map(|value| format!("--{option}={value}")));

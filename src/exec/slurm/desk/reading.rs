@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::super::files::{Claim, Ending, Shared, WISH};
+use super::super::files::{Claim, Shared, WISH};
 use super::Desk;
 use super::open::Open;
-use crate::exec::{Done, Report};
+use crate::exec::Report;
 use crate::run::{Attempt, Exit};
 
 /// A folder that is read only when something may have changed in it.
@@ -123,7 +123,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
         let Some(open) = self.open.get_mut(&attempt) else {
             return;
         };
-        let is_cut = matches!(ending.exit, Exit::Canceled { .. })
+        let is_cut = matches!(ending.done.exit, Exit::Canceled { .. })
             && open.stop.is_none()
             // An engine before this one, perhaps.
             && !self.shared.job(&open.key).join(WISH).exists();
@@ -135,19 +135,6 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
             self.look_soon();
             return;
         }
-        self.finish(attempt, done(ending));
-    }
-}
-
-/// The same in an executor's words.
-pub(super) fn done(ending: Ending) -> Done {
-    Done {
-        exit: ending.exit,
-        started_at: ending.started_at,
-        ended_at: ending.ended_at,
-        output: ending.output,
-        outputs: ending.outputs,
-        leaked: ending.leaked,
-        error: ending.error,
+        self.finish(attempt, ending.done);
     }
 }

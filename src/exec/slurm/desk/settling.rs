@@ -1,14 +1,14 @@
 //! What follows from all that is known of an attempt.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use super::super::files::{FOLDER, key, lost, told_by_slurm};
+use super::super::files::{FOLDER, ends_now, key};
 use super::super::judge::{Over, Verdict, judge};
 use super::Desk;
 use super::open::{Open, Sent};
-use super::reading::{SETTLES, done};
+use super::reading::SETTLES;
 use crate::exec::{Done, Report};
-use crate::run::{Attempt, Exit, Loss, Millis};
+use crate::run::{Attempt, Exit, Loss};
 
 /// How something was settled.
 enum Settled {
@@ -61,7 +61,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
             return self.take_result(attempt);
         }
         let (exit, error) = self.meaning(attempt, over, begun);
-        let done = self.told(exit, error);
+        let done = ends_now(exit, Some(error).filter(|error| !error.is_empty()));
         self.finish(attempt, done);
     }
 
@@ -82,7 +82,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
         let done = Done {
             exit,
             error: Some(error).filter(|error| !error.is_empty()),
-            ..done(*ending)
+            ..ending.done
         };
         self.finish(attempt, done);
     }
@@ -136,14 +136,15 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
                          beginning, and {FOLDER}/log of the run may tell it"
                     ),
                 };
-                (lost(why, begun), error + &log)
+                (
+                    Exit::Lost {
+                        why,
+                        started: begun,
+                    },
+                    error + &log,
+                )
             }
         }
-    }
-
-    pub(super) fn told(&self, exit: Exit, error: String) -> Done {
-        let now = wall();
-        told_by_slurm(exit, now, now, error)
     }
 }
 
@@ -152,9 +153,4 @@ fn time_limit(arguments: &[String]) -> Option<Duration> {
         .iter()
         .find_map(|word| word.strip_prefix("--time="))?;
     Some(Duration::from_secs(60 * minutes.parse::<u64>().ok()?))
-}
-
-fn wall() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as Millis)
 }

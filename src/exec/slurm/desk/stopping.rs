@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::clerk::Errand;
-use super::super::files::WISH;
+use super::super::files::{WISH, ends_now};
 use super::Desk;
 use super::open::{Open, Stopping};
 use crate::exec::{Report, Stop};
@@ -17,7 +17,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
     pub(super) fn stop(&mut self, attempt: Attempt, how: Stop) {
         if let Some(at) = self.gathered.iter().position(|job| job.attempt == attempt) {
             self.gathered.remove(at);
-            let done = self.told(Exit::Canceled { signal: None }, String::new());
+            let done = ends_now(Exit::Canceled { signal: None }, None);
             return self.finish(attempt, done);
         }
         let now = Instant::now();
@@ -55,7 +55,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
         let (how, overdue) = (stop.how, now >= stop.since + open.grace + OVERTIME);
         if open.claim.is_none() && matches!(self.shared.fence(&open.key), Ok(true)) {
             let batch = open.batch.clone();
-            let done = self.told(Exit::Canceled { signal: None }, String::new());
+            let done = ends_now(Exit::Canceled { signal: None }, None);
             self.finish(attempt, done);
             return self.clear(batch);
         }

@@ -5,12 +5,12 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::super::clerk::{Errand, Trouble};
-use super::super::files::{Batch, Left, batch_name, key};
+use super::super::files::{Batch, Left, batch_name, ends_now, key};
 use super::super::submit::{arguments, lay_out, sbatch};
 use super::Desk;
 use super::asking::rarer;
 use super::open::{Open, Sent};
-use crate::exec::{Job, Report};
+use crate::exec::{Job, Report, errno_of, may_pass};
 use crate::run::{Attempt, Exit};
 
 impl<T: Fn(Report) + Send + 'static> Desk<T> {
@@ -105,8 +105,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
 
     /// That they are to be submitted could not be written down, so they are not.
     pub(super) fn unwritten(&mut self, jobs: Vec<Job>, e: &io::Error) {
-        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        if matches!(e.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem) {
+        if may_pass(e) {
             self.gathered.extend(jobs);
             self.paused = true;
             self.report(Report::Unrecordable {
@@ -115,36 +114,28 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
             return;
         }
         for job in jobs {
-            let errno = nix::errno::Errno::from_raw(e.raw_os_error().unwrap_or(nix::libc::EIO));
             let exit = Exit::FailedToStart {
-                errno: format!("{errno:?}"),
+                errno: format!("{:?}", errno_of(e)),
             };
-            let done = self.told(exit, format!("it cannot be given to Slurm: {e}"));
+            let done = ends_now(exit, Some(format!("it cannot be given to Slurm: {e}")));
             self.finish(job.attempt, done);
         }
     }
 
     pub(super) fn submitted(&mut self, batch: &str, how: Result<String, Trouble>) {
-        let its = |open: &&mut Open| open.batch == batch && open.sent == Sent::Asked;
         match how {
             Ok(_) => {
                 self.refusals = 0;
                 let from = self.looks + 1;
-                for open in self.open.values_mut().filter(its) {
-                    open.sent = Sent::Yes { from };
+                for attempt in self.asked_in(batch) {
+                    self.is_sent(attempt, Sent::Yes { from });
                 }
                 self.look_in(self.config.site.poll);
             }
             Err(Trouble { refused: true, why }) => self.refused(batch, &why),
             Err(Trouble { why, .. }) => {
-                let mut said = Vec::new();
-                for (attempt, open) in &mut self.open {
-                    if open.batch == batch && open.sent == Sent::Asked {
-                        open.sent = Sent::Unsure;
-                        said.push(*attempt);
-                    }
-                }
-                for attempt in said {
+                for attempt in self.asked_in(batch) {
+                    self.is_sent(attempt, Sent::Unsure);
                     self.say(attempt, format!("Slurm has not taken it yet: {why}").into());
                 }
                 self.refusals += 1;
@@ -154,13 +145,22 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
         }
     }
 
-    pub(super) fn refused(&mut self, batch: &str, why: &str) {
-        let its: Vec<Attempt> = self
-            .open
-            .iter()
-            .filter(|(_, open)| open.batch == batch && open.sent == Sent::Asked)
+    /// Attempts of this batch that sbatch has been at until now.
+    fn asked_in(&self, batch: &str) -> Vec<Attempt> {
+        let open = self.open.iter();
+        open.filter(|(_, open)| open.batch == batch && open.sent == Sent::Asked)
             .map(|(attempt, _)| *attempt)
-            .collect();
+            .collect()
+    }
+
+    fn is_sent(&mut self, attempt: Attempt, sent: Sent) {
+        if let Some(open) = self.open.get_mut(&attempt) {
+            open.sent = sent;
+        }
+    }
+
+    pub(super) fn refused(&mut self, batch: &str, why: &str) {
+        let its = self.asked_in(batch);
         if its.len() > 1 && why.contains("array") {
             // This site's limit of an array is lower.
             self.together = (its.len() / 2).max(1);
@@ -170,7 +170,7 @@ impl<T: Fn(Report) + Send + 'static> Desk<T> {
             let exit = Exit::FailedToStart {
                 errno: "EINVAL".into(),
             };
-            let done = self.told(exit, format!("Slurm refuses it: {why}"));
+            let done = ends_now(exit, Some(format!("Slurm refuses it: {why}")));
             self.finish(attempt, done);
         }
     }
